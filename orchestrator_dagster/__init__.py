@@ -1,0 +1,1 @@
+"""AI pipelines written as YAML, run as Dagster assets."""

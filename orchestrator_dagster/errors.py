@@ -1,0 +1,216 @@
+"""Every error this package raises on purpose.
+
+All derive from :class:`OrchestratorError`. A message says what is wrong and what was expected; ``hint`` is the one
+next step; ``location`` is where in the pipeline file the cause stands. ``permanent`` tells the retry policy that
+trying again cannot help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.language.diagnostics import Diagnostic
+
+
+class OrchestratorError(Exception):
+    """Base of all errors of this package. Catch it to catch them all; raise a subclass.
+
+    Args:
+        message: What is wrong and what was expected, one sentence or two.
+        hint: The one next step, as an imperative.
+        location: ``file:line:column`` of the cause in the pipeline file, where it is known.
+    """
+
+    permanent: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, hint: str | None = None, location: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.location = location
+
+    def __str__(self) -> str:
+        text = f"{self.location}: {self.message}" if self.location else self.message
+        return f"{text}\n  next: {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions cross process borders in some executors: keyword-only arguments need help there.
+        return (_rebuild, (type(self), self.args, dict(self.__dict__)))
+
+
+def _rebuild(kind: type[OrchestratorError], args: tuple[object, ...], state: dict[str, object]) -> OrchestratorError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class PipelineError(OrchestratorError):
+    """The pipeline file is wrong. ``diagnostics`` has every problem of the file, in file order."""
+
+    def __init__(self, message: str, diagnostics: Sequence[Diagnostic] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+
+
+class InputsError(OrchestratorError):
+    """The inputs of a launch are wrong. ``problems`` has one line for each; no step has run."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  - {problem}" for problem in self.problems)])
+
+
+class StepError(OrchestratorError):
+    """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong."""
+
+    permanent = False
+
+
+class TemplateError(StepError):
+    """A template could not be rendered: a name without a value, a filter that failed, a limit that was reached."""
+
+    permanent = True
+
+
+class ConditionError(StepError):
+    """A condition could not be evaluated, or its answer is no boolean."""
+
+    permanent = True
+
+
+class ParametersError(StepError):
+    """A tool was called with parameters that its schema refuses."""
+
+    permanent = True
+
+
+class PathError(StepError):
+    """A path leaves the workspace, or is not what the operation needs (a folder instead of a file, a device)."""
+
+    permanent = True
+
+
+class FileMissingError(PathError):
+    """A file or folder that must exist does not."""
+
+
+class SizeLimitError(StepError):
+    """A file, answer or result is larger than the workspace or the tool allows."""
+
+    permanent = True
+
+
+class VariablesError(StepError):
+    """A step's result does not have the shape that its ``vars`` declare."""
+
+    permanent = True
+
+
+class ProductError(StepError):
+    """A product cannot be written from its variable in the format asked for."""
+
+    permanent = True
+
+
+class ToolError(StepError):
+    """A tool tried and failed, or answered "not successful". Set ``permanent=True`` when a retry cannot help."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, location: str | None = None, permanent: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.permanent = permanent  # type: ignore[misc]  # one failed call can be known to be permanent
+
+
+class UnknownToolError(StepError):
+    """No tool, or no action of the tool, has this name."""
+
+    permanent = True
+
+
+class MissingExtraError(StepError):
+    """An optional dependency is not installed. The hint names the extra that brings it."""
+
+    permanent = True
+
+
+class StepTimeoutError(StepError):
+    """The step's work took longer than its ``timeout`` and was stopped."""
+
+
+class ModelError(StepError):
+    """A model call failed for a reason that may pass: a server error, a cut connection."""
+
+
+class ModelUnreachableError(ModelError):
+    """The model's endpoint does not answer: refused connection, unknown host, no route."""
+
+
+class ModelTimeoutError(ModelError):
+    """The model did not answer in time."""
+
+
+class ModelRateLimitError(ModelError):
+    """The provider asked us to slow down. ``retry_after`` is in seconds, None where it did not say."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelAnswerError(ModelError):
+    """The answer does not fit what was asked for (not the schema, empty), also after the repairs that were allowed."""
+
+
+class ModelAnswerTruncatedError(ModelAnswerError):
+    """The answer was cut off at its token limit. Asking again would only cut it again."""
+
+    permanent = True
+
+
+class ModelRefusalError(ModelError):
+    """The model or its content filter refused to answer."""
+
+    permanent = True
+
+
+class ModelRequestError(ModelError):
+    """The provider refused the request as it is: a bad parameter, a prompt that is too long."""
+
+    permanent = True
+
+
+class ModelKeyError(ModelError):
+    """The provider's key is missing or was refused."""
+
+    permanent = True
+
+
+class UnknownModelError(ModelError):
+    """No provider or no model has this name, or the provider does not serve it."""
+
+    permanent = True
+
+
+class NoModelFitsError(ModelError):
+    """Nothing names a model for the step, or no candidate fits. The message names each candidate and its reason."""
+
+    permanent = True
+
+
+class PersonalityError(StepError):
+    """A personality's name is nowhere, or its file cannot be read."""
+
+    permanent = True
+
+
+class BudgetError(StepError):
+    """The step or the run would spend, or has spent, more than its ``budget`` allows."""
+
+    permanent = True

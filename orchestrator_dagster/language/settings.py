@@ -1,0 +1,113 @@
+"""Settings that stand in the header, in a step, or in both: retries, budget, model choice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from orchestrator_dagster.language.base import Duration, Model, Names, problem
+
+Strategy = Literal["cost", "performance", "balanced"]
+CacheMode = Literal["run", "always", "off"]
+
+
+class Retries(Model):
+    """How often, and after what pause, a failed step is tried again: a number, or a map of these keys."""
+
+    max: int = Field(..., ge=0, le=100, description="Attempts after the first.")
+    delay: Duration | None = Field(None, description="Pause before the first retry, in seconds or as `2s`, `1m`.")
+    backoff: Literal["exponential", "linear", "constant"] = Field("constant", description="How the pause grows.")
+    jitter: Literal["full", "plus_minus"] | None = Field(None, description="How the pause is spread by chance.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"max": value}
+        if not isinstance(value, dict):
+            raise problem(
+                "wrong-type",
+                f"expected a number of retries or a map, found {value!r}",
+                hint="write `retries: 3` or `retries: {max: 3, delay: 2s, backoff: exponential}`",
+            )
+        return value
+
+
+class Budget(Model):
+    """The most that a pipeline or step may spend on models."""
+
+    cost: float | None = Field(None, gt=0, description="US dollars.")
+    tokens: int | None = Field(None, gt=0, description="Tokens, in and out together.")
+    calls: int | None = Field(None, gt=0, description="Model calls, failed ones included.")
+
+
+class SelectionSchema(Model):
+    """How a model is chosen where several are possible: a strategy's name, or a map of these keys."""
+
+    strategy: Strategy = Field("balanced", description="Cheapest, best, or best for its price, of those that fit.")
+    fallback: Names = Field((), description="Models to use, in order, when the chosen one cannot be reached.")
+    max_cost_per_call: float | None = Field(None, gt=0, description="US dollars that one call may be estimated at.")
+    allow_paid: bool = Field(True, description="Whether models that cost money may be chosen.")
+    timeout: Duration | None = Field(None, description="Time a call may take.")
+    override: bool = Field(False, description="Whether the schema also replaces a step's fixed model.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in ("cost", "performance", "balanced"):
+                from orchestrator_dagster.text import nearest_name
+
+                raise problem(
+                    "wrong-value",
+                    f'there is no selection strategy "{value}"',
+                    suggestion=nearest_name(value, ("cost", "performance", "balanced")),
+                    hint="choose cost, performance or balanced",
+                )
+            return {"strategy": value}
+        return value
+
+
+def _models(value: Any) -> Any:
+    """One model, or a list of candidates."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return (str(value),)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise problem("wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name")
+
+
+Models = Annotated[tuple[str, ...], BeforeValidator(_models)]
+
+
+class Expert(Model):
+    """Which model a tool, or a step that names this expert, works with: a model, a list, or a map of these keys."""
+
+    model: Models = Field(..., description="A model, or a list of candidates.")
+    provider: str | None = Field(None, description="Provider of the model, when its name does not say it.")
+    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature.")
+    max_tokens: int | None = Field(None, gt=0, description="Most tokens of an answer.")
+    personality: str | None = Field(None, description="Personality of its system prompt.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"model": value}
+
+
+class ModelNeeds(Model):
+    """What a model must bring to be chosen for a step."""
+
+    min_size: str | None = Field(None, description="Fewest parameters, such as `7b`.")
+    expertise: Names = Field((), description="What it must be good at.")
+    capabilities: Names = Field((), description="What it must be able to do, such as `vision`.")
+
+
+class Qc(Model):
+    """A judge's check of the products."""
+
+    rubric: str = Field(..., description="What a good product is.")
+    products: Names = Field((), description="Variables to judge; none means all products together.")
+    threshold: float = Field(0.7, ge=0, le=1, description="Smallest score that passes.")
+    blocking: bool = Field(False, description="Whether a failed check stops other pipelines that use the product.")

@@ -1,0 +1,142 @@
+"""Steps: what one may say in a pipeline file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+
+from orchestrator_dagster.language.base import Duration, Model, Names, OneMap, check_identifier, problem
+from orchestrator_dagster.language.settings import (
+    Budget,
+    CacheMode,
+    ModelNeeds,
+    Models,
+    Retries,
+    SelectionSchema,
+)
+from orchestrator_dagster.language.types import VariableSpec
+
+#: Words that `on_failure` takes as a policy; no step may be called so.
+FAILURE_POLICIES = ("fail", "continue", "skip", "retry")
+
+ProductFormat = Literal["txt", "md", "json", "jsonl", "yaml", "csv", "tsv", "parquet", "html", "png", "svg", "xlsx"]
+
+
+class ProductSpec(Model):
+    """A file made from a variable: its path, or a map of these keys."""
+
+    path: str = Field(..., description="Path relative to the output folder; templates are allowed.")
+    format: ProductFormat | None = Field(None, description="Format; without it, the path's suffix decides.")
+    description: str | None = Field(None, description="Description of the asset.")
+    key: tuple[str, ...] | None = Field(None, description="Asset key, instead of `[pipeline id, variable]`.")
+    template: str | None = Field(None, description="A Jinja template file that makes the text from the value.")
+    owners: tuple[str, ...] = Field((), description="Owners of the asset: `team:name` or an e-mail address.")
+    kinds: tuple[str, ...] = Field((), description="Kinds of the asset, instead of those found by its format.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the asset.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"path": value}
+        if not isinstance(value, dict):
+            raise problem("wrong-type", "a product is a path or a map", hint="write `- report: report.md`")
+        if isinstance(value.get("key"), str):
+            return {**value, "key": tuple(part for part in value["key"].split("/") if part)}
+        return value
+
+
+def _none_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+class Step(Model):
+    """One step. It does exactly one thing: call a tool, ask a model, run a pipeline, or repeat further steps."""
+
+    id: str = Field(..., description="Name of the step, unique in its pipeline.")
+    name: str | None = Field(None, description="Title for people.")
+    description: str | None = Field(None, description="What it does; a model step without a prompt is asked to do it.")
+    dependencies: Names = Field(
+        (),
+        validation_alias=AliasChoices("dependencies", "depends_on"),
+        description="Ids of steps that come before; references in templates add themselves.",
+    )
+
+    tool: str | None = Field(None, description="The tool to call.")
+    action: str | None = Field(None, description="The tool's operation, or in a step without tool what is to be done.")
+    parameters: Annotated[dict[str, Any], BeforeValidator(_none_is_empty)] = Field(
+        default_factory=dict, description="Parameters of the tool; in a model step, data that the model is given."
+    )
+    prompt: str | None = Field(
+        None, validation_alias=AliasChoices("prompt", "instruction"), description="What a model is asked."
+    )
+    tools: Names = Field((), description="Tools that the model may call.")
+    pipeline: str | None = Field(None, description="Another pipeline file that runs as this step.")
+    inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of that pipeline.")
+
+    model: Models | None = Field(None, description="The model, or a list of candidates.")
+    expert: str | None = Field(None, description="A named expert of the header.")
+    selection_schema: SelectionSchema | None = Field(None, description="How a model is chosen.")
+    requires_model: ModelNeeds | None = Field(None, description="What the model must bring.")
+    personality: str | None = Field(None, description="A personality's name, or a system prompt.")
+    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature.")
+    max_tokens: int | None = Field(None, gt=0, description="Most tokens of the answer.")
+    max_tool_calls: int | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
+    repair: int | None = Field(None, ge=0, le=10, description="Times an answer that does not fit is sent back; default 2.")
+    budget: Budget | None = Field(None, description="The most that the step may spend.")
+    cache: CacheMode | None = Field(None, description="When an answered call is served again.")
+
+    vars: Annotated[dict[str, VariableSpec], OneMap] = Field(
+        default_factory=dict, description="Variables that the step leaves behind."
+    )
+    products: Annotated[dict[str, ProductSpec], OneMap] = Field(
+        default_factory=dict, description="Files made from variables."
+    )
+
+    condition: str | bool | None = Field(
+        None, validation_alias=AliasChoices("condition", "if"), description="The step runs only when this is true."
+    )
+    on_false: str | None = Field(None, description="Step to go to when the condition is false.")
+    on_success: str | None = Field(
+        None, validation_alias=AliasChoices("on_success", "goto"), description="Step to go to afterwards."
+    )
+    on_failure: str | None = Field(None, description="Step to go to, or policy (fail, continue, skip, retry), on failure.")
+    retries: Retries | None = Field(None, description="How often a failed step is tried again.")
+    timeout: Duration | None = Field(None, description="Time the step may take.")
+
+    for_each: Any = Field(None, description="A list; the step runs once for each item.")
+    as_: str | None = Field(None, alias="as", description="Name of the item, beside `item`.")
+    while_: str | bool | None = Field(None, alias="while", description="Repeat as long as this is true.")
+    until: str | bool | None = Field(None, description="Repeat until this is true.")
+    max_parallel: int | str | None = Field(None, description="Items at once.")
+    max_iterations: int | str | None = Field(None, description="Most passes; default 10.")
+    on_item_failure: Literal["fail", "continue", "skip"] | None = Field(None, description="What a failed item does.")
+    on_limit: Literal["fail", "continue"] | None = Field(None, description="What reaching max_iterations does.")
+    steps: tuple[Step, ...] | None = Field(None, description="Steps that are repeated.")
+
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the op.")
+    pool: str | None = Field(None, description="Dagster pool of the op.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Anything; not read.")
+
+    @field_validator("id")
+    @classmethod
+    def _id(cls, value: str) -> str:
+        if value in FAILURE_POLICIES:
+            raise problem("reserved-name", f'"{value}" is a failure policy, no step may be called so')
+        return check_identifier(value, "step id")
+
+    @field_validator("vars")
+    @classmethod
+    def _variable_names(cls, value: dict[str, VariableSpec]) -> dict[str, VariableSpec]:
+        for name in value:
+            check_variable_name(name)
+        return value
+
+
+def check_variable_name(name: str) -> None:
+    """Refuse a variable's or input's name that no template could read."""
+    if not name.isidentifier() or not name.isascii():
+        raise problem(
+            "wrong-id", f'"{name}" is no name: letters, digits and _, a letter first', hint="templates read it by this name"
+        )

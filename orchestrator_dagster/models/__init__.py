@@ -1,0 +1,1 @@
+"""Models: how one is chosen, asked, checked and paid for. Knows neither Dagster nor the tools."""

@@ -1,0 +1,263 @@
+"""What a tool is: a name, a summary and actions, each a plain function whose signature is its schema.
+
+Example:
+    >>> from typing import Annotated
+    >>> from pydantic import Field
+    >>> counter = Tool("word-counter", summary="Counts words.")
+    >>> @counter.action(default=True)
+    ... def count(context: ToolContext, text: Annotated[str, Field(description="Text to count in.")]) -> dict:
+    ...     \"\"\"Count the words of a text.\"\"\"
+    ...     return {"words": len(text.split())}
+    >>> sorted(counter.actions)
+    ['count']
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import inspect
+import typing
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+
+from orchestrator_dagster.errors import (
+    MissingExtraError,
+    ParametersError,
+    StepError,
+    StepTimeoutError,
+    ToolError,
+    UnknownToolError,
+)
+from orchestrator_dagster.text import nearest
+from orchestrator_dagster.workspace import Workspace
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def tool_name(name: str) -> str:
+    """The name under which a tool is registered: ``-`` and ``_`` are alike, ``_`` is ours.
+
+    >>> tool_name("Data-Processing")
+    'data_processing'
+    """
+    return name.strip().lower().replace("-", "_")
+
+
+def require(module: str, extra: str, tool: str) -> ModuleType:
+    """Import an optional dependency of a tool.
+
+    Args:
+        module: What to import, for example ``openpyxl``.
+        extra: The extra of this package that brings it, for example ``excel``.
+        tool: The tool that needs it, for the message.
+
+    Raises:
+        MissingExtraError: It is not installed; the hint has the command that installs it.
+        ToolError: It is installed and cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.split(".")[0] == error.name.split(".")[0]:
+            raise MissingExtraError(
+                f'the tool "{tool_name(tool)}" needs the package "{error.name}", which is not installed',
+                hint=f"pip install 'orchestrator-dagster[{extra}]'",
+            ) from None
+        raise _broken(module, tool, error) from error
+    except Exception as error:  # a package that is installed wrongly raises anything
+        raise _broken(module, tool, error) from error
+
+
+def _broken(module: str, tool: str, error: Exception) -> ToolError:
+    return ToolError(
+        f'the tool "{tool_name(tool)}" needs "{module}", which is installed but cannot be imported: '
+        f"{type(error).__name__}: {error}",
+        permanent=True,
+    )
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """What a tool may use besides its parameters.
+
+    Args:
+        workspace: The files it may touch; every path goes through it.
+        timeout: Seconds it may take, None without limit.
+        folders: Where included files (templates, schemas) are looked up, in order: the pipeline file's folder, then
+            the workspace root.
+        log: Called with one line for the run's log.
+    """
+
+    workspace: Workspace
+    timeout: float | None = None
+    folders: tuple[str, ...] = ()
+    log: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One operation of a tool: ``function(context, **parameters) -> result``."""
+
+    tool: str
+    name: str
+    function: Callable[..., Any]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @functools.cached_property
+    def parameters(self) -> type[BaseModel]:
+        """The Pydantic model of the parameters, made from the signature (all but ``context``)."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        fields: dict[str, Any] = {}
+        extra: typing.Literal["allow", "forbid"] = "forbid"
+        for parameter in list(inspect.signature(self.function).parameters.values())[1:]:
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                extra = "allow"
+                continue
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+        title = f"{self.tool}_{self.name}_parameters"
+        config = ConfigDict(extra=extra, arbitrary_types_allowed=True, protected_namespaces=())
+        with warnings.catch_warnings():
+            # A parameter may be called `schema` or `copy`: the model's methods of that name are not used.
+            warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+            return create_model(title, __config__=config, **fields)
+
+    @functools.cached_property
+    def result(self) -> TypeAdapter[Any]:
+        """The type of the result, made from the return annotation."""
+        return TypeAdapter(typing.get_type_hints(self.function, include_extras=True).get("return", Any))
+
+    def call(self, context: ToolContext, parameters: Mapping[str, Any]) -> Any:
+        """Check the parameters, run the function (a coroutine is awaited) and give its result as plain values.
+
+        Raises:
+            ParametersError: A parameter is missing, unknown or of a wrong type; all of them are named.
+            StepError: What the tool raised; anything else it raises becomes a :class:`ToolError`.
+        """
+        checked = self.check(parameters)
+        try:
+            result = self.function(context, **checked)
+            if inspect.isawaitable(result):
+                result = asyncio.run(_await(result, context.timeout))
+        except StepError:
+            raise
+        except Exception as error:
+            raise ToolError(f"{self.tool}.{self.name} failed: {type(error).__name__}: {error}") from error
+        if isinstance(result, BaseModel):
+            return result.model_dump(mode="python")
+        return result
+
+    def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters as the function takes them.
+
+        Raises:
+            ParametersError: With every problem in one message.
+        """
+        try:
+            checked = self.parameters.model_validate(dict(parameters))
+        except ValidationError as error:
+            problems = [parameter_problem(self, item) for item in error.errors(include_url=False)]
+            raise ParametersError(
+                f"{self.tool}.{self.name}: " + "; ".join(problems),
+                hint=f"see `orchestrator tools {self.tool}` for its parameters",
+            ) from None
+        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        return {**values, **(checked.model_extra or {})}
+
+
+def parameter_problem(action: Action, error: Mapping[str, Any]) -> str:
+    """One Pydantic error of ``action.parameters`` as a sentence, with the nearest name for an unknown parameter."""
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f'there is no parameter "{place}"{nearest(place, action.parameters.model_fields)}'
+    if error["type"] == "missing":
+        return f'the parameter "{place}" is missing'
+    return f'"{place}": {str(error["msg"]).removeprefix("Value error, ")}'
+
+
+async def _await(result: Any, timeout: float | None) -> Any:
+    task = asyncio.ensure_future(result)
+    done, _ = await asyncio.wait({task}, timeout=timeout)
+    if not done:  # told apart from a TimeoutError that the tool raises itself
+        task.cancel()
+        await asyncio.wait({task})
+        raise StepTimeoutError(f"the tool took longer than {timeout:g} seconds and was stopped")
+    return task.result()
+
+
+@dataclass
+class Tool:
+    """A named set of actions.
+
+    Args:
+        name: As users write it; ``-`` and ``_`` are alike.
+        summary: One sentence for lists and for models.
+        model_may_call: Whether a model may be offered this tool without the resource allowing it by name. False for
+            tools that run code or commands.
+    """
+
+    name: str
+    summary: str = ""
+    model_may_call: bool = True
+    actions: dict[str, Action] = field(default_factory=dict)
+    default_action: str | None = None
+
+    def __post_init__(self) -> None:
+        self.name = tool_name(self.name)
+
+    def action(
+        self, name: str | None = None, *, aliases: tuple[str, ...] = (), default: bool = False
+    ) -> Callable[[Function], Function]:
+        """Decorator: make the function an action of this tool.
+
+        Args:
+            name: The action's name, default the function's.
+            aliases: Further names that are accepted.
+            default: Whether a step that names no action gets this one.
+        """
+
+        def register(function: Function) -> Function:
+            action = Action(self.name, name or function.__name__, function, aliases)
+            self.actions[action.name] = action
+            if default:
+                self.default_action = action.name
+            return function
+
+        return register
+
+    def find(self, name: str | None) -> Action:
+        """The action of that name or alias; without a name the default one.
+
+        Raises:
+            UnknownToolError: With the nearest name and the list.
+        """
+        wanted = tool_name(name) if name else self.default_action
+        if wanted is None:
+            raise UnknownToolError(
+                f'the tool "{self.name}" needs an `action`', hint=f"choose one of {', '.join(sorted(self.actions))}"
+            )
+        if wanted in self.actions:
+            return self.actions[wanted]
+        for action in self.actions.values():
+            if wanted in map(tool_name, (action.name, *action.aliases)):
+                return action
+        raise UnknownToolError(
+            f'the tool "{self.name}" has no action "{name}"{nearest(wanted, self.action_names())}',
+            hint=f"choose one of {', '.join(sorted(self.actions))}",
+        )
+
+    def action_names(self) -> list[str]:
+        """Every name and alias of its actions."""
+        return [known for action in self.actions.values() for known in (action.name, *action.aliases)]

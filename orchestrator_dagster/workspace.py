@@ -1,0 +1,441 @@
+"""The part of the file system that a pipeline may touch.
+
+Everything a step, a tool or a product reads or writes goes through one :class:`Workspace`: paths are resolved, links
+followed, and refused when they leave the roots; files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
+from orchestrator_dagster.folder import Folder, locked, open_folder
+from orchestrator_dagster.path_text import check_path_text
+
+MEGABYTE = 1024 * 1024
+
+# What the kernel shows as files is no data of anybody's workspace (`/proc/self/environ` has the keys), whatever the
+# roots are. A root that itself stands below one of them (a workspace in `/dev/shm`) is meant.
+_KERNEL_FOLDERS = (Path("/proc"), Path("/sys"), Path("/dev"))
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file that is in place: absolute ``path``, size in ``bytes``, hex ``sha256`` of its content."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where relative paths start, and which folders may be touched.
+
+    Args:
+        root: Folder in which relative paths start: the current folder for the command, the project's folder for a
+            code location.
+        extra_roots: Further folders that absolute paths may point into.
+        max_file_bytes: Largest file that is read or written, in bytes.
+        environment: Names of environment variables that templates may read as ``env.NAME``.
+
+    Example:
+        >>> workspace = Workspace(Path("."))
+        >>> workspace.resolve("outputs/report.md").name
+        'report.md'
+    """
+
+    root: Path
+    extra_roots: tuple[Path, ...] = ()
+    max_file_bytes: int = 256 * MEGABYTE
+    environment: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Every folder that may be touched, resolved."""
+        return tuple(Path(os.path.realpath(root)) for root in (self.root, *self.extra_roots))
+
+    def resolve(self, path: str | os.PathLike[str], *, within: Path | None = None) -> Path:
+        """The absolute path with all links followed.
+
+        Args:
+            path: Relative to ``root``, or absolute.
+            within: A folder the result must stay in, instead of the roots (it must itself be in the roots).
+
+        Raises:
+            PathError: The path is no plain path (:func:`check_path_text`), or leaves the roots (or ``within``).
+        """
+        text = check_path_text(path)
+        base = Path(os.path.realpath(self.root))
+        try:
+            resolved = Path(os.path.realpath(base / text))
+        except (OSError, ValueError) as error:  # a loop of links, a name that is too long
+            raise PathError(f'the path "{text}" cannot be resolved: {error}') from error
+        if within is not None:
+            # The folder is checked first, so that a link out of it is refused with the right reason.
+            allowed: tuple[Path, ...] = (self.resolve(within),)
+        else:
+            allowed = self.roots
+        if not any(_below(resolved, root) for root in allowed):
+            places = ", ".join(f'"{root}"' for root in allowed)
+            raise PathError(
+                f'the path "{text}" leaves {"the folder" if within else "the workspace"} {places}',
+                hint="use a path below it, or add its folder to the workspace resource's `extra_roots`",
+            )
+        for kernel in _KERNEL_FOLDERS:
+            if _below(resolved, kernel) and not any(
+                _below(root, kernel) and _below(resolved, root) for root in allowed
+            ):
+                raise PathError(f'the path "{text}" leads into "{kernel}", which holds no files of a workspace')
+        return resolved
+
+    def entry(self, path: str | os.PathLike[str]) -> Path:
+        """The absolute path of the entry itself: its folder is resolved, a link at its end is not followed.
+
+        For what is done to a name and not to a content: removing, moving, looking at a link.
+
+        Raises:
+            PathError: As for :meth:`resolve`, for the folder that holds it.
+        """
+        text = check_path_text(path)
+        parent, name = os.path.split(text.rstrip("/" if os.name != "nt" else "/\\"))
+        if name in ("", ".", ".."):
+            return self.resolve(text)
+        full = Path(os.path.realpath(self.root)) / text
+        if any(full == root for root in self.roots):  # its folder is outside, it itself is not
+            return full
+        return self.resolve(parent or ".") / name
+
+    def check_not_root(self, path: Path, doing: str) -> None:
+        """Refuse to have a root, or a folder that holds one, removed or moved (compared as files, not as text)."""
+        for root in self.roots:
+            for part in (root, *root.parents):
+                with contextlib.suppress(OSError):  # a root that does not exist yet
+                    if os.path.samestat(path.lstat(), part.stat()):
+                        raise PathError(f'"{path}" is, or holds, a root of the workspace: it cannot be {doing}')
+
+    def relative(self, path: Path) -> str:
+        """``path`` as people should read it: relative to the root where it stands below it, with ``/``."""
+        base = Path(os.path.realpath(self.root))
+        return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+
+    def existing_file(self, path: str | os.PathLike[str]) -> Path:
+        """The resolved path of a regular file of allowed size.
+
+        Raises:
+            FileMissingError: There is no such file.
+            PathError: It is a folder or a device, or it leaves the workspace.
+            SizeLimitError: It is larger than ``max_file_bytes``.
+        """
+        resolved = self.resolve(path)
+        try:
+            status = resolved.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileMissingError(
+                f'there is no file "{self.relative(resolved)}" (looked in "{Path(os.path.realpath(self.root))}")',
+                hint=_nearest_hint(resolved),
+            ) from None
+        except OSError as error:
+            raise PathError(f'"{self.relative(resolved)}" cannot be read: {error.strerror}') from error
+        if stat.S_ISDIR(status.st_mode):
+            raise PathError(f'"{self.relative(resolved)}" is a folder, a file was expected')
+        if not stat.S_ISREG(status.st_mode):
+            raise PathError(f'"{self.relative(resolved)}" is not a regular file')
+        self.check_size(status.st_size, self.relative(resolved))
+        return resolved
+
+    def check_size(self, size: int, what: str) -> None:
+        """Refuse ``size`` bytes of ``what`` when they are more than ``max_file_bytes``."""
+        if size > self.max_file_bytes:
+            raise SizeLimitError(
+                f'"{what}" has {size:,} bytes, the workspace allows {self.max_file_bytes:,}',
+                hint="raise the workspace resource's `max_file_bytes`",
+            )
+
+    @contextlib.contextmanager
+    def folder(self, path: Path, *, create: bool = False) -> Iterator[Folder]:
+        """The folder ``path`` (already resolved), held open: no link put in its way later leads elsewhere.
+
+        Raises:
+            FileMissingError: It does not exist.
+            PathError: It is no folder, or has become a link since it was resolved.
+        """
+        root = max((root for root in self.roots if _below(path, root)), key=lambda root: len(root.parts), default=None)
+        if root is None:
+            raise PathError(f'"{path}" is not in the workspace')
+        # Only the opening is guarded: what goes wrong in the block is the block's own.
+        with contextlib.ExitStack() as stack:
+            try:
+                held = stack.enter_context(open_folder(root, path, create=create))
+            except FileNotFoundError:
+                raise FileMissingError(
+                    f'there is no folder "{self.relative(path)}"', hint=_nearest_hint(path)
+                ) from None
+            except OSError as error:
+                raise self.refused(path, "be opened as a folder", error) from error
+            yield held
+
+    def refused(self, path: Path, doing: str, error: OSError) -> PathError:
+        """The :class:`PathError` for what the system refused: ``doing`` completes "cannot …"."""
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            reason = "a link stands where a file or folder was expected"
+        return PathError(f'"{self.relative(path)}" cannot {doing}: {reason}')
+
+    @contextlib.contextmanager
+    def reading(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+        """An existing file, open for reading; what was checked is what is read (see :meth:`existing_file`)."""
+        resolved = self.existing_file(path)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(self.folder(resolved.parent))
+            try:
+                # Non-blocking, because opening a pipe that has taken the file's place would wait for a writer.
+                descriptor = folder.open(
+                    resolved.name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+                )
+                handle = stack.enter_context(os.fdopen(descriptor, "rb"))
+            except OSError as error:
+                raise self.refused(resolved, "be read", error) from error
+            status = os.fstat(handle.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PathError(f'"{self.relative(resolved)}" is not a regular file')
+            self.check_size(status.st_size, self.relative(resolved))
+            yield handle
+
+    def read_bytes(self, path: str | os.PathLike[str]) -> bytes:
+        """The content of an existing file (see :meth:`existing_file` for what is raised)."""
+        with self.reading(path) as handle:
+            data = handle.read(self.max_file_bytes + 1)  # the file may have grown since its size was asked
+        self.check_size(len(data), os.fspath(path))
+        return data
+
+    def read_text(self, path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
+        """The text of an existing file, to the character: line ends are not translated.
+
+        Raises:
+            PathError: Its bytes are not text in ``encoding``.
+        """
+        data = self.read_bytes(path)
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise PathError(
+                f'"{os.fspath(path)}" is not {encoding} text (byte {error.start})',
+                hint="name its `encoding`, or read it with a tool that knows its format",
+            ) from error
+        except LookupError:
+            raise PathError(f'there is no encoding "{encoding}"', hint="use utf-8, latin-1, cp1252 …") from None
+
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        data: bytes | Iterable[bytes],
+        *,
+        within: Path | None = None,
+        replace: bool = True,
+    ) -> WrittenFile:
+        """Write a file whole or not at all; folders are made as needed.
+
+        Args:
+            path: Where; an older file is replaced in one move and keeps its mode.
+            data: The content, or its pieces in order.
+            within: A folder it must stay in.
+            replace: Whether an older file may be replaced.
+
+        Raises:
+            PathError: The path leaves the workspace, is a folder, or exists and may not be replaced.
+            SizeLimitError: There is more data than ``max_file_bytes``.
+        """
+        target = self.resolve(path, within=within)
+        with self.atomic(target, replace=replace) as handle:
+            size, digest = self._copy([data] if isinstance(data, bytes) else data, handle, self.relative(target))
+        return WrittenFile(target, size, digest)
+
+    def append(self, path: str | os.PathLike[str], data: bytes) -> WrittenFile:
+        """Add ``data`` at the end of a file (made when missing), whole or not at all.
+
+        The longer file takes the place of the older one in one move, so a process that is killed leaves no half of
+        ``data`` and no reader sees one; appends to one folder wait for each other, so none is lost. The price is a
+        copy of the file for each append.
+
+        Raises:
+            PathError: As for :meth:`write`.
+            SizeLimitError: The file would be larger than ``max_file_bytes``.
+        """
+        target = self.resolve(path)
+        name = self.relative(target)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(self.folder(target.parent, create=True))
+            stack.enter_context(locked(folder, target.name))
+            pieces: list[Iterable[bytes]] = [[data]]
+            if folder.exists(target.name):
+                older = stack.enter_context(self.reading(target))
+                pieces.insert(0, iter(lambda: older.read(MEGABYTE), b""))
+            handle = stack.enter_context(self.atomic(target))
+            size, digest = self._copy((chunk for piece in pieces for chunk in piece), handle, name)
+        return WrittenFile(target, size, digest)
+
+    def _copy(self, chunks: Iterable[bytes], handle: IO[bytes], name: str) -> tuple[int, str]:
+        digest, size = hashlib.sha256(), 0
+        for chunk in chunks:
+            size += len(chunk)
+            self.check_size(size, name)
+            digest.update(chunk)
+            handle.write(chunk)
+        return size, digest.hexdigest()
+
+    @contextlib.contextmanager
+    def atomic(self, target: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:
+        """A binary file that takes the place of ``target`` (already resolved) when the block ends without an error.
+
+        Args:
+            target: The final path. A file that is there keeps its mode; anything but a regular file is refused.
+            replace: Whether a file that is there may be replaced.
+
+        Raises:
+            PathError: It is a folder or a device, exists and may not be replaced, or the system refuses to write.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(self.folder(target.parent, create=True))
+            mode = self._replaceable(folder, target, replace)
+            temporary = f".{target.name[:40]}.{secrets.token_hex(6)}.tmp"
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+                descriptor = folder.open(temporary, flags)
+            except OSError as error:
+                raise self.refused(target, "be written", error) from error
+            try:
+                with os.fdopen(descriptor, "wb") as handle:
+                    if mode is not None and hasattr(os, "fchmod"):
+                        with contextlib.suppress(OSError):  # some file systems have no modes
+                            os.fchmod(handle.fileno(), mode)
+                    yield handle
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                folder.move(temporary, folder, target.name, replace=replace)
+            except BaseException as error:
+                with contextlib.suppress(OSError):
+                    folder.unlink(temporary)
+                if isinstance(error, FileExistsError) and not replace:
+                    raise self._taken(target) from None
+                raise
+
+    def _replaceable(self, folder: Folder, target: Path, replace: bool) -> int | None:
+        try:
+            status = folder.status(target.name)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.refused(target, "be written", error) from error
+        if stat.S_ISDIR(status.st_mode):
+            raise PathError(f'"{self.relative(target)}" is a folder, a file was to be written there')
+        if not stat.S_ISREG(status.st_mode):
+            raise PathError(f'"{self.relative(target)}" is not a regular file, it cannot be written')
+        if not replace:
+            raise self._taken(target)
+        return stat.S_IMODE(status.st_mode) & 0o777
+
+    def _taken(self, target: Path) -> PathError:
+        return PathError(
+            f'"{self.relative(target)}" exists already', hint="choose another name, or allow it to be overwritten"
+        )
+
+    def remove(self, path: str | os.PathLike[str], *, recursive: bool = False) -> int:
+        """Remove a file, a link (not its target) or an empty folder; with ``recursive`` a folder and what it holds.
+
+        Returns:
+            How many files, links and folders are gone.
+
+        Raises:
+            FileMissingError: There is nothing of that name.
+            PathError: It is a root of the workspace, or a folder that is not empty.
+        """
+        entry = self.entry(path)
+        self.check_not_root(entry, "removed")
+        with self.folder(entry.parent) as folder:
+            try:
+                if not recursive and stat.S_ISDIR(folder.status(entry.name).st_mode):
+                    with folder.child(entry.name) as inside:
+                        held = len(inside.names())
+                    if held:
+                        raise PathError(
+                            f'the folder "{self.relative(entry)}" is not empty ({held} entries)',
+                            hint="set `recursive: true` to delete what it holds too",
+                        )
+                return folder.remove(entry.name)
+            except FileNotFoundError:
+                raise self._missing(entry) from None
+            except OSError as error:
+                raise self.refused(entry, "be removed", error) from error
+
+    def move(self, path: str | os.PathLike[str], destination: str | os.PathLike[str], *, replace: bool = True) -> Path:
+        """Move a file, a link or a folder; ``destination`` is its new path. Folders on the way are made.
+
+        Raises:
+            FileMissingError: There is nothing of that name.
+            PathError: It is a root, the destination is taken, is a folder, or lies in what is moved.
+        """
+        source, target = self.entry(path), self.entry(destination)
+        self.check_not_root(source, "moved")
+        self.check_not_root(target, "replaced")
+        if target.is_relative_to(source) and target != source:
+            raise PathError(f'"{self.relative(source)}" cannot be moved into itself')
+        with self.folder(source.parent) as folder:
+            if not folder.exists(source.name):
+                raise self._missing(source)
+            with self.folder(target.parent, create=True) as other:
+                if other.exists(target.name):
+                    self._replaceable(other, target, replace)
+                try:
+                    folder.move(source.name, other, target.name, replace=replace)
+                except FileExistsError:
+                    raise self._taken(target) from None
+                except OSError as error:
+                    if error.errno != errno.EXDEV or not stat.S_ISREG(folder.status(source.name).st_mode):
+                        raise self.refused(source, f'be moved to "{self.relative(target)}"', error) from error
+                    self.copy(source, target, replace=replace)  # two roots on two file systems
+                    folder.unlink(source.name)
+        return target
+
+    def copy(
+        self, path: str | os.PathLike[str], destination: str | os.PathLike[str], *, replace: bool = True
+    ) -> WrittenFile:
+        """Copy one file, whole or not at all (raises as :meth:`reading` and :meth:`write` do)."""
+        with self.reading(path) as handle:
+            return self.write(destination, iter(lambda: handle.read(MEGABYTE), b""), replace=replace)
+
+    def make_folder(self, path: str | os.PathLike[str]) -> bool:
+        """Make a folder and those above it; False when it was there.
+
+        Raises:
+            PathError: It leaves the workspace, or a file has that name.
+        """
+        resolved = self.resolve(path)
+        there = resolved.is_dir()
+        with self.folder(resolved, create=True):
+            return not there
+
+    def _missing(self, path: Path) -> FileMissingError:
+        return FileMissingError(f'there is no "{self.relative(path)}"', hint=_nearest_hint(path))
+
+
+def _below(path: Path, folder: Path) -> bool:
+    return path == folder or path.is_relative_to(folder)
+
+
+def _nearest_hint(path: Path) -> str:
+    from difflib import get_close_matches
+
+    if path.parent.is_dir():
+        near = get_close_matches(path.name, os.listdir(path.parent), n=1)
+        return f'did you mean "{near[0]}"?' if near else f'look at what "{path.parent}" holds'
+    return f'the folder "{path.parent}" does not exist either: check the path'
