@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from orchestrator_dagster.errors import PathError
 from orchestrator_dagster.path_text import check_path_text
@@ -17,16 +17,17 @@ class GlobPattern:
 
     Args:
         pattern: For example ``*.md`` or ``docs/**/*.txt``.
+        hidden: Whether ``*``, ``?`` and ``**`` stand for names that start with a dot too.
 
     Raises:
         PathError: It is absolute or goes up.
 
     Example:
-        >>> GlobPattern("docs/**/*.md").matches("docs/a/b/c.md"), GlobPattern("*.md").matches("docs/c.md")
+        >>> GlobPattern("docs/**/*.md").matches(["docs", "a", "c.md"]), GlobPattern("*.md").matches(["docs", "c.md"])
         (True, False)
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, hidden: bool = False) -> None:
         text = check_path_text(pattern)
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if text.startswith("/") or ".." in parts or not parts:
@@ -36,20 +37,32 @@ class GlobPattern:
             )
         self.depth = None if "**" in parts else len(parts)
         """Levels of folders that a match can lie under, None without limit."""
-        self.hidden = any(part.startswith(".") for part in parts)
-        """Whether it asks for names that start with a dot."""
-        last = len(parts) - 1
-        self._regex = re.compile("".join(_translate(part, at == last) for at, part in enumerate(parts)))
+        self.hidden = hidden or any(part.startswith(".") for part in parts)
+        """Whether a match can have a name that starts with a dot."""
+        self._all = hidden
+        self._parts = [*parts, "*"] if parts[-1] == "**" else parts  # `docs/**` is what is in it, not `docs`
 
-    def matches(self, path: str) -> bool:
-        """Whether the whole relative path (with ``/``) fits."""
-        return self._regex.fullmatch(path) is not None
+    def matches(self, names: Sequence[str]) -> bool:
+        """Whether the path made of these names, outermost first, fits."""
+        # All positions in the pattern that the names so far can have led to: linear, whatever the pattern.
+        places = self._skip({0})
+        for name in names:
+            places = self._skip({after for place in places for after in self._after(place, name)})
+        return len(self._parts) in places
 
+    def _after(self, place: int, name: str) -> set[int]:
+        if place == len(self._parts):
+            return set()
+        part = self._parts[place]
+        if name.startswith(".") and not (self._all or part.startswith(".")):
+            return set()
+        if part == "**":
+            return {place}
+        return {place + 1} if fnmatchcase(name, part) else set()
 
-def _translate(part: str, last: bool) -> str:
-    if part == "**":
-        return "(?:[^/]+(?:/[^/]+)*)" if last else "(?:[^/]+/)*"
-    body = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z").removesuffix(r")\z")
-    # What stands for any character in one name must not stand for a separator.
-    body = body.replace(".*", "[^/]*").replace("(?>[^/]*?", "(?:[^/]*?")
-    return ("(?![.])" if not part.startswith(".") else "") + body + ("" if last else "/")
+    def _skip(self, places: set[int]) -> set[int]:
+        for place in sorted(places):
+            while place < len(self._parts) and self._parts[place] == "**":
+                place += 1
+                places.add(place)
+        return places

@@ -224,16 +224,7 @@ class Workspace:
         Raises:
             PathError: Its bytes are not text in ``encoding``.
         """
-        data = self.read_bytes(path)
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise PathError(
-                f'"{os.fspath(path)}" is not {encoding} text (byte {error.start})',
-                hint="name its `encoding`, or read it with a tool that knows its format",
-            ) from error
-        except LookupError:
-            raise PathError(f'there is no encoding "{encoding}"', hint="use utf-8, latin-1, cp1252 …") from None
+        return decode_text(self.read_bytes(path), os.fspath(path), encoding)
 
     def write(
         self,
@@ -373,7 +364,7 @@ class Workspace:
                         )
                 return folder.remove(entry.name)
             except FileNotFoundError:
-                raise self._missing(entry) from None
+                raise self.missing(entry) from None
             except OSError as error:
                 raise self.refused(entry, "be removed", error) from error
 
@@ -391,7 +382,7 @@ class Workspace:
             raise PathError(f'"{self.relative(source)}" cannot be moved into itself')
         with self.folder(source.parent) as folder:
             if not folder.exists(source.name):
-                raise self._missing(source)
+                raise self.missing(source)
             with self.folder(target.parent, create=True) as other:
                 if other.exists(target.name):
                     self._replaceable(other, target, replace)
@@ -424,8 +415,27 @@ class Workspace:
         with self.folder(resolved, create=True):
             return not there
 
-    def _missing(self, path: Path) -> FileMissingError:
+    def missing(self, path: Path) -> FileMissingError:
+        """The error for something that must exist, with the nearest name."""
         return FileMissingError(f'there is no "{self.relative(path)}"', hint=_nearest_hint(path))
+
+
+def decode_text(data: bytes, name: str, encoding: str = "utf-8") -> str:
+    """The text of a file's bytes, to the character; ``name`` is for the message.
+
+    Raises:
+        PathError: They are not text in ``encoding``, or there is no such encoding.
+    """
+    try:
+        return data.decode(encoding)
+    except UnicodeError as error:
+        place = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        raise PathError(
+            f'"{name}" is not {encoding} text{place}',
+            hint="name its `encoding`, or read it with a tool that knows its format",
+        ) from error
+    except LookupError:
+        raise PathError(f'there is no encoding "{encoding}"', hint="use utf-8, latin-1, cp1252 …") from None
 
 
 def _below(path: Path, folder: Path) -> bool:

@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import Self
+
+from orchestrator_dagster.frozen import freeze
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 WHOLE_EXPRESSION = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
@@ -17,6 +20,15 @@ class Model(BaseModel):
     """Base of the language's models: immutable, unknown keys refused, a number where text is expected is its text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _freeze_containers(self) -> Self:
+        # `frozen` stops assignments, not changes inside a dict or list.
+        for name in self.model_fields_set:
+            value = self.__dict__[name]
+            if isinstance(value, (dict, list)):
+                self.__dict__[name] = freeze(value)
+        return self
 
 
 def problem(code: str, message: str, *, hint: str | None = None, suggestion: str | None = None) -> PydanticCustomError:

@@ -172,7 +172,7 @@ def _report(item: Mapping[str, Any], reading: Reading) -> None:
             context["code"], context["text"], span, step=step, suggestion=context["suggestion"], hint=context["hint"]
         )
         return
-    place = ".".join(str(part) for part in loc if not isinstance(part, int)) or "the file"
+    place = ".".join(str(part) for part in loc if not isinstance(part, int) and part != "steps") or str(loc[-1])
     code = "wrong-value" if kind.startswith(("literal", "greater", "less", "too_", "enum")) else "wrong-type"
     suggestion = None
     message = str(item["msg"]).replace("Input should be", "expected").replace("a valid ", "a ")

@@ -52,7 +52,7 @@ def _environment() -> Environment:
     from jinja2 import Environment
 
     # Only its parser is used: nothing is ever compiled or rendered here.
-    return Environment()  # noqa: S701
+    return Environment()
 
 
 def build_template(source: Source, span: Span, depth: int) -> Node:
@@ -117,7 +117,10 @@ class _JinjaForm:
         builder = _BUILDERS.get(kind)
         if builder is None:
             raise ExpressionSyntaxError(
-                "this is not part of conditions", chunk.offset, chunk.end, "write a value, its filters, comparisons, and/or/not"
+                "this is not part of conditions",
+                chunk.offset,
+                chunk.end,
+                "write a value, its filters, comparisons, and/or/not",
             )
         return builder(self, tree, chunk, depth + 1)
 
@@ -215,7 +218,9 @@ class _JinjaForm:
 
         self.no_stars(tree, chunk)
         if tree.kwargs:
-            raise ExpressionSyntaxError("functions take no named values here", chunk.offset, chunk.end, "give them in order")
+            raise ExpressionSyntaxError(
+                "functions take no named values here", chunk.offset, chunk.end, "give them in order"
+            )
         function = tree.node
         if isinstance(function, nodes.Getattr):
             name = self.chunk(function, 1)

@@ -57,9 +57,7 @@ _REFUSED: Final[dict[str, tuple[str, str]]] = {
 _WORDS: Final = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"}
 
 
-def parse_condition(
-    text: str | bool | int | float | None, dashed_names: Collection[str] = frozenset()
-) -> Expression:
+def parse_condition(text: str | bool | int | float | None, dashed_names: Collection[str] = frozenset()) -> Expression:
     """Read a condition. Results are cached by text.
 
     Args:
@@ -93,7 +91,10 @@ def _parse(text: str, dashed_names: frozenset[str]) -> Expression:
     if not text.strip():
         raise ExpressionSyntaxError("the condition is empty", 0, len(text), "write an expression, or remove the key")
     source = Source(text, dashed_names)
-    return Expression(text, _PythonForm(source).read())
+    try:
+        return Expression(text, _PythonForm(source).read())
+    except RecursionError:  # the caller itself is near Python's limit
+        raise source.too_deep(0, len(text)) from None
 
 
 class _PythonForm:
@@ -200,7 +201,9 @@ class _PythonForm:
     def binary(self, tree: ast.BinOp, offset: int, end: int, depth: int) -> Node:
         operator = _ARITHMETIC.get(type(tree.op))
         if operator is None:
-            raise ExpressionSyntaxError("this operator is not part of conditions", offset, end, "use arithmetic or and/or")
+            raise ExpressionSyntaxError(
+                "this operator is not part of conditions", offset, end, "use arithmetic or and/or"
+            )
         return Arithmetic(offset, end, operator, self.build(tree.left, depth), self.build(tree.right, depth))
 
     def compare(self, tree: ast.Compare, offset: int, end: int, depth: int) -> Node:
@@ -209,7 +212,10 @@ class _PythonForm:
             return self.test(tree, first, offset, end)
         others = zip(tree.ops, tree.comparators, strict=True)
         return Compare(
-            offset, end, first, tuple((_COMPARISON[type(operator)], self.build(other, depth)) for operator, other in others)
+            offset,
+            end,
+            first,
+            tuple((_COMPARISON[type(operator)], self.build(other, depth)) for operator, other in others),
         )
 
     def test(self, tree: ast.Compare, operand: Node, offset: int, end: int) -> Node:
@@ -242,7 +248,9 @@ class _PythonForm:
     def call(self, tree: ast.Call, offset: int, end: int, depth: int) -> Node:
         if tree.keywords:
             at = self.first(tree.keywords[0].value)
-            raise ExpressionSyntaxError("functions take no named values here", at.offset, at.end, "give the values in order")
+            raise ExpressionSyntaxError(
+                "functions take no named values here", at.offset, at.end, "give the values in order"
+            )
         function = tree.func
         if isinstance(function, ast.Attribute):
             name = self.last(function)
@@ -251,7 +259,9 @@ class _PythonForm:
             return make_method(name.name, target, arguments, (name.offset, name.end), offset, end)
         name = self.first(function)
         if not isinstance(function, ast.Name) or name.kind == "piece":
-            raise ExpressionSyntaxError("only a function's name can be called", offset, end, "write an operator between")
+            raise ExpressionSyntaxError(
+                "only a function's name can be called", offset, end, "write an operator between"
+            )
         arguments = tuple(self.build(value, depth) for value in tree.args)
         return make_call(name.name, arguments, (name.offset, name.end), offset, end)
 

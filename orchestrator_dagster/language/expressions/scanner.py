@@ -18,6 +18,7 @@ from orchestrator_dagster.language.expressions.syntax import MAX_DEPTH, MAX_NODE
 Span: TypeAlias = tuple[int, int]
 
 MAX_CHUNKS: Final = 2 * MAX_NODES  # a node is hardly ever less than two chunks: its operator and a bracket or comma
+_DEEPEST_IN_TEMPLATE: Final = 30  # Jinja's parser calls itself 13 times a bracket, and Python stops at 1,000 calls
 _LONGEST_NUMBER: Final = 110  # characters; values stay below 10**100
 _STEP_MAPS: Final = frozenset({"steps", "results", "previous_results"})
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
@@ -131,7 +132,9 @@ class _Scanner:
             raise ExpressionSyntaxError(f'"{bracket}" is not closed', at, at + 1, f'add "{_CLOSING[bracket]}"')
         return self.chunks
 
-    def add(self, kind: str, offset: int, end: int, line: str, name: str = "", parts: tuple[str | Span, ...] = ()) -> None:
+    def add(
+        self, kind: str, offset: int, end: int, line: str, name: str = "", parts: tuple[str | Span, ...] = ()
+    ) -> None:
         self.chunks.append(Chunk(offset, end, kind, line, name, parts))
 
     def after_dot(self) -> bool:
@@ -210,8 +213,9 @@ class _Scanner:
             raise ExpressionSyntaxError(refused[0], start, end, refused[1])
         if operator in _CLOSING:
             self.open.append((operator, start))
-            if len(self.open) > MAX_DEPTH:
-                raise ExpressionSyntaxError(f"brackets are nested deeper than {MAX_DEPTH}", start, end, _SPLIT)
+            deepest = _DEEPEST_IN_TEMPLATE if self.template else MAX_DEPTH
+            if len(self.open) > deepest:
+                raise ExpressionSyntaxError(f"brackets are nested deeper than {deepest}", start, end, _SPLIT)
         elif operator in ")]}" and (not self.open or _CLOSING[self.open.pop()[0]] != operator):
             raise ExpressionSyntaxError(f'"{operator}" closes nothing', start, end, "open it before, or take it away")
         self.add("operator", start, end, operator)
@@ -226,7 +230,10 @@ class _Scanner:
         text, quote, raw = self.text, self.text[self.position - 1], "r" in prefix
         if "f" in prefix or "t" in prefix:
             raise ExpressionSyntaxError(
-                "an f-string is not part of conditions", start, self.position, "join texts with +, or put {{ }} inside quotes"
+                "an f-string is not part of conditions",
+                start,
+                self.position,
+                "join texts with +, or put {{ }} inside quotes",
             )
         if "b" in prefix:
             raise ExpressionSyntaxError("bytes are not values here", start, self.position, 'write the text without "b"')
@@ -247,7 +254,9 @@ class _Scanner:
             else:
                 position += 1
         if position >= self.stop or text[position] != quote:
-            raise ExpressionSyntaxError("the text that starts here has no closing quote", start, start + 1, f"add {quote}")
+            raise ExpressionSyntaxError(
+                "the text that starts here has no closing quote", start, start + 1, f"add {quote}"
+            )
         parts.append(_decode(text[begin:position], begin, raw))
         self.position = position + 1
         self.add("string", start, self.position, f'"<{len(self.chunks)}>"', parts=tuple(parts))
@@ -279,7 +288,9 @@ def piece_span(text: str, start: int, stop: int) -> tuple[Span, int]:
         elif depth == 0 and text.startswith("}}", position):
             end = position - 1 if position > begin and text[position - 1] == "-" else position
             if not text[begin:end].strip():
-                raise ExpressionSyntaxError('the "{{ }}" is empty', start, position + 2, "write a name or expression inside")
+                raise ExpressionSyntaxError(
+                    'the "{{ }}" is empty', start, position + 2, "write a name or expression inside"
+                )
             return (begin, end), position + 2
         elif character in "([{":
             depth += 1

@@ -55,7 +55,10 @@ class Source:
     def too_deep(self, offset: int, end: int) -> ExpressionSyntaxError:
         """The error for what is nested deeper than conditions may be."""
         return ExpressionSyntaxError(
-            f"the condition is nested deeper than {MAX_DEPTH} levels", offset, end, "compute a part of it in a step before"
+            f"the condition is nested deeper than {MAX_DEPTH} levels",
+            offset,
+            end,
+            "compute a part of it in a step before",
         )
 
     @staticmethod
@@ -114,9 +117,7 @@ def make_method(name: str, target: Node, arguments: tuple[Node, ...], at: Span, 
     return _checked(Call(offset, end, METHODS[name], (target, *arguments)), f".{name}", len(arguments), at, method=True)
 
 
-def make_filter(
-    name: str, arguments: Sequence[Node], named: dict[str, Node], at: Span, offset: int, end: int
-) -> Node:
+def make_filter(name: str, arguments: Sequence[Node], named: dict[str, Node], at: Span, offset: int, end: int) -> Node:
     """``arguments[0] | name(arguments[1:], named)``.
 
     Raises:
@@ -148,5 +149,7 @@ def _checked(call: Call, name: str, count: int, at: Span, method: bool = False) 
     least, most = operation.least - method, operation.most - method
     if not least <= count <= most:
         takes = f"{least}" if least == most else f"{least} to {most}" if most < 1000 else f"at least {least}"
-        raise ExpressionSyntaxError(f'"{name}" takes {takes} value{"s" * (takes != "1")}, not {count}', *at, hint="correct its values")
+        raise ExpressionSyntaxError(
+            f'"{name}" takes {takes} value{"s" * (takes != "1")}, not {count}', *at, hint="correct its values"
+        )
     return call

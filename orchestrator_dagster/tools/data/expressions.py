@@ -68,19 +68,19 @@ def parse(text: str) -> Expression:
         raise ParametersError("an expression is empty", hint="such as: price > 10 and region == 'north'")
     if len(text) > MAX_LENGTH:
         raise ParametersError(f"an expression has {len(text):,} characters, {MAX_LENGTH:,} are allowed")
+    prefix = "_q"
+    while prefix in text:  # so that no name of the text can be taken for one that stood in backticks
+        prefix += "_"
     quoted: dict[str, str] = {}
 
     def replace(found: re.Match[str]) -> str:
         if found.group(2) is None:
             return found.group(0)
-        # No user name can be like it: a name with this letter in it is written in backticks itself.
-        quoted[f"ʘ{len(quoted)}"] = found.group(2)
-        return f" ʘ{len(quoted) - 1} "
+        name = f"{prefix}{len(quoted)}"
+        quoted[name] = found.group(2)
+        return f" {name} "
 
-    if "ʘ" in re.sub(r"`[^`]*`", "", text):
-        raise ParametersError("the character ʘ may only stand in backticks", hint="put the column's name in backticks")
-    source = " ".join(_TOKENS.sub(lambda found: replace(found).replace("ʘ", "_q_ʘ".replace("ʘ", "")), text).split("\n"))
-    quoted = {name.replace("ʘ", "_q_"): column for name, column in quoted.items()}
+    source = _TOKENS.sub(replace, text).replace("\n", " ")
     try:
         tree = ast.parse(source.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -1,0 +1,144 @@
+"""What the compiler makes: an immutable pipeline that serialises to JSON and back."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator_dagster.frozen import FrozenDict, freeze
+from orchestrator_dagster.language.settings import Expert, Retries, SelectionSchema
+from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.types import InputSpec, VariableSpec
+
+StepKind = Literal["tool", "model", "builtin"]
+AssetPath = tuple[str, ...]
+
+
+class Compiled(BaseModel):
+    """Base of what the compiler makes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_post_init(self, context: Any) -> None:
+        for name in self.model_fields_set:
+            value = self.__dict__[name]
+            if isinstance(value, (dict, list)) and not isinstance(value, FrozenDict):
+                self.__dict__[name] = freeze(value)
+
+
+class CompiledProduct(Compiled):
+    """A file that a step makes from one of its variables, and the asset it is."""
+
+    variable: str
+    step: str
+    key: AssetPath
+    path: str
+    format: str
+    template: str | None = None
+    description: str | None = None
+    owners: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+    upstream: tuple[AssetPath, ...] = ()
+
+
+class CompiledStep(Compiled):
+    """A step that is ready to run.
+
+    ``dependencies`` are the ids of every step it waits for, declared or found in its templates, in file order.
+    ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on, changes.
+    """
+
+    id: str
+    op: str
+    kind: StepKind
+    spec: Step
+    line: int
+    column: int
+    dependencies: tuple[str, ...] = ()
+    tool: str | None = None
+    action: str | None = None
+    instruction: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    variables: dict[str, VariableSpec] = Field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    model_reason: str = ""
+    personality: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    retries: Retries = Field(default_factory=lambda: Retries(max=0))
+    timeout: float | str | None = None
+    products: tuple[CompiledProduct, ...] = ()
+    includes: tuple[str, ...] = ()
+    code_version: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.spec.name or self.id
+
+
+class CompiledPipeline(Compiled):
+    """A pipeline that is ready to run. ``steps`` stand in an order in which they can run.
+
+    ``fingerprint`` is the SHA-256 of all that decides what the pipeline does: its file and what it includes.
+    ``includes`` has the text of every included file by the name it was included under.
+    """
+
+    id: str
+    file: str
+    folder: str
+    name: str | None = None
+    description: str | None = None
+    version: str | None = None
+    owners: tuple[str, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[str, InputSpec] = Field(default_factory=dict)
+    steps: tuple[CompiledStep, ...]
+    levels: tuple[tuple[str, ...], ...] = ()
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    output_steps: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    experts: dict[str, Expert] = Field(default_factory=dict)
+    selection_schema: SelectionSchema | None = None
+    personality: str | None = None
+    includes: dict[str, str] = Field(default_factory=dict)
+    fingerprint: str = ""
+
+    @cached_property
+    def by_id(self) -> dict[str, CompiledStep]:
+        """Every step by its id."""
+        return {step.id: step for step in self.steps}
+
+    @cached_property
+    def dashed(self) -> frozenset[str]:
+        """Step ids that have a ``-``: templates take them for the step, not for a subtraction."""
+        return frozenset(step.id for step in self.steps if "-" in step.id)
+
+    @property
+    def op(self) -> str:
+        """Its name in Dagster: graph and group."""
+        return self.id.replace("-", "_")
+
+    @property
+    def run_key(self) -> AssetPath:
+        """Key of the asset that is the run itself."""
+        return (self.id, "run")
+
+    @property
+    def products(self) -> tuple[CompiledProduct, ...]:
+        """Every product, by step."""
+        return tuple(product for step in self.steps for product in step.products)
+
+    def location(self, step: CompiledStep) -> str:
+        """``file:line:column`` of a step."""
+        return f"{self.file}:{step.line}:{step.column}"
+
+    def to_json(self) -> str:
+        """The pipeline as JSON text."""
+        return self.model_dump_json(exclude_unset=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> CompiledPipeline:
+        """The pipeline that :meth:`to_json` wrote."""
+        return cls.model_validate_json(text)

@@ -1,0 +1,50 @@
+"""The order of steps: levels from edges, and cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def levels(edges: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of steps that can run at once, in order (Kahn's algorithm); steps on a cycle, and after one, are left out.
+
+    Args:
+        edges: For each step the steps it waits for. Linear in steps and edges.
+
+    >>> levels({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
+    (('a',), ('b', 'c'), ('d',))
+    """
+    waiting = {step: len(set(before)) for step, before in edges.items()}
+    after: dict[str, list[str]] = {step: [] for step in edges}
+    for step, before in edges.items():
+        for one in set(before):
+            after[one].append(step)
+    place = {step: number for number, step in enumerate(edges)}
+    found: list[tuple[str, ...]] = []
+    ready = [step for step, count in waiting.items() if count == 0]
+    while ready:
+        found.append(tuple(sorted(ready, key=place.__getitem__)))
+        following: list[str] = []
+        for step in ready:
+            for one in after[step]:
+                waiting[one] -= 1
+                if waiting[one] == 0:
+                    following.append(one)
+        ready = following
+    return tuple(found)
+
+
+def find_cycle(edges: Mapping[str, Sequence[str]], stuck: Sequence[str]) -> list[str]:
+    """One cycle among the steps that cannot be ordered, as a path whose last step is the first again.
+
+    >>> find_cycle({"a": ["b"], "b": ["a"]}, ["a", "b"])
+    ['a', 'b', 'a']
+    """
+    remaining = set(stuck)
+    path, seen = [stuck[0]], {stuck[0]: 0}
+    while True:
+        step = next(before for before in edges[path[-1]] if before in remaining)
+        if step in seen:
+            return [*path[seen[step] :], step]
+        seen[step] = len(path)
+        path.append(step)

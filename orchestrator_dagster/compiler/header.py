@@ -1,0 +1,103 @@
+"""Checks of the header: inputs with their defaults, owners and tags as Dagster takes them, the output folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.json_schema import problems_of
+from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES, Pipeline
+from orchestrator_dagster.language.types import InputSpec
+
+#: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.
+RESERVED_OPS = frozenset(
+    "type input output config context class in def if else for while return not and or is None True False from import "
+    "as with lambda try except finally raise pass break continue global nonlocal del assert yield async await elif "
+    "inputs finish".split()
+)
+_OWNER = re.compile(r"(team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)\Z")
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}\Z")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
+
+
+def op_name(step: str) -> str:
+    """The name of a step's op in Dagster.
+
+    >>> op_name("read-files"), op_name("input")
+    ('read_files', 'step_input')
+    """
+    name = step.replace("-", "_")
+    return f"step_{name}" if name in RESERVED_OPS else name
+
+
+def compile_inputs(pipeline: Pipeline) -> dict[str, InputSpec]:
+    """The inputs, with ``output_dir``, which every pipeline has."""
+    inputs = dict(pipeline.inputs)
+    folder = pipeline.output_dir or f"outputs/{pipeline.id}"
+    declared = inputs.get("output_dir")
+    if declared is None or (declared.default is None and not declared.is_required):
+        inputs["output_dir"] = InputSpec(type="path", default=folder, description="Folder of the products.")
+    return inputs
+
+
+def step_names(pipeline: Pipeline) -> Mapping[str, str]:
+    """Names that no step and no variable may have, with what they would hide."""
+    names = {name: f'the built-in name "{name}"' for name in BUILT_IN_NAMES}
+    return {**names, **{name: f'the input "{name}"' for name in (*pipeline.inputs, "output_dir")}}
+
+
+def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    """Check what the header says besides steps and outputs."""
+    for name, spec in pipeline.inputs.items():
+        place = ("inputs", name)
+        default = spec.default
+        if default is not None and not has_template(default):
+            for found in problems_of(spec, default):
+                problems.add(
+                    "wrong-default",
+                    f'the default of the input "{name}" breaks its own description: {found}',
+                    document.span((*place, "default")),
+                    hint="change the default or the description",
+                )
+    owners = [(("owners",), owner) for owner in pipeline.owners]
+    tags = [(("tags", name), name, value) for name, value in pipeline.tags.items()]
+    for number, step in enumerate(pipeline.steps):
+        tags += [(("steps", number, "tags", name), name, value) for name, value in step.tags.items()]  # type: ignore[misc]
+        for variable, product in step.products.items():
+            here = ("steps", number, "products", variable)
+            owners += [((*here, "owners"), owner) for owner in product.owners]  # type: ignore[misc]
+            tags += [((*here, "tags", name), name, value) for name, value in product.tags.items()]  # type: ignore[misc]
+    for where, owner in owners:
+        if not _OWNER.match(owner):
+            problems.add(
+                "dagster-name",
+                f'"{owner}" is no owner for Dagster',
+                document.place_in(where, owner),
+                hint="write team:name or an e-mail address",
+            )
+    for at, name, value in tags:
+        if not _TAG_KEY.match(name) or not _TAG_VALUE.match(value):
+            problems.add(
+                "dagster-name",
+                f'the tag "{name}: {value}" is none for Dagster',
+                document.span(at),
+                hint="at most 63 letters, digits, _, - and . in name and value",
+            )
+    _check_output_dir(pipeline, document, problems)
+
+
+def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    declared = pipeline.inputs.get("output_dir")
+    folder = declared.default if declared and isinstance(declared.default, str) else pipeline.output_dir
+    place = ("inputs", "output_dir") if declared and isinstance(declared.default, str) else ("output_dir",)
+    if isinstance(folder, str) and ".." in PurePosixPath(folder).parts:
+        problems.add(
+            "output-path",
+            f'the output folder "{folder}" leaves the workspace',
+            document.span(place),
+            hint="write a folder below the workspace root, for example outputs/",
+        )

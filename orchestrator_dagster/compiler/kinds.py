@@ -1,0 +1,272 @@
+"""What a step does: it calls a tool, asks a model, or is one of the few built-in actions. Exactly one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import StepKind
+from orchestrator_dagster.compiler.tool_shapes import ToolShapes
+from orchestrator_dagster.errors import UnknownToolError
+from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.text import nearest_name
+
+#: Bare actions that ask a model, with every older spelling.
+MODEL_ACTIONS = frozenset(
+    "generate generate_text text_generation llm_generate llm_call llm ask_model analyze_text analyze generate_structured".split()
+)
+BUILTIN_ACTIONS = ("echo", "debug", "log", "evaluate_condition")
+#: Keys of `parameters` that are settings of the model and no data, in an older spelling of model steps.
+MODEL_SETTINGS = ("model", "temperature", "max_tokens", "response_format", "system_prompt", "schema", "top_p", "stop", "seed")
+#: Keys of a step that only a model step has a use for.
+MODEL_KEYS = (
+    "tools", "model", "expert", "selection_schema", "requires_model", "personality", "temperature", "max_tokens",
+    "max_tool_calls", "repair",
+)  # fmt: skip
+
+Place = tuple[str | int, ...]
+
+
+@dataclass
+class Work:
+    """What a step does. ``instruction_place`` is where the prompt stands, relative to the step."""
+
+    kind: StepKind
+    tool: str | None = None
+    action: str | None = None
+    instruction: str | None = None
+    instruction_place: Place = ("prompt",)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    shape: Any = None
+
+
+def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, problems: Problems) -> Work | None:
+    """Find out what a step does; None when it does nothing that can be understood (then the problem is noted)."""
+    parameters = thaw(step.parameters)
+    claims = [key for key in ("tool", "prompt", "pipeline") if getattr(step, key)]
+    if len(claims) > 1:
+        problems.add(
+            "step-kind",
+            f'step "{step.id}" has `{claims[0]}` and `{claims[1]}`: a step does one thing',
+            document.key_span((*place, _written(step, claims[1], document, place))),
+            step=step.id,
+            hint=f"remove one of them, or make two steps{_tools_hint(claims)}",
+        )
+        return None
+    if step.tool:
+        return _tool_work(step, step.tool, parameters, place, tools, document, problems)
+    if step.prompt is not None:
+        written = _written(step, "prompt", document, place)
+        if step.action and _word(step.action) not in MODEL_ACTIONS:
+            problems.add(
+                "step-kind",
+                f'step "{step.id}" has `{written}` and the action "{step.action}": a step does one thing',
+                document.key_span((*place, "action")),
+                step=step.id,
+                hint="remove `action`: a step with a prompt asks a model",
+            )
+        return _model_work(step, step.prompt, (written,), parameters)
+    if step.action:
+        return _bare_action(step, step.action, parameters, place, tools, document, problems)
+    if isinstance(parameters.get("prompt"), str):
+        prompt = parameters.pop("prompt")
+        return _model_work(step, prompt, ("parameters", "prompt"), parameters)
+    asked = [key for key in (*MODEL_KEYS, "vars") if getattr(step, key) not in (None, (), {})]
+    if step.description and asked:
+        return _model_work(step, step.description, ("description",), parameters)
+    problems.add(
+        "step-kind",
+        f'step "{step.id}" says nothing to do',
+        document.key_span((*place, "id")),
+        step=step.id,
+        hint="give it a `tool`, or a `prompt` for a model",
+    )
+    return None
+
+
+def _tools_hint(claims: list[str]) -> str:
+    return "; a model that may call tools has `prompt` and `tools: [name]`" if claims == ["tool", "prompt"] else ""
+
+
+def _written(step: Step, key: str, document: Document, place: Place) -> str:
+    """The spelling of a key that stands in the file."""
+    if key == "prompt" and document.key_span((*place, "prompt")) == document.span(place):
+        return "instruction"
+    return key
+
+
+def _word(action: str) -> str:
+    return action.strip().lower().replace("-", "_")
+
+
+def _model_work(step: Step, instruction: str, where: Place, parameters: dict[str, Any]) -> Work:
+    settings = {name: parameters.pop(name) for name in MODEL_SETTINGS if name in parameters}
+    return Work("model", None, None, instruction, where, parameters, settings)
+
+
+def _bare_action(
+    step: Step,
+    action: str,
+    parameters: dict[str, Any],
+    place: Place,
+    tools: ToolShapes,
+    document: Document,
+    problems: Problems,
+) -> Work | None:
+    """An `action` without `tool`."""
+    word = _word(action)
+    if word in MODEL_ACTIONS:
+        for key in ("prompt", "instruction", "text_prompt"):
+            if isinstance(parameters.get(key), str):
+                return _model_work(step, parameters.pop(key), ("parameters", key), parameters)
+        if word.startswith("analyze"):
+            wanted = parameters.pop("analysis_type", None)
+            kind = f"an analysis of the kind {wanted}" if wanted else "an analysis"
+            return _model_work(step, f"Give {kind} of the text below.", ("parameters", "analysis_type"), parameters)
+        if step.description:
+            return _model_work(step, step.description, ("description",), parameters)
+        problems.add(
+            "step-kind",
+            f'step "{step.id}" asks a model nothing',
+            document.key_span((*place, "action")),
+            step=step.id,
+            hint="give it a `prompt`",
+        )
+        return None
+    first = word.split(None, 1)[0] if word else ""
+    if word in BUILTIN_ACTIONS or first == "echo":
+        message = action.strip()[len("echo") :].strip() if first == "echo" and word != "echo" else None
+        if message:
+            parameters = {"message": message, **parameters}
+        return Work("builtin", None, first, None, ("action",), parameters)
+    if word in {name.replace("-", "_") for name in tools.names()}:
+        return _tool_work(step, word, parameters, place, tools, document, problems, bare=True)
+    if " " in action.strip():
+        return _model_work(step, action, ("action",), parameters)
+    known = [*MODEL_ACTIONS, *BUILTIN_ACTIONS, *tools.names()]
+    problems.add(
+        "unknown-action",
+        f'step "{step.id}" names the action "{action}", which is neither a known action nor a tool',
+        document.span((*place, "action")),
+        step=step.id,
+        suggestion=nearest_name(action, known),
+        hint="a model step has a `prompt`; a tool step has a `tool`",
+    )
+    return None
+
+
+def _tool_work(
+    step: Step,
+    name: str,
+    parameters: dict[str, Any],
+    place: Place,
+    tools: ToolShapes,
+    document: Document,
+    problems: Problems,
+    bare: bool = False,
+) -> Work | None:
+    span = document.span((*place, "action" if bare else "tool"))
+    if has_template(name):
+        problems.add("unknown-tool", f'step "{step.id}": the tool must be a name, not a template', span, step=step.id)
+        return None
+    for key in MODEL_KEYS:
+        if getattr(step, key) not in (None, (), {}):
+            problems.add(
+                "step-kind",
+                f'step "{step.id}" calls a tool, and `{key}` is a setting of model steps',
+                document.key_span((*place, key)),
+                step=step.id,
+                hint="remove it; a model that may call the tool has `prompt` and `tools: [name]`",
+            )
+    try:
+        tool = tools.find(name)
+    except UnknownToolError:
+        problems.add(
+            "unknown-tool",
+            f'step "{step.id}" names the tool "{name}"',
+            span,
+            step=step.id,
+            suggestion=nearest_name(name, tools.names()),
+            hint="`orchestrator tools` lists them",
+        )
+        return None
+    action = None if bare else step.action
+    if action is None or _word(action) in ("execute", tool.name) or " " in action.strip():
+        own = _word(action) if action and _word(action) in tool.action_names() else None
+        for key in ("action", "operation", "mode"):
+            if own is None and isinstance(parameters.get(key), str) and _word(parameters[key]) in tool.action_names():
+                own = parameters.pop(key)
+        action = own
+    try:
+        shape = tool.find(action)
+    except UnknownToolError as error:
+        problems.add(
+            "unknown-action",
+            f'step "{step.id}": the tool "{tool.name}" has no action "{action}"'
+            if action
+            else f'step "{step.id}": {error.message}',
+            document.span((*place, "action")) if step.action else span,
+            step=step.id,
+            suggestion=nearest_name(action or "", tool.action_names()),
+            hint=error.hint,
+        )
+        return None
+    return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape)
+
+
+def check_parameters(step: Step, work: Work, place: Place, document: Document, problems: Problems) -> None:
+    """Compare a tool step's parameters with the action's schema, as far as they are known before the run."""
+    from pydantic import ValidationError
+
+    model = work.shape.parameters
+    known = list(model.model_fields)
+    literals = {name: value for name, value in work.parameters.items() if not _templated(value)}
+    try:
+        model.model_validate(literals)
+        errors: list[Any] = []
+    except ValidationError as error:
+        errors = list(error.errors(include_url=False))
+    extra_allowed = model.model_config.get("extra") == "allow"
+    unknown = [] if extra_allowed else [name for name in work.parameters if name not in known]
+    for name in unknown:
+        problems.add(
+            "unknown-parameter",
+            f'step "{step.id}": {work.tool}.{work.action} has no parameter "{name}"',
+            document.key_span((*place, "parameters", name)),
+            step=step.id,
+            suggestion=nearest_name(name, known),
+            hint=f"its parameters: {', '.join(known)}",
+        )
+    for error in errors:
+        name = str(error["loc"][0]) if error["loc"] else ""
+        if name in unknown or (error["type"] == "missing" and name in work.parameters):
+            continue
+        if error["type"] == "missing" and len(error["loc"]) == 1:
+            problems.add(
+                "missing-parameter",
+                f'step "{step.id}": {work.tool}.{work.action} needs the parameter "{name}"',
+                document.key_span((*place, "parameters")) if step.parameters else document.span((*place, "tool")),
+                step=step.id,
+                hint=f"its parameters: {', '.join(known)}",
+            )
+        else:
+            said = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
+            problems.add(
+                "wrong-parameter",
+                f'step "{step.id}": the parameter "{name}" of {work.tool}.{work.action}: {said[:1].lower()}{said[1:]}',
+                document.span((*place, "parameters", *[part for part in error["loc"] if isinstance(part, (str, int))])),
+                step=step.id,
+            )
+
+
+def _templated(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_templated(item) for item in value.values()) or any(has_template(name) for name in value)
+    if isinstance(value, (list, tuple)):
+        return any(_templated(item) for item in value)
+    return has_template(value)

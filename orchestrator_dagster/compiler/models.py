@@ -1,0 +1,104 @@
+"""Which model a step asks: its own, its expert's, or the pipeline's default; the language's order of precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator_dagster.compiler.kinds import Place, Work
+from orchestrator_dagster.errors import UnknownModelError
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.text import nearest_name
+
+#: Reads a model's name; raises UnknownModelError for what names none.
+ModelNames = Callable[[str], object]
+
+
+class ModelChoice(BaseModel):
+    """The model of a step, why it is this one, and what its expert brings along."""
+
+    model_config = ConfigDict(frozen=True)
+
+    names: tuple[str, ...]
+    reason: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    personality: str | None = None
+
+
+def model_of(
+    pipeline: Pipeline,
+    step: Step,
+    work: Work,
+    place: Place,
+    names: ModelNames,
+    document: Document,
+    problems: Problems,
+) -> ModelChoice | None:
+    """The model of a model step; None, with the problem noted, when nothing names one."""
+    own = work.settings.get("model")
+    choice: ModelChoice | None = None
+    where: Place = (*place, "model")
+    if step.model:
+        choice = ModelChoice(names=step.model, reason="the step's model")
+    elif own is not None:
+        where = (*place, "parameters", "model")
+        choice = ModelChoice(names=(str(own),) if not isinstance(own, list) else tuple(own), reason="the step's model")
+    elif step.expert is not None:
+        expert = pipeline.experts.get(step.expert)
+        where = ("experts", step.expert)
+        if expert is None:
+            problems.add(
+                "unknown-expert",
+                f'step "{step.id}" names the expert "{step.expert}"',
+                document.span((*place, "expert")),
+                step=step.id,
+                suggestion=nearest_name(step.expert, pipeline.experts),
+                hint="add it to `experts` in the header",
+            )
+            return None
+        prefix = f"{expert.provider}:" if expert.provider else ""
+        settings = {
+            key: getattr(expert, key) for key in ("temperature", "max_tokens") if getattr(expert, key) is not None
+        }
+        choice = ModelChoice(
+            names=tuple(name if name.startswith(prefix) else prefix + name for name in expert.model),
+            reason=f'the expert "{step.expert}"',
+            settings=settings,
+            personality=expert.personality,
+        )
+    elif pipeline.default_model:
+        where = ("default_model",)
+        choice = ModelChoice(names=pipeline.default_model, reason="the pipeline's default_model")
+    if choice is None:
+        problems.add(
+            "no-model",
+            f'step "{step.id}" asks a model, and nothing names one',
+            document.key_span((*place, *work.instruction_place)),
+            step=step.id,
+            hint="set `default_model` in the header, for example `default_model: builtin:extractive`",
+        )
+        return None
+    if len(choice.names) > 1:
+        problems.add(
+            "not-supported",
+            f'step "{step.id}": this release does not choose among several models ({", ".join(choice.names)})',
+            document.span(where),
+            step=step.id,
+            hint="name one model",
+        )
+        return None
+    for name in choice.names:
+        if has_template(name):
+            continue
+        try:
+            names(name)
+        except UnknownModelError as error:
+            problems.add("unknown-model", error.message, document.span(where), step=step.id, hint=error.hint)
+            return None
+    return choice

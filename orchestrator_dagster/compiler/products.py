@@ -1,0 +1,153 @@
+"""Products: their formats, asset keys and paths, and the collisions between them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from orchestrator_dagster.compiler.compiled import CompiledProduct
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.step import ProductSpec, Step
+from orchestrator_dagster.text import nearest_name
+
+#: File suffix of each format; the first one is the usual one.
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "txt": (".txt", ".text", ".log"), "md": (".md", ".markdown"), "json": (".json",), "jsonl": (".jsonl", ".ndjson"),
+    "yaml": (".yaml", ".yml"), "csv": (".csv",), "tsv": (".tsv",), "parquet": (".parquet",), "html": (".html", ".htm"),
+    "png": (".png",), "svg": (".svg",), "xlsx": (".xlsx",),
+}  # fmt: skip
+_BY_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
+
+Place = tuple[str | int, ...]
+
+
+def compile_products(
+    pipeline: Pipeline, step: Step, place: Place, document: Document, problems: Problems
+) -> tuple[CompiledProduct, ...]:
+    """The products of one step; what is wrong with them is noted."""
+    made = []
+    for variable, spec in step.products.items():
+        here = (*place, "products", variable)
+        if step.vars and variable not in step.vars:
+            problems.add(
+                "unknown-variable",
+                f'step "{step.id}" has no variable "{variable}"',
+                document.key_span(here),
+                step=step.id,
+                suggestion=nearest_name(variable, step.vars),
+                hint=f"its variables: {', '.join(step.vars)}",
+            )
+            continue
+        kind = _format(spec, step, here, document, problems)
+        _check_path(spec, step, here, document, problems)
+        key = spec.key or (pipeline.id, variable)
+        if kind and _check_key(key, pipeline, step, here, document, problems):
+            made.append(
+                CompiledProduct(
+                    variable=variable,
+                    step=step.id,
+                    key=key,
+                    path=spec.path,
+                    format=kind,
+                    template=spec.template,
+                    description=spec.description,
+                    owners=spec.owners or pipeline.owners,
+                    kinds=spec.kinds,
+                    tags={**pipeline.tags, **spec.tags},
+                )
+            )
+    return tuple(made)
+
+
+def _format(spec: ProductSpec, step: Step, here: Place, document: Document, problems: Problems) -> str | None:
+    if spec.format:
+        return spec.format
+    suffix = PurePosixPath(spec.path).suffix.lower()
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    problems.add(
+        "product-format",
+        f'step "{step.id}": the path "{spec.path}" has no suffix that tells a format'
+        if not suffix or has_template(suffix)
+        else f'step "{step.id}": there is no product format for "{suffix}"',
+        document.span((*here, "path")),
+        step=step.id,
+        suggestion=nearest_name(suffix, _BY_SUFFIX) if suffix else None,
+        hint=f"set `format` to one of {', '.join(SUFFIXES)}",
+    )
+    return None
+
+
+def _check_path(spec: ProductSpec, step: Step, here: Place, document: Document, problems: Problems) -> None:
+    path = PurePosixPath(spec.path)
+    wrong = None
+    if path.is_absolute() or spec.path.startswith("~"):
+        wrong = "is absolute; it is relative to the output folder"
+    elif ".." in path.parts:
+        wrong = "leaves the output folder"
+    elif not spec.path.strip() or spec.path.endswith("/"):
+        wrong = "is no file name"
+    if wrong:
+        problems.add(
+            "product-path",
+            f'step "{step.id}": the product path "{spec.path}" {wrong}',
+            document.span((*here, "path")),
+            step=step.id,
+            hint="write a path below `output_dir`, for example `report.md`",
+        )
+
+
+def _check_key(
+    key: tuple[str, ...], pipeline: Pipeline, step: Step, here: Place, document: Document, problems: Problems
+) -> bool:
+    if key == (pipeline.id, "run"):
+        problems.add(
+            "reserved-name",
+            f'step "{step.id}": the asset [{pipeline.id}, run] is the run itself',
+            document.key_span(here),
+            step=step.id,
+            hint="call the variable otherwise, or give the product a `key`",
+        )
+        return False
+    bad = [part for part in key if not part or "/" in part or "[" in part or "]" in part or '"' in part or "*" in part]
+    if not key or bad:
+        problems.add(
+            "dagster-name",
+            f'step "{step.id}": the asset key {list(key)} has a part that Dagster refuses',
+            document.span((*here, "key")),
+            step=step.id,
+            hint="write parts of letters, digits, _ and -",
+        )
+        return False
+    return True
+
+
+def check_collisions(
+    products: list[tuple[CompiledProduct, Place]], document: Document, problems: Problems
+) -> None:
+    """Refuse two products with one asset key, or with one literal path."""
+    keys: dict[tuple[str, ...], CompiledProduct] = {}
+    paths: dict[str, CompiledProduct] = {}
+    for product, place in products:
+        here = (*place, "products", product.variable)
+        other = keys.setdefault(product.key, product)
+        if other is not product:
+            problems.add(
+                "product-collision",
+                f'the steps "{other.step}" and "{product.step}" both make the asset [{", ".join(product.key)}]',
+                document.key_span(here),
+                step=product.step,
+                hint="rename one variable, or give one product a `key`",
+            )
+        if not has_template(product.path):
+            other = paths.setdefault(str(PurePosixPath(product.path)).lower(), product)
+            if other is not product:
+                problems.add(
+                    "product-collision",
+                    f'the products "{other.variable}" and "{product.variable}" both write "{product.path}"',
+                    document.span((*here, "path")),
+                    step=product.step,
+                    hint="give one of them another path",
+                )

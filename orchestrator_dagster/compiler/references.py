@@ -1,0 +1,222 @@
+"""Which names a template may use, which step each of them comes from, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
+from orchestrator_dagster.language.template_names import NameUse, read_template
+from orchestrator_dagster.language.types import TypeSpec, VariableSpec
+from orchestrator_dagster.text import nearest_name
+
+#: Names that every outcome has; they win over a result's fields of the same name.
+OUTCOME_NAMES = frozenset("status success error skipped result value location".split())
+_RUN_FIELDS: Mapping[str, frozenset[str]] = {
+    "execution": frozenset(("id", "timestamp", "started_at", "date", "time")),
+    "partition": frozenset(("key",)),
+}
+_RUN_NAMES = frozenset(("timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env"))
+_STEP_MAPS = ("steps", "results", "previous_results")
+_LOOP_NAMES = frozenset("item index is_first is_last length iteration loop".split())
+
+Place = tuple[str | int, ...]
+
+
+@dataclass
+class StepNames:
+    """What a step offers to templates: its variables, and the fields of its result where they are known."""
+
+    id: str
+    variables: Mapping[str, VariableSpec]
+    result_fields: frozenset[str] | None = None
+    is_text: bool = False
+
+
+@dataclass
+class Names:
+    """Every name of a pipeline. ``loose`` says that a step's id is unknown, so that unknown names are not reported."""
+
+    inputs: Mapping[str, TypeSpec]
+    steps: dict[str, StepNames]
+    outputs: Iterable[str] = ()
+    loose: bool = False
+    makers: dict[str, list[str]] = field(default_factory=dict)
+    output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for step in self.steps.values():
+            for variable in step.variables:
+                self.makers.setdefault(variable, []).append(step.id)
+        self.dashed = {step.replace("-", "_"): step for step in self.steps if "-" in step}
+
+    def step(self, name: str) -> str | None:
+        """The id of the step that a name in a template stands for (``-`` was made ``_`` for Jinja)."""
+        return name if name in self.steps else self.dashed.get(name)
+
+    def all(self) -> list[str]:
+        """Every name that may stand first in a reference."""
+        return [*self.inputs, *self.steps, *self.makers, *BUILT_IN_NAMES]
+
+
+@dataclass
+class TemplateChecker:
+    """Checks every template of one pipeline and finds the steps that it needs."""
+
+    names: Names
+    document: Document
+    problems: Problems
+
+    def __post_init__(self) -> None:
+        self.dashed = frozenset(step for step in self.names.steps if "-" in step)
+        self.includes: dict[str, Place] = {}
+
+    def check(self, text: str, place: Place, step: str | None, *, own: frozenset[str] = frozenset()) -> list[str]:
+        """Check one template.
+
+        Args:
+            text: The template.
+            place: Where it stands in the document.
+            step: Id of the step it belongs to, None in the header.
+            own: Names that only this template has (``result`` in a variable's expression).
+
+        Returns:
+            Ids of the steps it refers to.
+        """
+        reading = read_template(text, self.dashed)
+        for problem in reading.problems:
+            span = self.document.place_in(place, problem.needle) if problem.needle else self.document.span(place)
+            hint = "see the language reference for the filters there are" if problem.code == "unknown-filter" else None
+            self.problems.add(
+                problem.code, _at(step, problem.message), span, step=step, suggestion=problem.suggestion, hint=hint
+            )
+        for path in reading.includes:
+            self.includes.setdefault(path, place)
+        found: list[str] = []
+        for use in reading.names:
+            if use.root in own:
+                continue
+            target = self.resolve(use, place, step)
+            through = self.names.output_steps.get(str(use.path[1]), ()) if use.root == "outputs" and use.path[1:] else ()
+            found.extend(one for one in (target, *through) if one is not None and one not in found)
+        return found
+
+    def resolve(self, use: NameUse, place: Place, step: str | None) -> str | None:
+        """The step that a name comes from, None for an input or a built-in; what is wrong is noted."""
+        names, root = self.names, use.root
+        if root in names.inputs:
+            return None
+        if root in ("inputs", "parameters"):
+            if len(use.path) > 1 and use.path[1] not in names.inputs:
+                self.unknown(use, place, step, f'there is no input "{use.path[1]}"', str(use.path[1]), names.inputs)
+            return None
+        if root in _STEP_MAPS:
+            if len(use.path) == 1:
+                self.unknown(use, place, step, f'"{root}" is read with a step: `{root}.some_step`', root, ())
+                return None
+            target = names.step(str(use.path[1]))
+            if target is None:
+                self.unknown(use, place, step, f'there is no step "{use.path[1]}"', str(use.path[1]), names.steps)
+                return None
+            return self.fields(target, use.path[2:], use, place, step)
+        target = names.step(root)
+        if target is not None:
+            if target == step and root in names.steps[target].variables:
+                return None
+            return self.fields(target, use.path[1:], use, place, step)
+        if root in names.makers:
+            makers = names.makers[root]
+            if step in makers:
+                return None if makers == [step] else next(one for one in makers if one != step)
+            if len(makers) > 1:
+                self.problems.add(
+                    "ambiguous-variable",
+                    _at(step, f'"{root}" is made by the steps {", ".join(makers)}'),
+                    self.document.place_in(place, root),
+                    step=step,
+                    hint=f"say which: `{makers[0]}.{root}`",
+                )
+                return None
+            return makers[0]
+        if root in _RUN_FIELDS:
+            if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
+                self.unknown(
+                    use, place, step, f'"{root}" has no field "{use.path[1]}"', str(use.path[1]), _RUN_FIELDS[root]
+                )
+            return None
+        if root in _RUN_NAMES:
+            return None
+        if root == "outputs":
+            if len(use.path) > 1 and use.path[1] not in names.outputs:
+                self.unknown(use, place, step, f'there is no output "{use.path[1]}"', str(use.path[1]), names.outputs)
+            return None
+        if root == "error":
+            self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
+            return None
+        if root in _LOOP_NAMES:
+            self.unknown(use, place, step, f'"{root}" exists only inside a loop', root, ())
+            return None
+        self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
+        return None
+
+    def fields(self, target: str, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> str:
+        """Check the first field read from a step; gives the step's id."""
+        offered = self.names.steps[target]
+        if not fields or not isinstance(fields[0], str) or fields[0] in OUTCOME_NAMES | offered.variables.keys():
+            return target
+        name = fields[0]
+        known = self.known_fields(offered)
+        if known is not None and name not in known and not use.guarded:
+            self.problems.add(
+                "unknown-field",
+                _at(step, f'the step "{target}" leaves no "{name}"'),
+                self.document.place_in(place, name),
+                step=step,
+                suggestion=nearest_name(name, known),
+                hint=f"it has {', '.join(sorted(known))}" if known else "its value is a text: read it as `result`",
+            )
+        return target
+
+    def known_fields(self, offered: StepNames) -> frozenset[str] | None:
+        """What can be read from a step besides its outcome; None when that is not known before the run."""
+        if len(offered.variables) > 1:
+            return frozenset(offered.variables)
+        if len(offered.variables) == 1:
+            (name, spec), *_ = offered.variables.items()
+            if spec.properties:
+                return frozenset((name, *spec.properties))
+            return frozenset((name,)) if spec.type in ("string", "integer", "number", "boolean") else None
+        return frozenset() if offered.is_text else offered.result_fields
+
+    def unknown(
+        self, use: NameUse, place: Place, step: str | None, message: str, name: str, known: Iterable[str]
+    ) -> None:
+        """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
+        if self.names.loose:
+            return
+        span = self.document.place_in(place, name)
+        if use.guarded:
+            self.problems.add(
+                "guarded-name",
+                _at(step, f"{message}; only its default will ever be used"),
+                span,
+                severity="warning",
+                step=step,
+                suggestion=nearest_name(name, known),
+            )
+            return
+        near = nearest_name(name, known)
+        self.problems.add(
+            "unknown-name",
+            _at(step, message),
+            span,
+            step=step,
+            suggestion=near,
+            hint=None if near else "names are inputs, steps, their variables, and the built-in ones of the reference",
+        )
+
+
+def _at(step: str | None, message: str) -> str:
+    return f'step "{step}": {message}' if step else message

@@ -1,0 +1,59 @@
+"""What the language has and this release does not run: refused with its place, never accepted and ignored."""
+
+from __future__ import annotations
+
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.template_names import texts_of
+
+_HEADER = {
+    "budget": "budgets", "cache": "the call store", "limits": "limits by provider", "executor": "a choice of executor",
+    "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
+    "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
+}  # fmt: skip
+_STEP = {
+    "condition": "conditions", "on_false": "routes", "on_success": "routes", "on_failure": "failure policies",
+    "for_each": "loops", "while_": "loops", "until": "loops", "steps": "loops", "as_": "loops", "max_parallel": "loops",
+    "max_iterations": "loops", "on_item_failure": "loops", "on_limit": "loops", "pipeline": "sub-pipelines",
+    "inputs": "sub-pipelines", "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
+    "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
+    "budget": "budgets", "cache": "the call store",
+}  # fmt: skip
+
+
+def check_support(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    """Note every key of a pipeline that this release does not run."""
+    for key, what in _HEADER.items():
+        if getattr(pipeline, key) not in (None, (), {}):
+            _refuse(problems, document, (key,), key, what)
+    for name, spec in pipeline.inputs.items():
+        if spec.asset:
+            _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
+    for number, step in enumerate(pipeline.steps):
+        _check_step(step, ("steps", number), document, problems)
+
+
+def _check_step(step: Step, place: tuple[str | int, ...], document: Document, problems: Problems) -> None:
+    for key, what in _STEP.items():
+        if getattr(step, key) not in (None, (), {}):
+            spelling = {"while_": "while", "as_": "as"}.get(key, key)
+            _refuse(problems, document, (*place, spelling), spelling, what, step.id)
+    fields = step.model_dump(exclude_unset=True, exclude={"name", "description", "metadata"})
+    for path, text in texts_of(fields):
+        if "<AUTO" in text and has_template(text):
+            _refuse(problems, document, (*place, *path), "<AUTO>", "<AUTO> values", step.id)
+
+
+def _refuse(
+    problems: Problems, document: Document, place: tuple[str | int, ...], key: str, what: str, step: str | None = None
+) -> None:
+    problems.add(
+        "not-supported",
+        f'{f"step {chr(34)}{step}{chr(34)}: " if step else ""}`{key}`: this release does not run {what}',
+        document.key_span(place),
+        step=step,
+        hint="remove it",
+    )

@@ -1,0 +1,141 @@
+"""Types of the language as JSON Schema, and the check of a value against one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.types import InputSpec, TypeSpec, type_of
+
+_FORMATS = {"date": "date", "email": "email", "uri": "uri"}
+
+
+def json_schema(spec: TypeSpec) -> dict[str, Any]:
+    """The JSON Schema of a type. Inline ``schema`` stands as it is; a file's must be put in before (see ``resolved``)."""
+    if isinstance(spec.schema_, Mapping):
+        schema: dict[str, Any] = thaw(dict(spec.schema_))
+        return {**schema, "description": spec.description} if spec.description else schema
+    kind: str | None = spec.type
+    if kind in ("path", "secret"):
+        kind = "string"
+    if kind is None and spec.example is not None:
+        schema = schema_of_example(thaw(spec.example))
+    else:
+        schema = {"type": kind or _implied(spec)} if kind or _implied(spec) else {}
+    if spec.description:
+        schema["description"] = spec.description
+    if spec.enum is not None:
+        schema["enum"] = thaw(spec.enum)
+    low, high = spec.limits
+    if low is not None:
+        schema["minimum"] = int(low) if low == int(low) else low
+    if high is not None:
+        schema["maximum"] = int(high) if high == int(high) else high
+    if spec.pattern is not None:
+        schema["pattern"] = spec.pattern
+    if spec.format in _FORMATS:
+        schema["format"] = _FORMATS[spec.format]
+    if spec.items is not None:
+        schema["items"] = json_schema(spec.items)
+    if spec.properties is not None:
+        schema["properties"] = {name: json_schema(field) for name, field in spec.properties.items()}
+        schema["required"] = list(spec.properties)
+        schema["additionalProperties"] = False
+    if spec.example is not None:
+        schema["examples"] = [thaw(spec.example)]
+    return schema
+
+
+def _implied(spec: TypeSpec) -> str | None:
+    """The type that other keys imply."""
+    if spec.properties is not None:
+        return "object"
+    if spec.items is not None:
+        return "array"
+    if spec.minimum is not None or spec.maximum is not None or spec.range is not None:
+        return "number"
+    if spec.pattern is not None or spec.format in ("csv", "markdown", "date", "email", "uri"):
+        return "string"
+    if spec.enum:
+        kinds = {type_of(value) for value in spec.enum}
+        return kinds.pop() if len(kinds) == 1 else None
+    if isinstance(spec, InputSpec) and spec.default is not None:
+        return type_of(spec.default)
+    return None
+
+
+def schema_of_example(example: Any) -> dict[str, Any]:
+    """The shape of an example: types all the way down, every field of an object required."""
+    if isinstance(example, Mapping):
+        fields = {str(name): schema_of_example(value) for name, value in example.items()}
+        return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    if isinstance(example, (list, tuple)):
+        return {"type": "array", "items": schema_of_example(example[0])} if example else {"type": "array"}
+    kind = type_of(example)
+    return {"type": kind} if kind else {}
+
+
+def problems_of(spec: TypeSpec, value: Any) -> list[str]:
+    """What is wrong with a value of this type, one sentence each; nothing when it fits."""
+    return schema_problems(json_schema(spec), value)
+
+
+def schema_problems(schema: Mapping[str, Any], value: Any, most: int = 12) -> list[str]:
+    """What is wrong with a JSON value under a JSON Schema, one sentence each with its place; the first ``most``."""
+    from jsonschema.validators import validator_for
+
+    kind = validator_for(schema)
+    found = []
+    for error in sorted(kind(schema, format_checker=_checker(kind)).iter_errors(thaw(value)), key=lambda e: list(map(str, e.path))):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+        found.append(f"{place}: {_sentence(error)}" if place else _sentence(error))
+        if len(found) == most:
+            break
+    return found
+
+
+def _sentence(error: Any) -> str:
+    value = repr(error.instance)
+    value = value if len(value) <= 60 else value[:57] + "…"
+    if error.validator == "type":
+        wanted = error.validator_value
+        return f"expected {' or '.join(wanted) if isinstance(wanted, list) else wanted}, found {value}"
+    if error.validator == "enum":
+        return f"{value} is none of {', '.join(map(repr, error.validator_value))}"
+    if error.validator == "minimum":
+        return f"{value} is less than {error.validator_value:g}"
+    if error.validator == "maximum":
+        return f"{value} is more than {error.validator_value:g}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"missing: {', '.join(missing)}"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        extra = [name for name in error.instance if name not in error.schema.get("properties", {})]
+        return f"unexpected: {', '.join(extra)}"
+    if error.validator == "format":
+        return f"{value} is no {error.validator_value}"
+    return str(error.message)[:200]
+
+
+def _checker(kind: Any) -> Any:
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker(formats=())
+    checker.checks("date", raises=ValueError)(lambda value: not isinstance(value, str) or bool(date.fromisoformat(value)))
+    checker.checks("email")(lambda v: not isinstance(v, str) or bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", v)))
+    checker.checks("uri", raises=ValueError)(lambda v: not isinstance(v, str) or bool(urlsplit(v).scheme))
+    return checker
+
+
+def object_schema(fields: Mapping[str, TypeSpec], required: Sequence[str] | None = None) -> dict[str, Any]:
+    """The JSON Schema of an object with these fields, all required unless said otherwise."""
+    return {
+        "type": "object",
+        "properties": {name: json_schema(spec) for name, spec in fields.items()},
+        "required": list(fields) if required is None else list(required),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,89 @@
+"""Names of models as people write them: ``openai:gpt-5``, ``anthropic/claude-sonnet-4-5``, ``gpt-4o``."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from orchestrator_dagster.errors import UnknownModelError
+from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.text import nearest, nearest_name
+
+BUILTIN = "builtin"
+EXTRACTIVE = ModelReference(BUILTIN, "extractive")
+
+#: Providers that are known without reading litellm's price map (which takes some 30 ms).
+COMMON_PROVIDERS = frozenset(
+    (BUILTIN, "openai", "anthropic", "gemini", "ollama", "ollama_chat", "huggingface", "azure", "bedrock", "vertex_ai")
+    + ("mistral", "groq", "cohere", "deepseek", "openrouter", "together_ai", "fireworks_ai", "xai", "perplexity")
+    + ("hosted_vllm", "lm_studio", "nvidia_nim", "replicate", "watsonx", "databricks", "sagemaker")
+)
+_OTHER_NAMES = {"google": "gemini", "vllm": "hosted_vllm", "together": "together_ai", "hf": "huggingface"}
+
+
+def parse_reference(text: str) -> ModelReference:
+    """The model that a name stands for: split at the first ``:`` or ``/``, but only after a known provider.
+
+    Raises:
+        UnknownModelError: No provider is named, and litellm's price map has no model of this name.
+
+    >>> parse_reference("ollama:llama3.2:1b").name
+    'llama3.2:1b'
+    """
+    name = text.strip()
+    for separator in sorted(":/", key=lambda sign: name.find(sign) if sign in name else len(name)):
+        head, found, rest = name.partition(separator)
+        provider = _OTHER_NAMES.get(head.lower(), head.lower())
+        if found and (provider in COMMON_PROVIDERS or provider in _providers()):
+            if not rest:
+                raise UnknownModelError(f'the model "{text}" names no model of {provider}', hint=f"write {provider}:name")
+            if provider == BUILTIN and rest != EXTRACTIVE.name:
+                raise UnknownModelError(f'there is no built-in model "{rest}"', hint="the built-in one is builtin:extractive")
+            return ModelReference(provider, rest)
+        if found:
+            break
+    entry = price_map().get(name)
+    if entry:
+        return ModelReference(_family(str(entry["litellm_provider"])), name)
+    if name == EXTRACTIVE.name:
+        raise UnknownModelError(f'the model "{text}" names no provider', hint="write builtin:extractive")
+    head = name.partition(":")[0].partition("/")[0]
+    if head != name:
+        suggestion = nearest_name(head, COMMON_PROVIDERS)
+        raise UnknownModelError(
+            f'the model "{text}" names no known provider{nearest(head, COMMON_PROVIDERS)}',
+            hint=f"write {suggestion or 'provider'}:{name[len(head) + 1 :]}",
+        )
+    raise UnknownModelError(
+        f'the model "{text}" names no provider, and litellm knows no model of this name{nearest(name, price_map())}',
+        hint="write provider:name, for example openai:gpt-5 or ollama:llama3.2",
+    )
+
+
+def _family(provider: str) -> str:
+    """Provider names of the price map that are variants of one provider."""
+    return "vertex_ai" if provider.startswith("vertex_ai") else provider.removeprefix("text-completion-")
+
+
+@functools.lru_cache(maxsize=1)
+def price_map() -> dict[str, dict[str, Any]]:
+    """litellm's price map: for each model its provider, prices per token in US dollars, context and capabilities.
+
+    It is the JSON file in the installed litellm package, read without importing litellm.
+    """
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.origin:
+        return {}
+    path = Path(spec.origin).with_name("model_prices_and_context_window_backup.json")
+    if not path.is_file():
+        return {}
+    entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return {name: entry for name, entry in entries.items() if entry.get("litellm_provider") and name != "sample_spec"}
+
+
+@functools.lru_cache(maxsize=1)
+def _providers() -> frozenset[str]:
+    return frozenset(_family(str(entry["litellm_provider"])) for entry in price_map().values())
