@@ -102,7 +102,9 @@ def nest_headings(text: str, below: int, title: str = "") -> str:
     for token, inline in reversed(found):
         start, end = token.map or (0, 0)
         marks = "#" * min(6, int(token.tag[1]) + shift)
-        lines[start:end] = [f"{marks} {inline.content.replace(chr(10), ' ')}"] + [""] * (end - start - 1)
+        # An underlined heading may end with `#`, which would close one that starts with it.
+        words = re.sub(r"(?<![\\#])(#+)$", r"\\\1", inline.content.replace("\n", " "))
+        lines[start:end] = [f"{marks} {words}"] + [""] * (end - start - 1)
     return "\n".join(lines).strip("\n")
 
 
@@ -138,7 +140,7 @@ def render(text: str, image: Callable[[str, str], str] | None = None) -> str:
     for token in tokens:
         for child in token.children or []:
             if child.type == "image":
-                address, description = str(child.attrGet("src") or ""), child.content
+                address, description = str(child.attrGet("src") or ""), _plain(child)
                 child.type, child.children = "html_inline", None
                 child.content = image(address, description) if image else html.escape(description)
     return str(reader.renderer.render(tokens, reader.options, {}))

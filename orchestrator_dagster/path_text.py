@@ -50,9 +50,11 @@ def _problem(text: str) -> str | None:
     if _INVISIBLE.search(text):
         return "has an invisible character"
     try:
-        os.fsencode(text)
+        encoded = os.fsencode(text)
     except UnicodeError:
         return "has characters that no file name can have"
+    if len(encoded) > 4095 or any(len(name) > 255 for name in encoded.split(b"/")):
+        return "is too long: 255 bytes a name and 4,095 in all"  # NAME_MAX and PATH_MAX of Linux
     if _URL.match(text):
         return "is a URL, a path was expected"
     if text.startswith("~") and os.path.expanduser(text) != text:  # noqa: PTH111 - a Path would lose "./~"

@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -49,6 +49,7 @@ def seen(text: str) -> str:
     return re.sub(r"[ \t]+", " ", re.sub(r"\s*\n\s*", "\n", text)).strip()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT | MARKS, TEXT | MARKS), min_size=1, max_size=4))
 def test_a_cells_text_survives_markdown(rows):
     table = markdown_table([{"a": left, "b": right} for left, right in rows])
@@ -58,12 +59,14 @@ def test_a_cells_text_survives_markdown(rows):
     assert [[seen(text) for text in row] for row in cells.rows] == [["a", "b"], *[[seen(a), seen(b)] for a, b in rows]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT | MARKS, TEXT | MARKS), min_size=1, max_size=4))
 def test_a_cells_text_survives_html(rows):
     cells = Cells(html_table([[left, right] for left, right in rows], columns=["a", "b"]))
     assert [[seen(text) for text in row] for row in cells.rows] == [["a", "b"], *[[seen(a), seen(b)] for a, b in rows]]
 
 
+@settings(deadline=None)
 @given(MARKS.map(lambda text: " ".join(text.split())))
 def test_escaped_text_reads_as_it_was_in_a_line(text):
     shown = MarkdownIt("commonmark").enable("strikethrough").renderInline("x " + escape_markdown(text) + " x")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
@@ -68,8 +68,7 @@ def test_without_replace_only_one_of_many_writers_wins(workspace):
             workspace.write("once.txt", str(number).encode(), replace=False)
             won.append(str(number))
         except PathError as error:
-            assert "exists already" in error.message
-            lost.append(number)
+            lost.append("exists already" in error.message)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for each in threads:
@@ -77,6 +76,7 @@ def test_without_replace_only_one_of_many_writers_wins(workspace):
     for each in threads:
         each.join()
     assert len(won) == 1
+    assert lost == [True] * 7
     assert workspace.read_text("once.txt") == won[0]
     assert left_over(workspace.root) == []
 
@@ -108,8 +108,6 @@ def test_a_killed_append_leaves_no_half(workspace):
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "import orchestrator_dagster.workspace as module\n"
-        "class Dying(bytes):\n"
-        "    def __len__(self): os.kill(os.getpid(), signal.SIGKILL)\n"
         "w = module.Workspace(Path(sys.argv[1]))\n"
         "copy = module.Workspace._copy\n"
         "def half(self, chunks, handle, name):\n"
@@ -163,7 +161,7 @@ def test_within_a_folder(workspace):
 
 def test_errors_say_what_is_there(workspace):
     workspace.write("docs/report.md", b"1")
-    with pytest.raises(FileMissingError, match='no file "docs/reprot.md"') as problem:
+    with pytest.raises(FileMissingError, match=r'no file "docs/reprot\.md"') as problem:
         workspace.read_bytes("docs/reprot.md")
     assert problem.value.hint == 'did you mean "report.md"?'
     with pytest.raises(PathError, match='"docs" is a folder, a file was expected'):
@@ -208,13 +206,15 @@ def test_long_names(workspace):
         ("*.md", "a.md", True), ("*.md", "d/a.md", False), ("**/*.md", "a.md", True), ("**/*.md", "d/e/a.md", True),
         ("d/**", "d/e/a.md", True), ("d/**", "d", False), ("d/**/a.md", "d/a.md", True), ("?.md", "ab.md", False),
         ("[ab].md", "b.md", True), ("[!ab].md", "b.md", False), ("*", ".git", False), (".*", ".git", True),
-        ("**", "d/.git/x", False), ("*.MD", "a.md", False), ("./d/*", "d/a", True), ("**/d/**/*.md", "x/d/y/z.md", True),
+        ("**", "d/.git/x", False), ("*.MD", "a.md", False),
+        ("./d/*", "d/a", True), ("**/d/**/*.md", "x/d/y/z.md", True),
     ],
 )  # fmt: skip
 def test_patterns(pattern, path, fits):
     assert GlobPattern(pattern).matches(path.split("/")) is fits
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", ".c"]), min_size=1, max_size=6), st.data())
 def test_a_pattern_made_from_a_path_fits_it(names, data):
     parts = [name if name.startswith(".") else data.draw(st.sampled_from([name, "*", "?", "[ab]"])) for name in names]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import Draft, assemble
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.flow import find_cycle, levels
-from orchestrator_dagster.compiler.header import check_header, compile_inputs, step_names
+from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs, step_names
 from orchestrator_dagster.compiler.kinds import Place, check_parameters, work_of
 from orchestrator_dagster.compiler.models import ModelNames, model_of
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
@@ -32,16 +33,29 @@ class Compilation:
     problems: Problems
 
 
-def compile_pipeline(
-    reading: Reading, tools: ToolShapes, models: ModelNames, root: Path | None = None
-) -> Compilation:
+@dataclass(frozen=True)
+class Known:
+    """What exists outside the pipeline file.
+
+    Args:
+        tools: The tools that steps may name.
+        models: Reads a model's name, raises UnknownModelError for what names none.
+        personalities: Finds a personality for a name or prompt, raises PersonalityError for a name that is nowhere.
+        root: The workspace root; included files are looked up beside the pipeline file, then here.
+    """
+
+    tools: ToolShapes
+    models: ModelNames
+    personalities: Callable[[str], object]
+    root: Path | None = None
+
+
+def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     """Compile what was read.
 
     Args:
         reading: From :func:`~orchestrator_dagster.language.read.read_pipeline`.
-        tools: The tools that steps may name.
-        models: Reads a model's name, raises UnknownModelError for what names none.
-        root: The workspace root; included files are looked up beside the pipeline file, then here.
+        known: The tools, models and personalities there are.
 
     Returns:
         The compiled pipeline, when there is no error, and all diagnostics.
@@ -49,14 +63,15 @@ def compile_pipeline(
     problems, document = reading.problems, reading.document
     if reading.pipeline is None:
         return Compilation(None, problems)
-    compiler = _Compiler(reading.pipeline, document, problems, tools, reading.unnamed_steps)
+    compiler = _Compiler(reading.pipeline, document, problems, known.tools, reading.unnamed_steps)
     check_support(reading.pipeline, document, problems)
     check_header(reading.pipeline, document, problems)
+    check_personalities(reading.pipeline, known.personalities, document, problems)
     compiler.find_work()
     compiler.find_edges()
-    includes = compiler.read_includes(root)
+    includes = compiler.read_includes(known.root)
     order = compiler.order()
-    compiler.find_models(models)
+    compiler.find_models(known.models)
     compiler.find_products()
     if problems.errors or order is None:
         return Compilation(None, problems)
@@ -178,6 +193,8 @@ class _Compiler:
         if isinstance(step.timeout, str):
             found.append(((*draft.place, "timeout"), step.timeout, none))
         for name, variable in step.vars.items():
+            if isinstance(variable.schema_, str):
+                self.checker.includes.setdefault(variable.schema_, (*draft.place, "vars", name, "schema"))
             if variable.value is not None:
                 place = (*draft.place, "vars", name)
                 found.append((place, variable.value, frozenset(("result",))))

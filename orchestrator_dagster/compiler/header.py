@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
+from orchestrator_dagster.errors import PersonalityError
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
-from orchestrator_dagster.language.json_schema import problems_of
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES, Pipeline
 from orchestrator_dagster.language.types import InputSpec
+from orchestrator_dagster.language.values import problems_of
 
 #: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.
 RESERVED_OPS = frozenset(
@@ -88,6 +89,22 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                 hint="at most 63 letters, digits, _, - and . in name and value",
             )
     _check_output_dir(pipeline, document, problems)
+
+
+def check_personalities(
+    pipeline: Pipeline, find: Callable[[str], object], document: Document, problems: Problems
+) -> None:
+    """Check that every personality that is named is somewhere."""
+    places = [(("personality",), pipeline.personality, None)]
+    places += [(("experts", name, "personality"), one.personality, None) for name, one in pipeline.experts.items()]  # type: ignore[misc]
+    places += [(("steps", n, "personality"), one.personality, one.id) for n, one in enumerate(pipeline.steps)]  # type: ignore[misc]
+    for place, value, step in places:
+        if value is None or has_template(value):
+            continue
+        try:
+            find(value)
+        except PersonalityError as error:
+            problems.add("unknown-personality", error.message, document.span(place), step=step, hint=error.hint)
 
 
 def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems) -> None:

@@ -105,17 +105,25 @@ class Document:
         _, span = self.locate(path)
         if not self._lines:
             self._lines = self.text.splitlines()
-        pattern = re.compile(rf"(?<![\w.]){re.escape(needle)}(?!\w)") if needle else None
+        # A name by itself first, then as a field behind a dot or in quotes.
+        for before in (r"(?<![\w.'\"])", r"(?<!\w)"):
+            pattern = re.compile(rf"{before}{re.escape(needle)}(?!\w)")
+            found = self._search(pattern, span, occurrence)
+            if found:
+                return found
+        return span
+
+    def _search(self, pattern: re.Pattern[str], span: Span, occurrence: int) -> Span | None:
+        """The place of a match inside ``span``."""
         for number in range(span.line, min(span.end_line, len(self._lines)) + 1):
-            line = self._lines[number - 1]
             start = span.column - 1 if number == span.line else 0
-            for found in pattern.finditer(line, start) if pattern else ():
+            for found in pattern.finditer(self._lines[number - 1], start):
                 if number == span.end_line and found.start() >= span.end_column > 1:
                     break
                 if occurrence == 0:
                     return Span(number, found.start() + 1, number, found.end() + 1)
                 occurrence -= 1
-        return span
+        return None
 
 
 def _child(node: Node | None, part: str | int) -> Node | None:

@@ -25,7 +25,7 @@ def json_schema(spec: TypeSpec) -> dict[str, Any]:
     if kind is None and spec.example is not None:
         schema = schema_of_example(thaw(spec.example))
     else:
-        schema = {"type": kind or _implied(spec)} if kind or _implied(spec) else {}
+        schema = {"type": kind or implied_type(spec)} if kind or implied_type(spec) else {}
     if spec.description:
         schema["description"] = spec.description
     if spec.enum is not None:
@@ -50,7 +50,7 @@ def json_schema(spec: TypeSpec) -> dict[str, Any]:
     return schema
 
 
-def _implied(spec: TypeSpec) -> str | None:
+def implied_type(spec: TypeSpec) -> str | None:
     """The type that other keys imply."""
     if spec.properties is not None:
         return "object"
@@ -77,11 +77,6 @@ def schema_of_example(example: Any) -> dict[str, Any]:
         return {"type": "array", "items": schema_of_example(example[0])} if example else {"type": "array"}
     kind = type_of(example)
     return {"type": kind} if kind else {}
-
-
-def problems_of(spec: TypeSpec, value: Any) -> list[str]:
-    """What is wrong with a value of this type, one sentence each; nothing when it fits."""
-    return schema_problems(json_schema(spec), value)
 
 
 def schema_problems(schema: Mapping[str, Any], value: Any, most: int = 12) -> list[str]:

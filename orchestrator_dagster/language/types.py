@@ -129,12 +129,12 @@ class VariableSpec(TypeSpec):
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
         if value is None:
-            return {"type": "string"}
+            return {}
         if whole_expression(value) is not None:
             return {"value": value}
         if isinstance(value, str):
             known = TYPE_NAMES.get(value.strip().lower())
-            return {"type": known} if known else {"type": "string", "description": value}
+            return {"type": known} if known else {"description": value}
         if not isinstance(value, dict):
             raise problem(
                 "wrong-type",
@@ -142,6 +142,11 @@ class VariableSpec(TypeSpec):
                 hint="for example `- score: {type: number, minimum: 0, maximum: 1}`",
             )
         return value
+
+    @property
+    def says_shape(self) -> bool:
+        """Whether anything but a description is said of the value; else a model's answer is text."""
+        return bool(self.model_fields_set - {"description", "value"})
 
     @property
     def expression(self) -> str | None:

@@ -24,6 +24,21 @@ from orchestrator_dagster.errors import FileMissingError, ParametersError, PathE
 from orchestrator_dagster.folder import Entry
 from orchestrator_dagster.glob_pattern import GlobPattern
 from orchestrator_dagster.text import nearest
+from orchestrator_dagster.tools.filesystem_results import (
+    DeleteResult,
+    EntryType,
+    ExistsResult,
+    GlobResult,
+    InfoResult,
+    ListItem,
+    ListResult,
+    MakeFolderResult,
+    ReadItem,
+    ReadManyResult,
+    ReadResult,
+    TransferResult,
+    WriteResult,
+)
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.workspace import MEGABYTE, Workspace, decode_text
 
@@ -37,106 +52,6 @@ Encoding = Annotated[
     str, Field(description="Text encoding such as utf-8 or latin-1; base64 for files that are not text.")
 ]
 Overwrite = Annotated[bool, Field(description="Whether a file that exists may be replaced.")]
-EntryType = Literal["file", "folder", "link", "other"]
-
-
-class ReadResult(BaseModel):
-    """A file's text, its size in bytes and the encoding it was read with."""
-
-    path: str
-    content: str
-    size: int
-    encoding: str
-
-
-class ReadItem(BaseModel):
-    """One of several files."""
-
-    path: str
-    name: str
-    content: str
-    size: int
-
-
-class ReadManyResult(BaseModel):
-    """Files in the order asked for, or by path when they were found by a pattern."""
-
-    items: list[ReadItem]
-    count: int
-
-
-class WriteResult(BaseModel):
-    """A file that is in place: its size in bytes and the hex SHA-256 of its whole content."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-class ListItem(BaseModel):
-    """An entry of a folder. ``size`` is in bytes (0 for folders), ``modified`` an ISO time in UTC."""
-
-    path: str
-    name: str
-    type: EntryType
-    size: int
-    modified: str
-
-
-class ListResult(BaseModel):
-    """Entries, sorted by path."""
-
-    path: str
-    items: list[ListItem]
-    count: int
-
-
-class GlobResult(BaseModel):
-    """Paths of files, sorted."""
-
-    items: list[str]
-    count: int
-
-
-class TransferResult(BaseModel):
-    """What was copied or moved where; ``files`` counts the files, ``size`` their bytes."""
-
-    source: str
-    path: str
-    files: int
-    size: int
-
-
-class DeleteResult(BaseModel):
-    """``deleted`` tells whether there was something; ``count`` how many files and folders are gone."""
-
-    path: str
-    deleted: bool
-    count: int
-
-
-class MakeFolderResult(BaseModel):
-    """``created`` is false when the folder was there."""
-
-    path: str
-    created: bool
-
-
-class ExistsResult(BaseModel):
-    """``type`` and ``size`` are null when there is nothing."""
-
-    path: str
-    exists: bool
-    type: EntryType | None
-    size: int | None
-
-
-class InfoResult(ListItem):
-    """One entry; ``sha256`` of a file only when it was asked for, ``mime`` guessed from the suffix."""
-
-    suffix: str
-    mime: str | None
-    sha256: str | None
 
 
 @filesystem.action(aliases=("read_file", "load", "r"), default=True)

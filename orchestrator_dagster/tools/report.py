@@ -138,9 +138,10 @@ def generate(
             words = word_count(text)
             titles = titles or [each.text for each in headings(text) if each.level == 2]
             if wanted == "html":
-                text = _page(
-                    title, nest_headings(text, 1, title), contents, author, date, _embed(context.workspace, warnings)
-                )
+                first = headings(text)[:1]  # a template writes its own title, or leaves it to the page
+                name = first[0].text if first and first[0].level == 1 else title
+                show = _embed(context.workspace, warnings)
+                text = _page(name, nest_headings(text, 1, name), contents, author, date, show)
         wanted = "html" if is_html else wanted
     context.workspace.check_size(len(text.encode()), f'the report "{title}"')
     for warning in warnings:

@@ -1,8 +1,10 @@
-"""Ways to leave the workspace. Each is tried for reading and for changing; each is refused, and nothing outside changes."""
+"""Ways to leave the workspace: each is tried for reading and for changing, is refused, and nothing outside changes."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
 import threading
 from pathlib import Path
@@ -142,7 +144,7 @@ def test_no_way_out(place, way):
     assert (place / "inside.txt").read_text() == "inside"
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS.values() if isinstance(way, str)], ids=str)
+@pytest.mark.parametrize("way", [way for way in WAYS.values() if isinstance(way, str)])
 def test_no_way_out_with_the_tool(place, way):
     path = way.replace("{work}", str(place))
     context = ToolContext(Workspace(place))
@@ -157,9 +159,10 @@ def test_no_way_out_with_the_tool(place, way):
         ("glob", {"path": path, "pattern": "**"}),
         ("copy", {"path": path, "destination": "copied"}),
         ("copy", {"path": "inside.txt", "destination": path}),
-        ("move", {"path": "inside.txt", "destination": path if not (place / path[:99]).is_symlink() else "../x"}),
+        ("move", {"path": "inside.txt", "destination": path}),
         ("mkdir", {"path": path}),
-        ("exists", {"path": path}) if "loop" not in path and len(path) < 999 else ("read", {"path": path}),
+        ("exists", {"path": path}),
+        ("info", {"path": path}),
     ):
         with pytest.raises(PathError):
             filesystem.find(action).call(context, parameters)
@@ -264,9 +267,9 @@ def test_a_folder_that_becomes_a_link_after_the_check(place):
     resolved = workspace.resolve("deep/er/secret.txt")
     (place / "deep" / "er").rename(place / "away")
     (place / "deep" / "er").symlink_to(place.parent / "outside")
-    for attempt in (lambda: workspace.folder(resolved.parent).__enter__(), lambda: workspace.atomic(resolved).__enter__()):
-        with pytest.raises(PathError, match="cannot be opened as a folder"):
-            attempt()
+    for held in (workspace.folder(resolved.parent), workspace.atomic(resolved)):
+        with pytest.raises(PathError, match="cannot be opened as a folder"), held:
+            pytest.fail("a link was followed")
     assert (place.parent / "outside" / "secret.txt").read_text() == SECRET
 
 
@@ -280,26 +283,28 @@ def test_nothing_leaks_while_a_link_flickers(place):
     def flicker() -> None:
         while not done.is_set():
             for kind in ("folder", "link"):
-                os.rename(place / kind, place / "swap")
-                os.rename(place / "swap", place / kind)
+                with contextlib.suppress(OSError):  # the writer has just made the folder itself
+                    (place / kind).rename(place / "swap")
+                    (place / "swap").rename(place / kind)
+                if (place / "swap").is_dir():
+                    shutil.rmtree(place / "swap", ignore_errors=True)
 
     thread = threading.Thread(target=flicker)
     thread.start()
     workspace = Workspace(place)
-    seen = set()
+    seen, refused = set(), 0
     try:
         for _ in range(300):
             try:
                 seen.add(workspace.read_text("swap/secret.txt"))
                 workspace.write("swap/secret.txt", b"mine")
-            except PathError:
-                pass
-            except OSError as error:  # the folder itself went away in the middle
-                assert error.errno is not None
+            except (PathError, FileNotFoundError):  # it leads out, or went away in the middle
+                refused += 1
     finally:
         done.set()
         thread.join()
     assert seen <= {"mine"}
+    assert refused, "the link was never met: the test shows nothing"
     assert (place.parent / "outside" / "secret.txt").read_text() == SECRET
     assert [each.name for each in (place.parent / "outside").iterdir()] == ["secret.txt"]
 
@@ -323,8 +328,9 @@ def test_sizes_are_limited(place):
 
 @pytest.mark.parametrize(
     "path",
-    ["CON", "con.txt", "a/NUL", "lpt1.log", "COM¹", "file.txt:stream", "C:relative", "//server/share", "a./b", "a /b", "\\\\.\\x", "x.txt."],
-)
+    ["CON", "con.txt", "a/NUL", "lpt1.log", "COM¹", "file.txt:stream", "C:relative", "//server/share", "a./b", "a /b",
+     "\\\\.\\x", "x.txt."],
+)  # fmt: skip
 def test_what_windows_reads_otherwise(path):
     with pytest.raises(PathError):
         check_path_text(path, windows=True)
@@ -332,8 +338,8 @@ def test_what_windows_reads_otherwise(path):
 
 @pytest.mark.parametrize(
     "path",
-    ["a.txt", "../a", ".hidden", "a..b", "..a", "a...", "~backup.txt", "./~/x", "$HOME/x", "1⁄2 cup.md", "議事録／2024.md",
-     "a: b", "naïve café", "%2e%2e/x", "-rf", "a\u200db", "-", "C:", "con"],
+    ["a.txt", "../a", ".hidden", "a..b", "..a", "a...", "~backup.txt", "./~/x", "$HOME/x", "1⁄2 cup.md",
+     "議事録／2024.md", "a: b", "naïve café", "%2e%2e/x", "-rf", "a\u200db", "-", "C:", "con"],
 )  # fmt: skip
 def test_plain_names_are_not_refused(path):
     assert check_path_text(path, windows=False) == path

@@ -108,7 +108,7 @@ def test_added_tools_and_clashes():
         registry.add(Tool("mine-own"), source="b.py")
     with pytest.raises(ToolError, match=r"built-in tool of orchestrator_dagster\.tools\.filesystem and that of b\.py"):
         registry.add(Tool("filesystem"), source="b.py")
-    with pytest.raises(ToolError, match='built-in tool "filesystem", of which it is another name and that of b.py'):
+    with pytest.raises(ToolError, match=r'built-in tool "filesystem", of which it is another name and that of b\.py'):
         registry.add(Tool("file-system"), source="b.py")
     assert registry.find("mine_own") is mine
 
@@ -184,7 +184,7 @@ def test_tools_of_an_installed_package(package):
     assert "translate" in registry.names()
     assert "acme_tools" not in sys.modules
     assert registry.find("Translate")("x") == "x"
-    with pytest.raises(ToolError, match='"thing" of the package "acme_tools".*of the type NoneType'):
+    with pytest.raises(ToolError, match=r'"thing" of the package "acme_tools".*of the type NoneType'):
         registry.find("thing")
     with pytest.raises(ToolError, match='offers the tool "translate" under the name "other"'):
         registry.find("other")
@@ -197,13 +197,15 @@ def test_tools_of_an_installed_package(package):
 def test_two_packages_with_one_name(package):
     package("acme_one", "", "translate = acme_one:translate")
     package("acme_two", "", "Translate = acme_two:translate")
-    with pytest.raises(ToolError, match='"acme_one".*"acme_two"|"acme_two".*"acme_one"'):
+    with pytest.raises(ToolError, match=r'"acme_one".*"acme_two"|"acme_two".*"acme_one"'):
         ToolRegistry().find("translate")
 
 
 def test_a_package_with_the_name_of_a_builtin(package):
     package("acme_three", "", "file-system = acme_three:x")
-    with pytest.raises(ToolError, match=r'orchestrator_dagster\.tools\.filesystem and that of the package "acme_three"'):
+    with pytest.raises(
+        ToolError, match=r'orchestrator_dagster\.tools\.filesystem and that of the package "acme_three"'
+    ):
         ToolRegistry().names()
 
 

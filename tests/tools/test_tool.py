@@ -151,5 +151,5 @@ def test_require_names_the_extra(tmp_path, monkeypatch):
     assert problem.value.hint == "pip install 'orchestrator-dagster[excel]'"
     (tmp_path / "half_installed.py").write_text("import not_there_either\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ToolError, match="installed but cannot be imported.*not_there_either"):
+    with pytest.raises(ToolError, match=r"installed but cannot be imported.*not_there_either"):
         require("half_installed", "excel", "data")

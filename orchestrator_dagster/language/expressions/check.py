@@ -36,8 +36,9 @@ Path: TypeAlias = tuple[str | int, ...]
 _ANSWERS: Final = frozenset({"true", "false", "yes", "no"})
 _NUMERIC: Final = frozenset({"number", "integer", "boolean"})
 _TYPES: Final = {
-    "string": "string", "path": "string", "secret": "string", "integer": "integer", "number": "number", "float": "number",
-    "boolean": "boolean", "array": "array", "list": "array", "object": "object", "dict": "object", "map": "object",
+    "string": "string", "path": "string", "secret": "string", "integer": "integer", "number": "number",
+    "float": "number", "boolean": "boolean", "array": "array", "list": "array", "object": "object", "dict": "object",
+    "map": "object",
 }  # fmt: skip
 _CALLED: Final = {
     "string": "text", "number": "a number", "integer": "a number", "boolean": "a boolean", "array": "a list",
@@ -223,7 +224,7 @@ class _Checker:
         one, other = _group(left), _group(right)
         if "unknown" in (one, other):
             known = other if one == "unknown" else one
-            if node.operator in "-///%**" and node.operator != "*" and known not in {"unknown", "number"}:
+            if node.operator not in {"+", "*"} and known not in {"unknown", "number"}:
                 self.misfit(node, left, right)
             return "unknown"
         if one == other == "number":

@@ -94,8 +94,8 @@ def decide(expression: Expression, lookup: Callable[[str], Any]) -> bool:
         if word not in _ANSWERS:
             shown = answer if len(answer) <= 60 else f"{answer[:57]}..."
             raise ConditionError(
-                f"the answer of the condition is the text {shown!r}; it must be true, false, yes, no, a boolean, number, "
-                "null, list or map",
+                f"the answer of the condition is the text {shown!r}; it must be true, false, yes, no, "
+                "a boolean, number, null, list or map",
                 hint='compare it, as in x == "done", or len(x) > 0 for "not empty"',
             )
         return _ANSWERS[word]
@@ -318,10 +318,10 @@ def _calculated(left: Any, operator: str, right: Any) -> Any:
 
 def _power(left: Any, right: Any) -> Any:
     """``left ** right``, refused before an integer of more than about 10**100 is made."""
-    if isinstance(left, int) and isinstance(right, int) and right > 0 and abs(left) > 1:
-        # 2**(b-1) <= |left|, so the result has more than (b-1)*right bits
-        if (abs(left).bit_length() - 1) * right > MAX_NUMBER.bit_length():
-            raise ConditionError("the power is too large; conditions compute up to 10**100")
+    whole = isinstance(left, int) and isinstance(right, int) and right > 0
+    # 2**(b-1) <= |left|, so the result has more than (b-1)*right bits
+    if whole and (abs(left).bit_length() - 1) * right > MAX_NUMBER.bit_length():
+        raise ConditionError("the power is too large; conditions compute up to 10**100")
     return left**right
 
 

@@ -164,7 +164,7 @@ def _get(budget: Budget, value: Any, key: Any, otherwise: Any = None) -> Any:
     _need(value, "a map", ".get()")
     if isinstance(key, (list, tuple, Mapping)):
         raise ConditionError(f"{kind(key)} cannot be a key of a map")
-    return value[key] if key in value else otherwise
+    return value.get(key, otherwise)
 
 
 def _parts(name: str, part: Callable[[Mapping[Any, Any]], Any]) -> Callable[[Budget, Any], list[Any]]:

@@ -209,7 +209,7 @@ class _JinjaForm:
         assert tree.node is not None  # only the {% filter %} block has none
         value = self.build(tree.node, depth)
         arguments = [value, *(self.build(argument, depth) for argument in tree.args)]
-        named = {pair.key: self.build(pair.value, depth) for pair in tree.kwargs}
+        named = {str(pair.key): self.build(pair.value, depth) for pair in tree.kwargs}
         at = (chunk.offset, chunk.end)
         return make_filter(tree.name, arguments, named, at, value.offset, max(chunk.end, arguments[-1].end))
 

@@ -38,7 +38,8 @@ _ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
 }  # fmt: skip
 _COMPARISON: Final[dict[type[ast.cmpop], str]] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in",
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
 _REFUSED: Final[dict[str, tuple[str, str]]] = {
     "Lambda": ("a lambda", "use a function such as any(...), len(...) or contains(...)"),
@@ -113,10 +114,18 @@ class _PythonForm:
             raise self.source.too_deep(0, len(self.source.text)) from None
         except ValueError as error:
             raise ExpressionSyntaxError(f"the condition cannot be read: {error}", 0, len(self.source.text)) from None
+        if tree.body.lineno < _FIRST_LINE and isinstance(tree.body, ast.Tuple):  # its brackets are ours
+            behind_first = (tree.body.elts[0].end_lineno or _FIRST_LINE) - _FIRST_LINE + 1
+            comma = next(chunk for chunk in self.chunks[behind_first:] if chunk.line == ",")
+            raise ExpressionSyntaxError(
+                "a comma joins nothing in a condition", comma.offset, comma.end, 'write "and" or "or"'
+            )
         return self.build(tree.body, 0)
 
     def unreadable(self, error: SyntaxError) -> ExpressionSyntaxError:
-        index = (error.lineno or 1) - _FIRST_LINE
+        # "a b": Python marks both and thinks of a comma; it is the second that should not stand there
+        line = error.end_lineno if "forgot a comma" in error.msg else error.lineno
+        index = (line or 1) - _FIRST_LINE
         said = error.msg.split(". Perhaps")[0].split(". Did you")[0]
         detail = "" if said == "invalid syntax" else f": {said}"
         if index >= len(self.chunks) or index < 0:
@@ -136,10 +145,10 @@ class _PythonForm:
         )  # fmt: skip
 
     def first(self, tree: ast.expr) -> Chunk:
-        return self.chunks[tree.lineno - _FIRST_LINE]
+        return self.chunks[max(tree.lineno - _FIRST_LINE, 0)]
 
     def last(self, tree: ast.expr) -> Chunk:
-        return self.chunks[(tree.end_lineno or tree.lineno) - _FIRST_LINE]
+        return self.chunks[min((tree.end_lineno or tree.lineno) - _FIRST_LINE, len(self.chunks) - 1)]
 
     def build(self, tree: ast.expr, depth: int) -> Node:
         offset, end = self.first(tree).offset, self.last(tree).end

@@ -50,11 +50,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Literal(Node):
+    """A text, number, boolean or null that is written in the condition."""
+
     value: Scalar
 
 
 @dataclass(frozen=True, slots=True)
 class Name(Node):
+    """A value that the pipeline or the run gives."""
+
     name: str
 
 
@@ -68,12 +72,16 @@ class Field(Node):
 
 @dataclass(frozen=True, slots=True)
 class Index(Node):
+    """``target[index]``: an item of a list, a character of a text, a key of a map."""
+
     target: Node
     index: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Slice(Node):
+    """``target[start:stop:step]`` of a list or text."""
+
     target: Node
     start: Node | None
     stop: Node | None
@@ -90,6 +98,8 @@ class Logic(Node):
 
 @dataclass(frozen=True, slots=True)
 class Not(Node):
+    """``not operand``."""
+
     operand: Node
 
 
@@ -144,6 +154,8 @@ class ListOf(Node):
 
 @dataclass(frozen=True, slots=True)
 class MapOf(Node):
+    """A map literal: pairs of key and value."""
+
     items: tuple[tuple[Node, Node], ...]
 
 

@@ -269,7 +269,8 @@ def _copied(value: Any, budget: Budget, depth: int) -> Any:
 
 def joined(parts: Iterator[str] | Sequence[str], between: str = "") -> str:
     """The texts one after another, refused before they grow beyond 1,000,000 characters."""
-    size, kept = 0, []
+    size = 0
+    kept: list[str] = []
     for part in parts:
         size += len(part) + (len(between) if kept else 0)
         bounded_size(size, "text")

@@ -44,7 +44,7 @@ _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?\r?\n)(?:---|\.\.\.)[ \t
 _FIELD = re.compile(r"(?m)^([A-Za-z][\w -]{0,40}):[ \t]*(\S.{0,300})$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself: two documents may hold the same words
 class Sentence:
     """One sentence of a document.
 

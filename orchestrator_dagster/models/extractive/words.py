@@ -18,8 +18,13 @@ _PIECE = re.compile(r"\w+|[^\w\s]")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2,}")
 _ELISION = re.compile(r"^(?:[cdjlmnst]|qu)['’](?=\w)")
 
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 STOP_WORDS: dict[str, frozenset[str]] = {
-    "en": frozenset(
+    "en": _listed(
         """a about above across after again against all almost along already also although always am among an and any
         anything are aren't around as at back be became because become becomes been before being below best better
         between both but by came can can't cannot come could couldn't did didn't do does doesn't doing don't done
@@ -35,9 +40,9 @@ STOP_WORDS: dict[str, frozenset[str]] = {
         thing things this those though three through throughout thus to together too took toward towards two typical
         typically under unless until up upon us use used uses using usually various very via was wasn't way ways we
         well went were weren't what when where whereas whether which while who whom whose why will with within
-        without won't would wouldn't yes yet you your yours yourself""".split()
+        without won't would wouldn't yes yet you your yours yourself"""
     ),
-    "de": frozenset(
+    "de": _listed(
         """aber alle allem allen aller alles als also am an andere anderen anderer anderes auch auf aus bei beim
         bereits bin bis bist da dabei dadurch dafür damit danach dann das dass dazu dein deine dem den denn dennoch
         der deren des dessen deshalb die dies diese diesem diesen dieser dieses doch dort du durch ein eine einem
@@ -47,30 +52,30 @@ STOP_WORDS: dict[str, frozenset[str]] = {
         müssen nach nicht nichts noch nun nur ob oder ohne schon sehr sein seine seinem seinen seiner seit sich sie
         sind so sogar solche sollte sondern sowie sowohl über um und uns unser unter viel viele vielen vom von vor
         war waren warum was weder weil weiter welche welcher wenn wer werden wie wieder will wir wird wo wurde wurden
-        während wäre zu zum zur zwar zwischen""".split()
+        während wäre zu zum zur zwar zwischen"""
     ),
-    "fr": frozenset(
+    "fr": _listed(
         """afin ai ainsi alors après au aucun aucune aussi autre autres aux avant avec avoir beaucoup bien car ce ceci
         cela celle celles celui cependant ces cet cette ceux chaque chez ci comme comment contre dans de depuis des
         donc dont du elle elles en encore entre est et étaient était été être eu eux fait faire font hors il ils je
         jusque la là le les leur leurs lors lorsque lui mais me même mêmes moins mon ne ni non nos notre nous on ont
         ou où par parce parmi pas pendant peu peut peuvent plus plusieurs pour pourquoi près puis quand que quel
         quelle quelles quels qui quoi sa sans se selon sera ses si son sont sous souvent sur ta tandis te tes toi ton
-        toujours tous tout toute toutes très tu un une vers vos votre vous y""".split()
+        toujours tous tout toute toutes très tu un une vers vos votre vous y"""
     ),
-    "es": frozenset(
+    "es": _listed(
         """a además al algo algunas algunos ante antes aquel aquella así aún aunque bajo bien cada casi como con contra
         cual cuales cuando cuanto de del desde después donde dos durante e el él ella ellas ellos en entre era eran es
         esa ese eso esta está están estas este esto estos fue fueron gran ha hace han hasta hay la las le les lo los
         mas más me mediante menos mi mientras mismo mucho muchos muy nada ni no nos nosotros nuestra nuestro o otra
         otras otro otros para pero poco por porque pues puede pueden que qué quien se sea según ser si sí sido sin
         sino sobre solo son su sus también tan tanto te tiene tienen toda todas todo todos tras tu un una uno unos y
-        ya yo""".split()
+        ya yo"""
     ),
 }
 
 # What an instruction says about the task and not about its subject: no topic words.
-TASK_WORDS: frozenset[str] = frozenset(
+TASK_WORDS: frozenset[str] = _listed(
     """abstract according accurate analyse analysis analyze answer answers article articles attached available base
     based brief briefing briefly bullet bullets cite claim claims clear collect collection combine compare complete
     comprehensive concise conclusion content contents context cover create data describe description detail detailed
@@ -90,13 +95,13 @@ TASK_WORDS: frozenset[str] = frozenset(
     courte court document documents donne écris fais liste mots clés paragraphe phrases principaux principales
     question rapport rédige résume résumé réponds sujet suivant suivants texte textes thème
     breve clave documento documentos escribe frases haz informe lista oraciones palabras párrafo pregunta principales
-    resume resumen responde siguiente siguientes tema temas texto textos""".split()
+    resume resumen responde siguiente siguientes tema temas texto textos"""
 )
 
-NEGATIONS: frozenset[str] = frozenset(
+NEGATIONS: frozenset[str] = _listed(
     """no not never none neither nor without cannot can't don't doesn't didn't isn't aren't wasn't weren't won't
     wouldn't shouldn't couldn't hasn't haven't hardly lack lacks lacking absent nicht kein keine keinem keinen keiner
-    nie niemals ohne weder ne pas jamais sans aucun aucune ni nunca sin ningún ninguna tampoco jamás""".split()
+    nie niemals ohne weder ne pas jamais sans aucun aucune ni nunca sin ningún ninguna tampoco jamás"""
 )
 
 

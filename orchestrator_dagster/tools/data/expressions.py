@@ -160,9 +160,7 @@ def _functions() -> str:
 
 
 def _is_null(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Constant) and node.value is None) or (
-        isinstance(node, ast.Name) and node.id == "null"
-    )
+    return (isinstance(node, ast.Constant) and node.value is None) or (isinstance(node, ast.Name) and node.id == "null")
 
 
 def _is_list_of_constants(node: ast.expr) -> bool:

@@ -288,4 +288,3 @@ _FUNCTIONS: dict[str, Callable[..., Column]] = {
     "ends_with": lambda column, wanted: _match("ends_with", column, wanted),
     "matches": lambda column, wanted: _match("matches", column, wanted),
 }
-

@@ -68,7 +68,7 @@ def _csv(frame: Frame, delimiter: str) -> Iterator[bytes]:
             cells = plain_values(column)
             texts[name] = from_values([None if cell is None else text_of(cell) for cell in cells]).set_axis(frame.index)
         if column.dtype.kind not in "iuf" and kind(texts[name]) == "text":
-            if texts[name].str.contains("\r", regex=False).fillna(False).any():
+            if texts[name].dropna().str.contains("\r", regex=False).any():
                 # Before Python 3.13 the csv writer leaves a lone carriage return bare, and readers end the row there.
                 quoting = csv.QUOTE_NONNUMERIC
     form: dict[str, Any] = {"sep": delimiter, "index": False, "lineterminator": "\n", "quoting": quoting}

@@ -1,0 +1,192 @@
+"""Values checked against the language's types: each set of typed names becomes one Pydantic model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, Union
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel as PydanticModel
+
+from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.json_schema import implied_type, schema_of_example, schema_problems
+from orchestrator_dagster.language.types import TypeSpec
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
+
+
+def values_model(name: str, fields: Mapping[str, TypeSpec]) -> type[PydanticModel]:
+    """One Pydantic model with a field for each name, all required, nothing else allowed."""
+    made: dict[str, Any] = {field: (python_type(spec), ...) for field, spec in fields.items()}
+    return create_model(name, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **made)
+
+
+def problems_of(spec: TypeSpec, value: Any) -> list[str]:
+    """What is wrong with a value of this type, one sentence each; nothing when it fits."""
+    try:
+        TypeAdapter(python_type(spec)).validate_python(thaw(value))
+    except ValidationError as error:
+        return sentences(error)
+    return []
+
+
+def checked_value(spec: TypeSpec, value: Any) -> Any:
+    """The value as its type has it: ``"3"`` is 3 where an integer is wanted.
+
+    Raises:
+        pydantic.ValidationError: It does not fit; see :func:`sentences`.
+    """
+    return _plain(TypeAdapter(python_type(spec)).validate_python(thaw(value)))
+
+
+def sentences(error: ValidationError, most: int = 12) -> list[str]:
+    """The problems of a validation, one sentence each with its place; the first ``most``."""
+    found = []
+    for item in error.errors(include_url=False, include_context=False)[:most]:
+        place = ""
+        for part in item["loc"]:
+            if isinstance(part, int):
+                place += f"[{part}]"
+            elif not part.startswith(("function-", "constrained-")) and part not in ("int", "float", "tagged-union"):
+                place += f".{part}" if place else part
+        found.append(f"{place}: {_sentence(item)}" if place else _sentence(item))
+    return list(dict.fromkeys(found))
+
+
+def _sentence(item: Any) -> str:
+    value = repr(item["input"])
+    value = value if len(value) <= 60 else value[:57] + "…"
+    kind, message = item["type"], str(item["msg"]).removeprefix("Value error, ")
+    if kind == "missing":
+        return "missing"
+    if kind == "extra_forbidden":
+        return "unexpected"
+    if kind == "value_error":
+        return message
+    return f"{message.replace('Input should be', 'expected').replace('a valid ', 'a ')}, found {value}"
+
+
+def _plain(value: Any) -> Any:
+    """Nested models as dicts."""
+    if isinstance(value, PydanticModel):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def python_type(spec: TypeSpec) -> Any:
+    """The annotation that checks values of a type."""
+    if isinstance(spec.schema_, Mapping):
+        return Annotated[Any, AfterValidator(_schema_check(thaw(dict(spec.schema_))))]
+    kind = spec.type or implied_type(spec)
+    if kind is None and spec.example is not None:
+        return Annotated[Any, AfterValidator(_schema_check(schema_of_example(thaw(spec.example))))]
+    if spec.enum is not None:
+        return _enum(thaw(spec.enum), kind)
+    checks: list[Any] = []
+    low, high = spec.limits
+    if kind in ("integer", "number") and (low is not None or high is not None):
+        checks.append(Field(ge=low, le=high))
+    if spec.pattern is not None:
+        checks.append(AfterValidator(_pattern_check(spec.pattern)))
+    if spec.format is not None:
+        checks.append(AfterValidator(_format_check(spec.format)))
+    base = _base_type(kind, spec)
+    for check in checks:
+        base = Annotated[base, check]
+    return base
+
+
+def _base_type(kind: str | None, spec: TypeSpec) -> Any:
+    if kind in ("string", "path", "secret"):
+        return str
+    if kind == "integer":
+        return Annotated[int, BeforeValidator(_no_boolean)]
+    if kind == "number":
+        # An integer stays one: 3 is not written as 3.0 into a product.
+        return Annotated[Union[int, float], Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)]
+    if kind == "boolean":
+        return bool
+    if kind == "array":
+        return list[python_type(spec.items)] if spec.items else list[Any]  # type: ignore[misc]
+    if kind == "object":
+        return values_model("object", spec.properties) if spec.properties else dict[str, Any]
+    return Any
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, found {str(value).lower()}")
+    return value
+
+
+def _enum(options: Sequence[Any], kind: str | None) -> Any:
+    if kind == "array":
+        return list[_enum(options, None)]  # type: ignore[misc]
+    texts = {str(option): option for option in options}
+
+    def pick(value: Any) -> Any:
+        # A launch from a command line gives texts: "3" is the option 3.
+        return texts[value] if isinstance(value, str) and value not in options and value in texts else value
+
+    if all(isinstance(option, (str, int, bool)) or option is None for option in options):
+        return Annotated[Literal[tuple(options)], BeforeValidator(pick)]
+
+    def check(value: Any) -> Any:
+        if value not in options:
+            raise ValueError(f"{value!r} is none of {', '.join(map(repr, options))}")
+        return value
+
+    return Annotated[Any, BeforeValidator(pick), AfterValidator(check)]
+
+
+def _pattern_check(pattern: str) -> Any:
+    compiled = re.compile(pattern)  # Python's syntax: Pydantic's own has no look-around
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not compiled.search(value):
+            raise ValueError(f"{value!r} does not match {pattern!r}")
+        return value
+
+    return check
+
+
+def _format_check(name: str) -> Any:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if name == "date":
+            try:
+                date.fromisoformat(value)
+            except ValueError:
+                raise ValueError(f"{value!r} is no date such as 2026-01-31") from None
+        elif name == "email" and not _EMAIL.match(value):
+            raise ValueError(f"{value!r} is no e-mail address")
+        elif name == "uri" and not urlsplit(value).scheme:
+            raise ValueError(f"{value!r} is no URI such as https://example.com")
+        elif name == "json":
+            import json
+
+            try:
+                json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"the text is no JSON ({error})") from None
+        return value
+
+    return check
+
+
+def _schema_check(schema: Mapping[str, Any]) -> Any:
+    def check(value: Any) -> Any:
+        found = schema_problems(schema, value)
+        if found:
+            raise ValueError("; ".join(found))
+        return value
+
+    return check

@@ -1,0 +1,83 @@
+"""The inputs of a launch: completed with defaults, checked all at once, before any step runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.errors import InputsError, TemplateError
+from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.language.values import checked_value, sentences
+from orchestrator_dagster.runtime.names import RunInfo, names_for
+from orchestrator_dagster.text import nearest
+
+
+def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: RunInfo) -> dict[str, Any]:
+    """The value of every input that has one.
+
+    Args:
+        pipeline: The pipeline.
+        given: What the launch gives; texts are read as the input's type (``"10"`` is 10 for an integer).
+        run: The run, for defaults that are templates.
+
+    Raises:
+        InputsError: A required input is missing, one is unknown, or a value does not fit; all problems at once.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name in given:
+        if name not in pipeline.inputs:
+            known = ", ".join(pipeline.inputs)
+            problems.append(f'there is no input "{name}"{nearest(name, pipeline.inputs) or f"; the inputs are {known}"}')
+    for name, spec in pipeline.inputs.items():
+        value = given.get(name)
+        if value is None:
+            if spec.is_required:
+                about = f" ({spec.description})" if spec.description else ""
+                problems.append(f'the input "{name}"{about} is required: {spec.kind}')
+            continue
+        try:
+            values[name] = checked_value(spec if spec.type else spec.model_copy(update={"type": spec.kind}), value)
+        except ValidationError as error:
+            problems.extend(f'the input "{name}": {sentence}' for sentence in sentences(error))
+            continue
+        if spec.kind == "secret" and not os.environ.get(values[name]):
+            problems.append(
+                f'the input "{name}" names the environment variable of a secret, and no variable of the given name is set'
+            )
+    for name, spec in pipeline.inputs.items():
+        if name in values or spec.default is None or given.get(name) is not None:
+            continue
+        values[name] = _default(pipeline, name, values, run, problems)
+    if problems:
+        raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems)
+    return values
+
+
+def _default(
+    pipeline: CompiledPipeline, name: str, values: Mapping[str, Any], run: RunInfo, problems: list[str]
+) -> Any:
+    default = thaw(pipeline.inputs[name].default)
+    if not any(has_template(text) for text in _texts(default)):
+        return default
+    try:
+        return render_tree(default, names_for(pipeline, values, {}, run), dashed=pipeline.dashed)
+    except TemplateError as error:
+        problems.append(f'the default of the input "{name}": {error.message}')
+        return None
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []

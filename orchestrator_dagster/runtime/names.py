@@ -1,0 +1,151 @@
+"""The names that a step's templates see, built from the inputs and the outcomes of the steps before it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.language.absent import Absent
+from orchestrator_dagster.runtime.outcome import Outcome
+
+_OUTCOME_NAMES = ("status", "success", "error", "skipped", "result", "value", "location")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The run that a step belongs to. ``id`` is Dagster's run id."""
+
+    id: str
+    started_at: datetime
+    partition_key: str | None = None
+
+
+class StepView(Mapping[str, Any]):
+    """A step as templates see it: its outcome, its variables, the fields of its value; by itself it is its value."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def main_value(self) -> Any:
+        """The step's value; absent, with the reason, when it was skipped or failed."""
+        reason = self.outcome.absent_reason
+        return self.outcome.value if reason is None else Absent(reason)
+
+    def __getitem__(self, name: Any) -> Any:
+        outcome = self.outcome
+        if name in _OUTCOME_NAMES:
+            return self._outcome_field(name)
+        reason = outcome.absent_reason
+        if reason is not None:
+            return Absent(reason)
+        if name in outcome.variables:
+            return outcome.variables[name]
+        value = outcome.value
+        if isinstance(value, Mapping) or (isinstance(value, (list, tuple, str)) and isinstance(name, int)):
+            try:
+                return value[name]
+            except (KeyError, IndexError):
+                pass  # said below, with what there is
+        return Absent(f'the step "{outcome.step}" left no "{name}"; it left {self._left()}')
+
+    def _left(self) -> str:
+        fields = [*self.outcome.variables, *(self.outcome.value if isinstance(self.outcome.value, Mapping) else ())]
+        return ", ".join(dict.fromkeys(map(str, fields))) or f"a value without fields ({type(self.outcome.value).__name__})"
+
+    def _outcome_field(self, name: str) -> Any:
+        outcome = self.outcome
+        if name in ("result", "value"):
+            return self.main_value()
+        if name == "status":
+            return outcome.status
+        if name == "success":
+            return outcome.status == "completed"
+        if name == "skipped":
+            return outcome.status == "skipped"
+        if name == "error":
+            return outcome.error.model_dump() if outcome.error else None
+        return outcome.location if outcome.location else Absent(f'the step "{outcome.step}" wrote no product')
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.outcome.variables, *_OUTCOME_NAMES]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class EnvironmentView(Mapping[str, Any]):
+    """Environment variables, only those that the workspace allows."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self.allowed = allowed
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.allowed:
+            return Absent(f'the environment variable "{name}" is not allowed: add it to the workspace\'s `environment`')
+        value = os.environ.get(name)
+        return value if value is not None else Absent(f'the environment variable "{name}" is not set')
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.allowed))
+
+    def __len__(self) -> int:
+        return len(self.allowed)
+
+
+def names_for(
+    pipeline: CompiledPipeline,
+    inputs: Mapping[str, Any],
+    outcomes: Mapping[str, Outcome],
+    run: RunInfo,
+    environment: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Every name a template may use.
+
+    Args:
+        pipeline: The pipeline.
+        inputs: Value of each input; an input that is not in it is absent.
+        outcomes: Outcomes of the steps that are there, by id.
+        run: The run.
+        environment: Names of environment variables that may be read.
+    """
+    given = {
+        name: inputs[name] if name in inputs else Absent(f'the input "{name}" was not given and has no default')
+        for name in pipeline.inputs
+    }
+    steps: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+    for name, outcome in outcomes.items():
+        view = StepView(outcome)
+        steps[name] = steps[name.replace("-", "_")] = view
+        for variable in pipeline.by_id[name].variables:
+            variables[variable] = view[variable] if outcome.absent_reason is None else Absent(outcome.absent_reason)
+    now = datetime.now(timezone.utc)
+    return {
+        "null": None,
+        "timestamp": now.isoformat(timespec="seconds"),
+        "current_timestamp": now.isoformat(timespec="seconds"),
+        "current_date": now.date().isoformat(),
+        "pipeline_id": pipeline.id,
+        "execution": {
+            "id": run.id,
+            "timestamp": run.started_at.isoformat(timespec="seconds"),
+            "started_at": run.started_at.isoformat(timespec="seconds"),
+            "date": run.started_at.date().isoformat(),
+            "time": run.started_at.strftime("%H:%M:%S"),
+        },
+        "partition": {"key": run.partition_key if run.partition_key else Absent("the run has no partition")},
+        "env": EnvironmentView(environment),
+        "steps": steps,
+        "results": steps,
+        "previous_results": steps,
+        "_include": lambda path: pipeline.includes[path],
+        **variables,
+        **steps,
+        **given,
+        "inputs": given,
+        "parameters": given,
+    }

@@ -1,0 +1,125 @@
+"""What a step leaves behind. Everything here is JSON: outcomes are stored, and read by later steps and later runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator_dagster.models.client import Usage
+
+Status = Literal["completed", "skipped", "failed"]
+
+
+class Record(BaseModel):
+    """Base of what is stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ErrorInfo(Record):
+    """Why a step failed: the error's class and message, where the step stands, the next thing to do."""
+
+    type: str
+    message: str
+    step: str
+    location: str
+    hint: str | None = None
+    attempts: int = 1
+
+
+class UsageInfo(Record):
+    """What model calls took: counts of calls and tokens, US dollars (None when a price is unknown), seconds."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = 0.0
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, usage: Usage, seconds: float) -> UsageInfo:
+        """From a client's usage and the time its calls took."""
+        return cls(
+            calls=usage.calls,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=usage.cost,
+            seconds=round(seconds, 3),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: UsageInfo) -> UsageInfo:
+        known = self.cost is not None and other.cost is not None
+        return UsageInfo(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+            seconds=round(self.seconds + other.seconds, 3),
+        )
+
+
+class ModelUse(Record):
+    """The model a step asked: its name, what it is, and why it was this one."""
+
+    name: str
+    provider: str
+    reason: str
+    about: str | None = None
+
+
+class ProductFile(Record):
+    """A product that was written. ``path`` is relative to the workspace root where it stands below it."""
+
+    variable: str
+    key: tuple[str, ...]
+    path: str
+    format: str
+    bytes: int
+    sha256: str
+    rows: int | None = None
+    columns: tuple[str, ...] | None = None
+    preview: str = ""
+
+
+class Outcome(Record):
+    """The end of one step: its value and variables when it completed, the reason when it did not."""
+
+    step: str
+    status: Status
+    value: Any = None
+    variables: dict[str, Any] = Field(default_factory=dict)
+    products: tuple[ProductFile, ...] = ()
+    location: str | None = None
+    error: ErrorInfo | None = None
+    reason: str | None = None
+    tool: str | None = None
+    action: str | None = None
+    model: ModelUse | None = None
+    usage: UsageInfo = Field(default_factory=UsageInfo)
+    attempts: int = 1
+    started_at: datetime
+    completed_at: datetime
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end."""
+        return (self.completed_at - self.started_at).total_seconds()
+
+    @property
+    def absent_reason(self) -> str | None:
+        """Why there is no value, None when there is one."""
+        if self.status == "completed":
+            return None
+        if self.status == "skipped":
+            return f'step "{self.step}" was skipped because {self.reason or "nothing asked for it"}'
+        return f'step "{self.step}" failed: {self.error.message if self.error else "no reason is known"}'

@@ -1,0 +1,238 @@
+"""Products: a variable's value becomes a file in a format, written whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
+from orchestrator_dagster.errors import ProductError
+from orchestrator_dagster.language.template_filters import json_value, to_text
+from orchestrator_dagster.language.templates import render
+from orchestrator_dagster.runtime.outcome import ProductFile
+from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.tables import markdown_table
+
+_PREVIEW_LINES = 20
+_PREVIEW_ROWS = 10
+_PREVIEW_CHARACTERS = 2000
+
+
+def write_product(
+    pipeline: CompiledPipeline,
+    product: CompiledProduct,
+    path: str,
+    folder: str,
+    value: Any,
+    names: Mapping[str, Any],
+    services: Services,
+) -> ProductFile:
+    """Write one product.
+
+    Args:
+        pipeline: The pipeline.
+        product: What is to be written.
+        path: Its rendered path, relative to ``folder``.
+        folder: The output folder, relative to the workspace root.
+        value: The variable's value.
+        names: Names for the product's template.
+        services: Where files go.
+
+    Raises:
+        ProductError: The value cannot be written in this format.
+        PathError: The path leaves the output folder, or this leaves the workspace.
+    """
+    workspace = services.workspace
+    base = workspace.resolve(folder)
+    relative = PurePosixPath(path)
+    if relative.is_absolute():
+        raise ProductError(
+            f'the product "{product.variable}" has the absolute path "{path}"',
+            hint="its path is relative to `output_dir`",
+        )
+    if product.template:
+        value = render(
+            pipeline.includes[product.template],
+            {**names, "value": value},
+            dashed=pipeline.dashed,
+            autoescape=product.format == "html",
+        )
+    data = encode(value, product)
+    written = workspace.write(base / relative, data, within=base)
+    rows = table_rows(value)
+    return ProductFile(
+        variable=product.variable,
+        key=product.key,
+        path=workspace.relative(written.path),
+        format=product.format,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        rows=len(rows) if rows is not None else None,
+        columns=tuple(_columns(rows)) if rows is not None else None,
+        preview=services.redactor.text(preview(value, product.format)),
+    )
+
+
+def encode(value: Any, product: CompiledProduct) -> bytes:
+    """The bytes of a value in the product's format.
+
+    Raises:
+        ProductError: The value has no such form, for example a number as CSV.
+    """
+    encoder = _ENCODERS.get(product.format)
+    if encoder is None:
+        raise ProductError(f'there is no product format "{product.format}"', hint=f"choose one of {', '.join(_ENCODERS)}")
+    return encoder(value, product)
+
+
+def table_rows(value: Any) -> list[Mapping[str, Any]] | None:
+    """The rows when a value is a table: a list of maps, a data frame, or a map whose ``data`` is one."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        value = value.to_dict("records")
+    if isinstance(value, Mapping) and isinstance(value.get("data"), list) and "columns" in value:
+        value = value["data"]
+    if isinstance(value, (list, tuple)) and value and all(isinstance(row, Mapping) for row in value):
+        return list(value)
+    return None
+
+
+def _columns(rows: list[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(str(name) for row in rows for name in row))
+
+
+def preview(value: Any, format: str) -> str:
+    """The beginning of a product as markdown: some rows of a table, the first lines of a text."""
+    rows = table_rows(value)
+    if rows is not None:
+        return markdown_table(rows[:_PREVIEW_ROWS], max_rows=_PREVIEW_ROWS)[:_PREVIEW_CHARACTERS]
+    if format in ("png", "xlsx", "parquet"):
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=json_value)
+    lines = text.splitlines()
+    shown = "\n".join(lines[:_PREVIEW_LINES])[:_PREVIEW_CHARACTERS]
+    if format not in ("md", "markdown"):
+        shown = f"```{format}\n{shown}\n```"
+    return shown if len(lines) <= _PREVIEW_LINES else f"{shown}\n\n… {len(lines) - _PREVIEW_LINES} more lines"
+
+
+def _text(value: Any, product: CompiledProduct) -> bytes:
+    if product.format == "md" and table_rows(value) is not None:
+        return markdown_table(table_rows(value)).encode()
+    return to_text(value).encode("utf-8")
+
+
+def _json(value: Any, product: CompiledProduct) -> bytes:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)  # a text that is JSON already is not quoted once more
+        except ValueError:
+            pass  # any other text becomes a JSON string
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=2, default=json_value, allow_nan=False)
+    except ValueError as error:
+        raise ProductError(f'"{product.variable}" cannot be written as JSON: {error}') from None
+    return f"{text}\n".encode()
+
+
+def _jsonl(value: Any, product: CompiledProduct) -> bytes:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    lines = [json.dumps(item, ensure_ascii=False, default=json_value) for item in items]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _yaml(value: Any, product: CompiledProduct) -> bytes:
+    from orchestrator_dagster.language.template_filters import to_yaml
+
+    return to_yaml(value).encode()
+
+
+def _rows(value: Any, product: CompiledProduct) -> list[Mapping[str, Any]]:
+    rows = table_rows(value)
+    if rows is None and isinstance(value, (list, tuple)):
+        rows = [row if isinstance(row, Mapping) else {"value": row} for row in value]
+    if rows is None and isinstance(value, Mapping):
+        rows = [value]
+    if rows is None:
+        raise ProductError(
+            f'"{product.variable}" is {type(value).__name__}, which is no table: {product.format} takes a list of maps',
+            hint="make the variable a list of objects, or choose another format",
+        )
+    return rows
+
+
+def _delimited(separator: str) -> Callable[[Any, CompiledProduct], bytes]:
+    def encode_rows(value: Any, product: CompiledProduct) -> bytes:
+        if isinstance(value, str):
+            return value.encode()  # a text that is CSV already
+        rows = _rows(value, product)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _columns(rows), delimiter=separator, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({str(name): _cell(item) for name, item in row.items()})
+        return text.getvalue().encode()
+
+    return encode_rows
+
+
+def _cell(value: Any) -> Any:
+    return to_text(value) if isinstance(value, (Mapping, list, tuple)) else value
+
+
+def _frame(value: Any, product: CompiledProduct) -> Any:
+    import pandas as pd
+
+    return value if isinstance(value, pd.DataFrame) else pd.DataFrame([dict(row) for row in _rows(value, product)])
+
+
+def _parquet(value: Any, product: CompiledProduct) -> bytes:
+    from orchestrator_dagster.tools.registry import require
+
+    require("pyarrow", "parquet", "product")
+    data: bytes = _frame(value, product).to_parquet(index=False)
+    return data
+
+
+def _xlsx(value: Any, product: CompiledProduct) -> bytes:
+    from orchestrator_dagster.tools.registry import require
+
+    require("openpyxl", "excel", "product")
+    buffer = io.BytesIO()
+    _frame(value, product).to_excel(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _image(value: Any, product: CompiledProduct) -> bytes:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if product.format == "svg" and isinstance(value, str) and "<svg" in value:
+        return value.encode()
+    if isinstance(value, Mapping) and isinstance(value.get("base64"), str):
+        value = value["base64"]
+    if isinstance(value, str):
+        try:
+            return base64.b64decode(value.partition("base64,")[2] or value, validate=True)
+        except ValueError:
+            pass  # said below
+    raise ProductError(f'"{product.variable}" holds no {product.format} image: bytes or base64 text were expected')
+
+
+_ENCODERS: dict[str, Callable[[Any, CompiledProduct], bytes]] = {
+    "txt": _text,
+    "md": _text,
+    "html": _text,
+    "json": _json,
+    "jsonl": _jsonl,
+    "yaml": _yaml,
+    "csv": _delimited(","),
+    "tsv": _delimited("\t"),
+    "parquet": _parquet,
+    "xlsx": _xlsx,
+    "png": _image,
+    "svg": _image,
+}

@@ -1,0 +1,46 @@
+"""What a step needs from around it. Dagster's resources, or a plain script, put it together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator_dagster.models.client import ModelClient, ModelReference
+from orchestrator_dagster.models.personalities import home_folder
+from orchestrator_dagster.runtime.secrets import Redactor
+from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.workspace import Workspace
+
+
+class Clients(Protocol):
+    """Anything that gives the client for a model."""
+
+    def client(self, model: ModelReference) -> ModelClient:
+        """The client that reaches ``model``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """The tools, models and files of a run.
+
+    Args:
+        workspace: The files it may touch.
+        tools: The tools its steps may call.
+        models: The clients of its models.
+        redactor: Keeps secrets out of what is written.
+        log: Called with one line for the run's log.
+    """
+
+    workspace: Workspace
+    tools: ToolRegistry
+    models: Clients
+    redactor: Redactor = field(default_factory=Redactor)
+    log: Callable[[str], None] = lambda line: None
+
+    @property
+    def personality_folders(self) -> tuple[Path, ...]:
+        """Where personalities are looked up before the built-in ones."""
+        return (self.workspace.root / "personalities", home_folder())

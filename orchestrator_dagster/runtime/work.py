@@ -1,0 +1,80 @@
+"""What the kinds of work give back, and the kinds that need no model: tools and the few built-in actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.errors import ParametersError, ToolError
+from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
+from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+from orchestrator_dagster.tools.tool import ToolContext
+
+
+@dataclass(frozen=True)
+class Done:
+    """Work that succeeded: its value, its variables, and what it took."""
+
+    value: Any
+    variables: dict[str, Any] = field(default_factory=dict)
+    model: ModelUse | None = None
+    usage: UsageInfo = field(default_factory=UsageInfo)
+
+
+def run_tool_step(
+    pipeline: CompiledPipeline,
+    step: CompiledStep,
+    names: Mapping[str, Any],
+    services: Services,
+    timeout: float | None,
+) -> Done:
+    """Call the tool and take the step's variables from its result.
+
+    Raises:
+        StepError: What went wrong, also when the tool answers that it did not succeed.
+    """
+    parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
+    action = services.tools.find(str(step.tool)).find(step.action)
+    context = ToolContext(
+        workspace=services.workspace,
+        timeout=timeout,
+        folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
+        log=services.log,
+    )
+    result = action.call(context, parameters)
+    _check_success(step, result)
+    variables = variables_of_result(pipeline, step, result, names)
+    return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
+
+
+def _check_success(step: CompiledStep, result: Any) -> None:
+    """A tool that answers "not successful" has failed, exactly like one that raised."""
+    if isinstance(result, Mapping) and result.get("success") is False:
+        said = result.get("error") or result.get("message") or "it gave no reason"
+        raise ToolError(f"{step.tool}.{step.action} answered that it did not succeed: {said}")
+
+
+def run_builtin_step(
+    pipeline: CompiledPipeline,
+    step: CompiledStep,
+    names: Mapping[str, Any],
+    services: Services,
+    timeout: float | None,
+) -> Done:
+    """The built-in actions: ``echo`` gives its message, ``debug`` and ``log`` also write it to the run's log.
+
+    Raises:
+        ParametersError: There is nothing to echo.
+    """
+    parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
+    if not parameters:
+        raise ParametersError(f'step "{step.id}" has nothing to {step.action}', hint="give it `parameters: {message: …}`")
+    value = parameters["message"] if list(parameters) == ["message"] else parameters
+    if step.action in ("debug", "log"):
+        services.log(str(value))
+    variables = variables_of_result(pipeline, step, value, names)
+    return Done(value=main_value(variables, bool(step.spec.vars), value), variables=variables)
