@@ -1,1 +1,62 @@
-"""AI pipelines written as YAML, run as Dagster assets."""
+"""AI pipelines written as YAML, run as Dagster assets.
+
+>>> import orchestrator_dagster as orc
+>>> result = orc.compile("pipelines/report.yaml").run(topic="trees")  # doctest: +SKIP
+
+Everything that is public is named here; it is imported when it is first used, so that ``import orchestrator_dagster``
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.api import Pipeline as Pipeline
+    from orchestrator_dagster.api import Result as Result
+    from orchestrator_dagster.api import compile as compile
+    from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
+    from orchestrator_dagster.definitions.progress import Progress as Progress
+    from orchestrator_dagster.definitions.resources import ModelEndpoint as ModelEndpoint
+    from orchestrator_dagster.definitions.resources import ModelsResource as ModelsResource
+    from orchestrator_dagster.definitions.resources import ToolsResource as ToolsResource
+    from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
+    from orchestrator_dagster.errors import InputsError as InputsError
+    from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
+    from orchestrator_dagster.errors import PipelineError as PipelineError
+    from orchestrator_dagster.tools.decorator import tool as tool
+    from orchestrator_dagster.tools.tool import Tool as Tool
+    from orchestrator_dagster.tools.tool import ToolContext as ToolContext
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Pipeline": "api",
+    "Result": "api",
+    "compile": "api",
+    "build_definitions": "definitions.factory",
+    "Progress": "definitions.progress",
+    "ModelEndpoint": "definitions.resources",
+    "ModelsResource": "definitions.resources",
+    "ToolsResource": "definitions.resources",
+    "WorkspaceResource": "definitions.resources",
+    "InputsError": "errors",
+    "OrchestratorError": "errors",
+    "PipelineError": "errors",
+    "tool": "tools.decorator",
+    "Tool": "tools.tool",
+    "ToolContext": "tools.tool",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

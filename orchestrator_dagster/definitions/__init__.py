@@ -1,0 +1,1 @@
+"""Compiled pipelines become Dagster definitions. The only layer that imports Dagster."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +83,7 @@ class ModelServer:
 
     @property
     def script_errors(self) -> list[Exception]:
-        """What predicates and callables of the script raised; such a request was answered with 500."""
+        """What predicates and callables of the script raised (answered with 500), and errors of the server itself."""
         with self._lock:
             return list(self._errors)
 
@@ -130,15 +132,18 @@ class ModelServer:
         with self._lock:
             self._requests.append((request, is_call))
 
+    def _note(self, error: Exception) -> None:
+        with self._lock:
+            self._errors.append(error)
+
     def _reply(self, wire: Wire, request: Request) -> Answer | Broken | ErrorStatus:
         try:
             wire.check(request)
             return self._script.next(request)
         except WireError as error:
             return ErrorStatus(400, "parameter", str(error))
-        except Exception as error:  # noqa: BLE001  a test's own code may raise anything; the test can read it
-            with self._lock:
-                self._errors.append(error)
+        except Exception as error:  # a test's own code may raise anything; the test can read it
+            self._note(error)
             return ErrorStatus(500, "server", f"The script of the test server raised {type(error).__name__}: {error}")
 
 
@@ -172,14 +177,15 @@ class _Server(ThreadingHTTPServer):
         with self._open_lock:
             still_open = list(self._open.items())
         for connection, thread in still_open:
-            try:
+            with contextlib.suppress(OSError):  # the client or the thread may have closed it in the meantime
                 connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for the client
-            except OSError:
-                pass  # the client or the thread closed it in the meantime
             thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle of an answer is an everyday thing here: nothing to print."""
+        """A client that goes away in the middle of an answer is an everyday thing here; all else is kept."""
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            self.owner._note(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -190,10 +196,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet: the requests are on record."""
 
-    def do_GET(self) -> None:  # noqa: N802  the name that http.server looks for
+    def do_GET(self) -> None:
         self._handle()
 
-    def do_POST(self) -> None:  # noqa: N802  the name that http.server looks for
+    def do_POST(self) -> None:
         self._handle()
 
     def _handle(self) -> None:
@@ -304,7 +310,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cut(self) -> None:
         self.close_connection = True
-        try:
+        with contextlib.suppress(OSError):  # the other side may have been faster
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster

@@ -126,7 +126,7 @@ class Action:
                 extra = "allow"
                 continue
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+            fields[parameter.name] = (_without_implicit_none(hints.get(parameter.name, Any)), default)
         title = f"{self.tool}_{self.name}_parameters"
         config = ConfigDict(extra=extra, arbitrary_types_allowed=True, protected_namespaces=())
         with warnings.catch_warnings():
@@ -175,6 +175,17 @@ class Action:
             ) from None
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
         return {**values, **(checked.model_extra or {})}
+
+
+def _without_implicit_none(hint: Any) -> Any:
+    """The annotation as it was written: before Python 3.11, a default of None puts ``Optional[…]`` around it.
+
+    Pydantic would lose the ``Field`` of ``Annotated[str | None, Field(…)]`` then: its aliases and its description.
+    """
+    first = next(iter(typing.get_args(hint)), None)
+    if hint == typing.Optional[first] and typing.get_origin(first) is typing.Annotated:  # noqa: UP045 - as made there
+        return first if type(None) in typing.get_args(typing.get_args(first)[0]) else hint
+    return hint
 
 
 def parameter_problem(action: Action, error: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Conditions that try to reach Python, to run for ever or to fill the memory: each is refused, or has a harmless value."""
+"""Conditions that try to reach Python, to run for ever or to fill the memory: refused, or of a harmless value."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ STRANGE_TEXT = [
     "{{ x" + " ~ x" * 2_000 + " }}",
     "{{ x" + " ** x" * 1_500 + " }}",
     "{{ " + "x if x else " * 700 + "x }}",
-    "'" + "{{ x }}" * 1_200 + "'",
+    "'{{x+x}}" + "{{x}}" * 1_998 + "'",
     " " * 10_001,
     "x" * 10_001,
     "",
@@ -247,6 +247,7 @@ STRANGE_TEXT = [
     "x.",
     ".x",
     "x..y",
+    "..0",
     "x.(y)",
     "x[",
     "x[]",
@@ -318,7 +319,6 @@ def test_the_corpus_is_large_and_has_no_text_twice() -> None:
         "[[]] * 10**90",
         "long + long",
         "long * 2",
-        "long ~ long",
         "{{ long ~ long }}",
         "'{{ long }}{{ long }}' == s",
         "many + many",
@@ -394,9 +394,6 @@ def test_the_corpus_is_large_and_has_no_text_twice() -> None:
     ],
 )
 def test_is_refused_with_a_reason_while_it_is_worked_out(text: str) -> None:
-    if text == "long ~ long":
-        pytest.raises(ExpressionSyntaxError, parse_condition, text)
-        return
     expression = parse_condition(text)
     with pytest.raises(ConditionError) as caught:
         evaluate(expression, DATA.__getitem__)
@@ -449,7 +446,18 @@ def test_values_with_hostile_methods_are_refused() -> None:
         __eq__ = __str__ = __len__ = __iter__ = __bool__  # type: ignore[assignment]
         __hash__ = None  # type: ignore[assignment]
 
-    for text in ("h", "not h", "h == 1", "h.secret", "len(h)", "str(h)", "[h]", "h in [1]", "1 in [h, 2]", "'{{ h }}' == ''"):
+    for text in (
+        "h",
+        "not h",
+        "h == 1",
+        "h.secret",
+        "len(h)",
+        "str(h)",
+        "[h]",
+        "h in [1]",
+        "1 in [h, 2]",
+        "'{{ h }}' == ''",
+    ):
         with pytest.raises(ConditionError, match="JSON"):
             evaluate(parse_condition(text), {"h": Hostile()}.__getitem__)
 

@@ -182,7 +182,7 @@ class _Scanner:
         return candidate if "-" in candidate else name
 
     def number(self, digits: str, start: int) -> None:
-        if digits.startswith(".") and self.after_operand():
+        if digits.startswith(".") and (self.after_operand() or self.after_dot()):
             self.position = start + 1
             self.add("operator", start, start + 1, ".")
             return

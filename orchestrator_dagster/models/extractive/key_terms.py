@@ -65,21 +65,22 @@ def key_terms(corpus: Corpus, most: int, sentences: Sequence[Sentence] | None = 
             where[stems][sentence.document] = None
     counts = {stems: sum(found.values()) for stems, found in forms.items()}
     repeated = sum(1 for stems, count in counts.items() if len(stems) == 2 and count > 1)
-    phrases = {
-        stems: count for stems, count in counts.items() if len(stems) == 2 and (count > 1 or repeated == 0)
-    }
+    phrases = {stems: count for stems, count in counts.items() if len(stems) == 2 and (count > 1 or repeated == 0)}
     inside: Counter[tuple[str, ...]] = Counter()
     scores: dict[tuple[str, ...], float] = {}
     spread = {stems: 1 + 0.4 * math.log(len(found)) for stems, found in where.items()}
     for stems, count in phrases.items():
         rare = (corpus.idf(stems[0]) + corpus.idf(stems[1])) / 2
-        scores[stems] = 1.6 * count * rare * spread[stems]
+        scores[stems] = 1.6 * (1 + math.log(count)) * rare * spread[stems]
         if count > 1:
             for word in stems:
                 inside[(word,)] += count
     for stems, count in counts.items():
         if len(stems) == 1 and count - inside[stems] > 0:
-            scores[stems] = (count - inside[stems] + 0.3 * inside[stems]) * corpus.idf(stems[0]) * spread[stems]
+            alone = count - 0.7 * inside[stems]
+            scores[stems] = (
+                (1 + math.log(max(1.0, alone))) * corpus.idf(stems[0]) * spread[stems] * (0.5 if count == 1 else 1)
+            )
     best = sorted(scores, key=lambda stems: (-round(scores[stems], 6), stems))
     chosen: list[tuple[str, ...]] = []
     for stems in best:

@@ -19,14 +19,40 @@ from orchestrator_dagster.models.extractive.text import Document, read_document
 from orchestrator_dagster.models.extractive.words import TASK_WORDS, content_stems, plain, stem, stop_words, words
 
 _BLOCK = re.compile(r"<data\s+name=(?:\"([^\"]*)\"|'([^']*)')[^<>]*>")
-_TEXT_KEYS = ("content", "text", "body", "markdown", "full_text", "page_content", "value", "snippet", "summary", "abstract")
+_TEXT_KEYS = (
+    "content",
+    "text",
+    "body",
+    "markdown",
+    "full_text",
+    "page_content",
+    "value",
+    "snippet",
+    "summary",
+    "abstract",
+)
 _TITLE_KEYS = ("title", "headline", "heading")
-_NAME_KEYS = ("name", "filename", "file_name", "file", "source", "path", "file_path", "location", "url", "link", "href", "id")
+_NAME_KEYS = (
+    "name",
+    "filename",
+    "file_name",
+    "file",
+    "source",
+    "path",
+    "file_path",
+    "location",
+    "url",
+    "link",
+    "href",
+    "id",
+)
 _PARAMETER = re.compile(
     r"(?i)(?:.*_)?(?:topic|query|question|subject|focus|keywords?|search_terms?|title|style|tone|length|max_\w+|"
     r"num_\w+|number_of_\w+|count|limit|language|format|audience|thema|frage|sujet|tema|pregunta)s?$"
 )
-_SUBJECT = re.compile(r"(?i)(?:.*_)?(?:topic|query|question|subject|focus|keywords?|search_terms?|thema|frage|sujet|tema|pregunta)s?$")
+_SUBJECT = re.compile(
+    r"(?i)(?:.*_)?(?:topic|query|question|subject|focus|keywords?|search_terms?|thema|frage|sujet|tema|pregunta)s?$"
+)
 _REQUIREMENT = re.compile(
     r"(?i)\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)?(?:please\s+)?(?:use|write|include|give|focus|list|keep|return|answer|provide|"
     r"format|do not|don't|be |make|respond|limit|identify|extract|mention|cite|avoid|start|end|add|output|describe|explain|"
@@ -39,7 +65,7 @@ _RULES_LABEL = re.compile(
 )
 _LABEL = re.compile(r"\s*(?:#+\s*|\*\*)?[^\n.!?]{2,60}:\**\s*$")
 _TOPIC = re.compile(
-    r"(?i)\b(?:about|regarding|concerning|on the (?:topic|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
+    r"(?i)\b(?:analy[sz]e|discuss|explore|investigate|research|about|regarding|concerning|on the (?:topic|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
     r"(?:the (?:topic|subject)(?: of)?:?\s+)?[\"“„'«]?(?P<topic>[^\n.,:;?!\"“”»«()<>{}]{3,80})"
 )
 _TOPIC_END = re.compile(
@@ -49,7 +75,7 @@ _TOPIC_END = re.compile(
 _NO_TOPIC = re.compile(
     r"(?i)(?:the |this |these |those |it\b|its\b|them\b|following|each|every|what|how|one |two |\d|den |die |das |dem |les |le |la |los |las |el )"
     r"(?=.*\b(?:following|documents?|texts?|basis|data|findings|sources?|files?|articles?|notes?|content|below|above|given|"
-    r"results?|it|them|folgenden?|texten?|dokumenten?|documentos?|textes?|textos?)\b)|(?:it|its|them|what|how|each)\b"
+    r"results?|it|them|folgenden?|texten?|dokumenten?|documentos?|textes?|textos?)\b)|(?:it|its|them|each)\b"
 )
 _DEEPEST = 12
 
@@ -299,7 +325,7 @@ def _csv_rows(text: str) -> list[dict[str, Any]]:
         return []
     if sum(len(row) != len(head) for row in read) > len(read) // 20:
         return []  # prose that happens to have commas
-    return [{key: _cell(cell) for key, cell in zip(head, row)} for row in read[1:] if len(row) == len(head)]
+    return [{key: _cell(cell) for key, cell in zip(head, row, strict=True)} for row in read[1:] if len(row) == len(head)]
 
 
 def _cell(text: str) -> str | float | int:

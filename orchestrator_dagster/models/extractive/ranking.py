@@ -33,7 +33,7 @@ _LEANS = re.compile(
 )
 _JOINS = re.compile(
     r"(?i)(?:however|but|and|or|so|yet|thus|hence|therefore|moreover|furthermore|in addition|additionally|also|for (?:example|instance)"
-    r"|similarly|likewise|instead|nevertheless|nonetheless|still|consequently|as a result|in contrast|by contrast|on the other hand"
+    r"|the (?:authors?|study|researchers?|team|paper)|similarly|likewise|instead|nevertheless|nonetheless|still|consequently|as a result|in contrast|by contrast|on the other hand"
     r"|meanwhile|otherwise|finally|secondly|second|third|next|in other words|that is|indeed|equally|conversely|aber|doch|jedoch|denn|deshalb|daher"
     r"|außerdem|zudem|allerdings|zum beispiel|mais|donc|cependant|toutefois|en outre|de plus|par exemple|ainsi|pero|sin embargo|además"
     r"|por ejemplo|por lo tanto|por eso)\b"
@@ -63,6 +63,7 @@ class Corpus:
 
     def __init__(self, documents: Sequence[Document], instruction_language: str = "en") -> None:
         self.documents = tuple(documents)
+        self._headings: dict[tuple[int, str], frozenset[str]] = {}
         self.sentences = tuple(sentence for document in documents for sentence in document.sentences)
         self.stops = stop_words([*(document.language for document in documents), instruction_language])
         self.stems: dict[Sentence, tuple[str, ...]] = {
@@ -80,6 +81,14 @@ class Corpus:
             )
             for document in self.documents
         )
+
+    def heading_stems(self, document: int, section: str) -> frozenset[str]:
+        """The stems of a document's title and of one of its headings."""
+        key = (document, section)
+        if key not in self._headings:
+            text = f"{self.documents[document].title} {section}"
+            self._headings[key] = frozenset(content_stems(text, self.stops))
+        return self._headings[key]
 
     def idf(self, word: str) -> float:
         """Inverse document frequency over sentences, at least a little above 0."""
@@ -119,7 +128,8 @@ class Corpus:
 
         central = _centrality(nodes, likeness)
         raw = {
-            sentence: central[sentence] * stands_alone(sentence) * self._topic_factor(sentence, topic) for sentence in nodes
+            sentence: central[sentence] * stands_alone(sentence) * self._topic_factor(sentence, topic)
+            for sentence in nodes
         }
         top = max(raw.values(), default=0.0) or 1.0
         scores = {sentence: round(value / top, 6) for sentence, value in raw.items()}
@@ -133,9 +143,12 @@ class Corpus:
         return round(weight * stands_alone(sentence) * self._topic_factor(sentence, topic), 6)
 
     def _topic_factor(self, sentence: Sentence, topic: Sequence[str]) -> float:
+        own = self.stems[sentence]
+        above = self.heading_stems(sentence.document, sentence.section)
         if not topic:
-            return 1.0
-        about = self.coverage(topic, self.stems[sentence])
+            return 1.0 + 0.4 * self.coverage(sorted(above), own)
+        # Words that only the headings above it have count half.
+        about = self.coverage(topic, own) + 0.5 * self.coverage([word for word in topic if word not in own], above)
         return 0.45 + 2.0 * about
 
     def question_scores(self, question: Sequence[str], kind: str = "") -> list[tuple[float, Sentence]]:
@@ -150,6 +163,7 @@ class Corpus:
         wanted = dict.fromkeys(question)
         hint = _answer_hint(kind)
         found = []
+        before: tuple[float, Sentence] | None = None
         for sentence in self.sentences:
             counts = Counter(word for word in self.stems[sentence] if word in wanted)
             if not counts:
@@ -159,7 +173,12 @@ class Corpus:
             share = self.coverage(list(wanted), counts)
             alone = 0.5 + 0.5 * stands_alone(sentence)
             boost = 1.35 if hint and hint.search(sentence.text) else 1.0
-            found.append((round(score * (0.4 + 0.6 * share) * alone * boost, 6), sentence))
+            score *= (0.4 + 0.6 * share) * alone * boost
+            # The sentence before may have named what this one goes on about.
+            follows = before and before[1].document == sentence.document and not sentence.opens
+            follows = follows and before[1].position + 1 == sentence.position
+            found.append((round(score + (0.3 * before[0] if follows else 0.0), 6), sentence))
+            before = (score, sentence)
         return sorted(found, key=lambda pair: (-pair[0], pair[1].document, pair[1].position))
 
 
@@ -167,7 +186,10 @@ def _answer_hint(question: str) -> re.Pattern[str] | None:
     for asked, answer in (
         (r"\bwhen\b|\bwhat year\b|\bwann\b|\bquand\b|\bcuándo\b", r"\b(?:1[5-9]|20)\d\d\b|\b\d{1,2}:\d\d\b"),
         (r"\bhow (?:many|much|far|long|often|hot|big|large|high)\b|\bwie ?viel|\bcombien\b|\bcuánt", r"\d"),
-        (r"\bwhy\b|\bwarum\b|\bpourquoi\b|\bpor qué\b", r"(?i)\bbecause\b|\bdue to\b|\bsince\b|\bso that\b|weil|parce|porque|caus"),
+        (
+            r"\bwhy\b|\bwarum\b|\bpourquoi\b|\bpor qué\b",
+            r"(?i)\bbecause\b|\bdue to\b|\bsince\b|\bso that\b|weil|parce|porque|caus",
+        ),
         (r"\bwho\b|\bwer\b|\bqui\b|\bquién\b", r"(?<=\w )[A-ZÄÖÜ]\w+"),
     ):
         if re.search(asked, question, re.I):
@@ -176,7 +198,7 @@ def _answer_hint(question: str) -> re.Pattern[str] | None:
 
 
 def stands_alone(sentence: Sentence) -> float:
-    """How well a sentence reads without its neighbours and how much a summary wants it: about 0.05 to 1.3."""
+    """How well a sentence reads without its neighbours and how much a summary wants it: about 0.01 to 1.7."""
     text, length = sentence.text, sentence.length
     factor = 1.0 if 9 <= length <= 34 else 0.8 if 6 <= length <= 45 else 0.45
     opening = text.lstrip("\"“„'«([*_")
@@ -186,15 +208,26 @@ def stands_alone(sentence: Sentence) -> float:
         factor *= 0.55
     if re.match(r"(?i)(?:i|we|my|our|you|your|let us|let's|ich|wir|nous)\b", opening):
         factor *= 0.75
-    if text.endswith("?") or re.search(r"(?i)\b(?:figure|fig\.|table|abbildung|tabelle|chapter|section) \d|(?:see|click|read) (?:more|here|also|below|above)\b", text):
+    if text.endswith("?") or re.search(
+        r"(?i)\b(?:figure|fig\.|table|abbildung|tabelle|chapter|section) \d|(?:see|click|read) (?:more|here|also|below|above)\b",
+        text,
+    ):
         factor *= 0.3
     if text.count('"') % 2 or text.count("“") != text.count("”") and "„" not in text:
         factor *= 0.6  # half of a quotation
+    if re.search(
+        r"(?i)\b(?:two|three|four|several|many|following|various) (?:ways|reasons|things|steps|factors|types|kinds|points)\b",
+        text,
+    ):
+        factor *= 0.5  # announces what follows
+    if re.search(r"(?i)\b(?:do|does|did|not|so|too|either|one|ones)[.!]$", text):
+        factor *= 0.4  # "Roofs do.": its verb is in the sentence before
+    if re.match(r"(?i)(?:\w+\W+){1,7}?(?:these|this|those|such)\s", opening):
+        factor *= 0.8
     if text.endswith(":"):
         factor *= 0.25
-    if sentence.position == 0:
-        factor *= 1.25
-    elif sentence.opens:
+    factor *= 1 + 0.5 / math.sqrt(1 + sentence.position)  # what matters most tends to be said first
+    if sentence.opens:
         factor *= 1.1
     return 0.2 * factor if sentence.fragment else factor
 
@@ -234,6 +267,7 @@ def select(ranked: Ranked, most: int, fits: Callable[[list[Sentence], Sentence],
     nearest = dict.fromkeys(left, 0.0)
     per_document: Counter[int] = Counter()
     while left and len(chosen) < most:
+
         def value(one: Sentence) -> tuple[float, int, int]:
             # Each sentence already taken from a document makes its next one a little less welcome.
             relevance = ranked.scores[one] / (1 + 0.12 * per_document[one.document])

@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator_dagster.models.extractive.words import count_tokens, language, words
 
 _LONGEST = 700  # characters: a run without a sentence end is cut into pieces of this size
-_SHORTEST = 4  # words
+_SHORTEST = 3  # words
 
 _ABBREVIATIONS = frozenset(
     """al approx apr art aug bd bzw ca cap cf ch co col corp dec dept dipl dr ed eds e.g eg ed. est etc ev evtl exc feb

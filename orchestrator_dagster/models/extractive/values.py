@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 _MONTH_NAMES = {
@@ -33,7 +33,9 @@ _MONTH_YEAR = re.compile(rf"(?i)\b{_MONTH}\s+(?:de\s+)?(?:1[5-9]|20)\d\d\b")
 _YEAR = re.compile(r"(?<![\d.,-])(?:1[5-9]|20)\d\d(?![\d-]|[.,]\d)")
 _DATE_TIME = re.compile(r"\b(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?(?:\.\d+)?(Z|[+-]\d{2}:\d{2})?")
 _URL = re.compile(r"https?://[^\s<>\"'`|\\^{}\[\]]{3,500}")
-_EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24}")
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24}"
+)
 _FORMS = {
     "uuid": re.compile(r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
     "ipv4": re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])"),
@@ -94,9 +96,25 @@ def numbers(text: str, language: str = "en") -> list[Number]:
                 break
         value = -value if match["sign"] else value
         found.append(Number(value, match.group().strip(), unit, match.start("digits"), match.end()))
-    for match in re.finditer(rf"(?i)\b(?:{'|'.join(_SMALL)})\b", text):
+    # "one" is an article or a pronoun more often than a number.
+    for match in re.finditer(rf"(?i)\b(?:{'|'.join(word for word in _SMALL if word != 'one')})\b", text):
         found.append(Number(float(_SMALL.index(match.group().lower())), match.group(), "", *match.span()))
-    return sorted(found, key=lambda number: number.start)
+    return _ranges(text, sorted(found, key=lambda number: number.start))
+
+
+def _ranges(text: str, found: list[Number]) -> list[Number]:
+    """Both ends of a range (``between 800 and 3,000 euros``) get its unit and its whole wording."""
+    for at, (low, high) in enumerate(zip(found, found[1:], strict=False)):
+        between = text[low.end : high.start]
+        opened = re.search(r"(?i)\b(?:between|zwischen|entre)\s+[$€£]?\s?$", text[: low.start][-24:])
+        linked = re.fullmatch(r"\s*(?:-|–|to|bis|à|a)\s*[$€£]?", between) or (
+            opened and re.fullmatch(r"\s+(?:and|und|et|y)\s+[$€£]?\s?", between)
+        )
+        if linked and not low.unit:
+            start = low.start - (len(opened.group().lstrip()) if opened else 0)
+            found[at] = replace(low, unit=high.unit, written=text[start : high.end].strip())
+            found[at + 1] = replace(high, written=found[at].written)
+    return found
 
 
 def _value(digits: str, language: str) -> float | None:
@@ -190,5 +208,7 @@ def of_format(text: str, form: str) -> list[str] | None:
 
 def proper_names(text: str) -> Iterator[str]:
     """Runs of capitalised words that do not open the sentence: names, in languages that capitalise only those."""
-    for match in re.finditer(r"(?<=[\w,;:)] )(?:[A-ZÄÖÜÉÀ][\w’'-]+)(?: (?:of |de |du |van |von )?[A-ZÄÖÜÉÀ][\w’'-]+){0,4}", text):
+    for match in re.finditer(
+        r"(?<=[\w,;:)] )(?:[A-ZÄÖÜÉÀ][\w’'-]+)(?: (?:of |de |du |van |von )?[A-ZÄÖÜÉÀ][\w’'-]+){0,4}", text
+    ):
         yield match.group()

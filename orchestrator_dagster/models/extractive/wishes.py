@@ -15,9 +15,13 @@ _NUMBERS = {
     )
     for word in spelled.split()
 } | {"couple of": 2, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100}
-_N = r"(\d{1,5}|" + "|".join(sorted(_NUMBERS, key=lambda word: (-len(word), word))) + ")"
+_SPELLED = r"\d{1,5}|" + "|".join(sorted(_NUMBERS, key=lambda word: (-len(word), word)))
+_N = f"({_SPELLED})"
 _TO = r"\s*(?:-|–|to|or|and|bis|oder|und|à|ou|et|a|o|y)\s*"
-_GAP = r"(?:[\s-]+(?!sentence|word|bullet|point|item|paragraph|key)[a-zäöüßéè-]{2,14}){0,2}?[\s-]+"
+# Up to two words between a number and its unit ("three short sentences"), but no other number ("a two-sentence").
+_GAP = (
+    rf"(?:[\s-]+(?!(?:sentence|word|bullet|point|item|paragraph)|(?:{_SPELLED})\b)[a-zäöüßéè-]{{2,14}}){{0,2}}?[\s-]+"
+)
 _SENTENCE = r"(?:sentences?|satz|sätzen?|phrases?|frases?|oraci(?:ón|ones)|lines?)\b(?!\s+terms?)"
 _WORD = r"(?:words?|wörtern?|worten?|mots?|palabras?)\b"
 _ITEM = (
@@ -135,8 +139,12 @@ def read_wishes(instruction: str) -> Wishes:
 
 
 def _vague_length(text: str) -> tuple[int, int] | None:
-    if re.search(r"(?i)\b(?:brief(?:ly)?|short(?:ly)?|concise(?:ly)?|kurz\w*|breve(?:mente)?|court|bref|brève)\b", text):
+    if re.search(
+        r"(?i)\b(?:brief(?:ly)?|short(?:ly)?|concise(?:ly)?|kurz\w*|breve(?:mente)?|court|bref|brève)\b", text
+    ):
         return (2, 3)
-    if re.search(r"(?i)\b(?:detailed|comprehensive|thorough|in[- ]depth|ausführlich\w*|détaillée?|detallad[oa])\b", text):
+    if re.search(
+        r"(?i)\b(?:detailed|comprehensive|thorough|in[- ]depth|ausführlich\w*|détaillée?|detallad[oa])\b", text
+    ):
         return (8, 12)
     return None

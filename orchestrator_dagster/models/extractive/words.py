@@ -26,8 +26,8 @@ def _listed(text: str) -> frozenset[str]:
 STOP_WORDS: dict[str, frozenset[str]] = {
     "en": _listed(
         """a about above across after again against all almost along already also although always am among an and any
-        anything are aren't around as at back be became because become becomes been before being below best better
-        between both but by came can can't cannot come could couldn't did didn't do does doesn't doing don't done
+        anything are aren't around as at back be became because become becomes been before behind being below beneath beside besides beyond best better
+        between both but by came can can't cannot come could couldn't did didn't do does doesn't doing don't despite done
         down due during each either else enough especially etc even ever every everything few first for from further
         gave get gets give given gives go goes going good got great had has hasn't have haven't having he hence her
         here hers herself him himself his how however i if in indeed instead into is isn't it it's its itself just
@@ -157,12 +157,14 @@ def stop_words(languages: Iterable[str]) -> frozenset[str]:
 
 
 def content_stems(text: str, stops: frozenset[str]) -> list[str]:
-    """Stems of the words that say something, in order: no stop words, no single signs."""
+    """Stems of the words that say something, in order: no stop words, no single signs; ``heat-related`` is two."""
     found = []
     for word in words(text):
         base = plain(word)
-        if len(base) > 1 and base not in stops:
-            found.append(stem(base))
+        # "heat-related" is about heat; "can't" is one word.
+        for part in base.split("-") if "-" in base else (base,):
+            if len(part) > 1 and part not in stops:
+                found.append(stem(part))
     return found
 
 

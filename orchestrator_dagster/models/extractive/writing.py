@@ -128,13 +128,22 @@ class Writer:
         wishes = self.wishes
         most = wishes.items or (wishes.sentences[1] if wishes.sentences else _ANSWER_SENTENCES)
         best = found[0][0]
-        near = [one for score, one in found if score >= 0.4 * best or wishes.sentences or wishes.items]
+        near = [one for score, one in found if score >= 0.5 * best or wishes.sentences or wishes.items]
         chosen: list[Sentence] = []
         for one in near[:40]:
             if len(chosen) == self._fewer(most):
                 break
             if not any(_alike(self.corpus, one, other) for other in chosen):
                 chosen.append(one)
+        if (
+            re.match(r"(?i)\W*(?:why|how (?!many|much|far|long|often)|warum|pourquoi|por qué)", self.prompt.question)
+            and chosen
+        ):
+            # Reasons tend to stand behind the sentence that names the matter.
+            pool = self.corpus.documents[chosen[0].document].sentences
+            following = pool[chosen[0].position + 1 : chosen[0].position + 2]
+            if following and not following[0].opens and following[0] not in chosen and len(chosen) < self._fewer(most):
+                chosen.insert(1, following[0])
         texts = [f"{_closed(one.text)}{self._source(one)}" for one in chosen]
         return _cut_to(wishes, "\n".join(f"- {text}" for text in texts) if wishes.bullets else " ".join(texts))
 
@@ -145,7 +154,7 @@ class Writer:
         if not documents:
             return self.tables()
         lead = self.sentences(Wishes(), 4 if len(documents) > 1 else 3)
-        sections = self._document_sections(documents) if len(documents) > 1 else self._themes(documents[0], lead)
+        sections = self._document_sections(documents, lead) if len(documents) > 1 else self._themes(documents[0], lead)
         title = self.prompt.topic or (documents[0].label if len(documents) == 1 else self.headings[0])
         parts = [f"# {_heading(title)}"]
         if self.headings[0] != title:
@@ -161,7 +170,7 @@ class Writer:
         parts += [f"## {self.headings[3]}", "\n".join(f"- {name}" for name in dict.fromkeys(names))]
         return "\n\n".join(parts) + "\n"
 
-    def _document_sections(self, documents: Sequence[Document]) -> list[tuple[str, str]]:
+    def _document_sections(self, documents: Sequence[Document], lead: Sequence[Sentence]) -> list[tuple[str, str]]:
         budget = self.wishes.words or self.wishes.most_words
         each = _SECTION_SENTENCES
         if budget:
@@ -170,7 +179,10 @@ class Writer:
             each = max(1, min(12, round(self.wishes.sentences[1] / len(documents))))
         sections = []
         for document in documents:
-            chosen = self.sentences(Wishes(sentences=(1, each)), each, document.sentences)
+            rest = [one for one in document.sentences if one not in lead]  # said in the summary already
+            chosen = self.sentences(
+                Wishes(sentences=(1, each)), each, rest if len(rest) >= each else document.sentences
+            )
             if chosen:
                 body = " ".join(_closed(one.text) for one in chosen)
                 sections.append((document.label, f"{body} [{document.name}]"))
@@ -263,7 +275,9 @@ def _heading(text: str) -> str:
 
 
 def _source_line(document: Document) -> str:
-    where = next((str(document.fields[key]) for key in ("url", "link", "path", "file_path") if document.fields.get(key)), "")
+    where = next(
+        (str(document.fields[key]) for key in ("url", "link", "path", "file_path") if document.fields.get(key)), ""
+    )
     named = document.title if document.title and document.title != document.name else ""
     parts = [part for part in dict.fromkeys([named, document.name, where]) if part]
     return parts[0] + (f" ({', '.join(parts[1:])})" if len(parts) > 1 else "")

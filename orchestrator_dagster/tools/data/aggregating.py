@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field
 from orchestrator_dagster.errors import ParametersError
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.data.columns import from_values, kind, names_list, nullable, require_columns, simplest
+from orchestrator_dagster.tools.data.filtering import keep
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import table_result
 from orchestrator_dagster.tools.data.types import Column, Frame, Names, OutputPath, Source
@@ -48,6 +49,10 @@ def aggregate(
             validation_alias=AliasChoices("aggregations", "aggregation", "aggregates", "metrics"),
         ),
     ] = None,
+    where: Annotated[
+        list[dict[str, Any]] | dict[str, Any] | str | None,
+        Field(description="Rows to take, as the conditions of `filter`"),
+    ] = None,
     output_path: OutputPath = None,
 ) -> dict[str, Any]:
     """One row a group with sums, means, counts …; without ``group_by`` one row for the whole table.
@@ -65,6 +70,8 @@ def aggregate(
         ParametersError: An unknown column or function, or a function that the column's type does not allow.
     """
     frame = read_table(context, data)
+    if where is not None:
+        frame = frame[keep(frame, where)]
     groups = require_columns(frame, names_list(group_by))
     return table_result(context, grouped(frame, groups, wanted_of(aggregations, groups)), output_path)
 
@@ -150,7 +157,9 @@ def grouped(frame: Frame, groups: list[str], wanted: list[Wanted]) -> Frame:
     table = pd.DataFrame(work)
     by = table.groupby(keys, sort=True, dropna=False, observed=True)
     sizes = by.size()
-    firsts = np.unique(by.ngroup().to_numpy(), return_index=True)[1]
+    codes = by.ngroup().to_numpy()
+    firsts = np.zeros(len(sizes), dtype="int64")
+    firsts[codes[::-1]] = np.arange(len(codes))[::-1]  # backwards, so that the first row of each group stays
     result = pd.DataFrame({name: table[f"key{place}"].iloc[firsts].array for place, name in enumerate(groups)})
     places = {name: place for place, name in enumerate(used)}
     for one in wanted:
@@ -199,6 +208,11 @@ def _value(column: Column, cells: Any, one: Wanted) -> Column:
         column, cells = column.astype("Int64"), column.astype("Int64").groupby(cells.ngroup(), sort=True)
     if function == "sum":
         return _sum(column, cells)
+    if column.dtype == object:
+        if function in ("min", "max"):
+            return _extreme(column, cells, function)
+        column = column.astype("float64")
+        cells = column.groupby(cells.ngroup(), sort=True)
     if function.startswith("p"):
         return cells.quantile(float(function[1:]) / 100)
     return getattr(cells, function)()
@@ -210,12 +224,27 @@ def _texts(column: Column) -> Column:
     return from_values([None if cell is None else text_of(cell) for cell in plain_values(column)])
 
 
+def _extreme(column: Column, cells: Any, function: str) -> Column:
+    """Least or greatest cell of each group of a column of Python objects, where pandas stumbles over missing ones."""
+    codes = cells.ngroup()
+    ordered = column.dropna().sort_values(kind="stable")
+    by = ordered.groupby(codes.loc[ordered.index], sort=True)
+    return (by.first() if function == "min" else by.last()).reindex(range(int(codes.max()) + 1))
+
+
 def _sum(column: Column, cells: Any) -> Column:
-    if column.dtype.kind in "iu":
-        largest = max(abs(int(column.max())), abs(int(column.min()))) if column.notna().any() else 0
-        if largest * len(column) >= 2**63:  # 64 bits could overflow: add as Python's unlimited integers
-            return cells.agg(lambda group: sum(int(cell) for cell in group.dropna())).astype("object")
-    return cells.sum(min_count=1)
+    largest = 0
+    if column.dtype.kind in "iu" and column.notna().any():
+        largest = max(abs(int(column.max())), abs(int(column.min())))
+    if column.dtype != object and largest * len(column) < 2**63:
+        return cells.sum(min_count=1)
+    # 64 bits could overflow, and pandas would not say so: add Python's unlimited numbers.
+    codes = cells.ngroup().tolist()
+    totals: list[Any] = [None] * (max(codes) + 1)
+    for code, cell, gone in zip(codes, column.astype(object).tolist(), column.isna().tolist(), strict=True):
+        if not gone:
+            totals[code] = cell if totals[code] is None else totals[code] + cell
+    return from_values(totals)
 
 
 def nullable_columns(frame: Frame) -> Frame:

@@ -30,7 +30,7 @@ OPERATORS = (*SYMBOLS, "in", "not_in", *_TEXT, *_WITHOUT_VALUE, "between")
 _KEYS = ("column", "field", "operator", "op", "value", "ignore_case")
 
 
-def filter(  # noqa: A001 - the action's name
+def filter(
     context: ToolContext,
     data: Source,
     conditions: Annotated[

@@ -212,7 +212,7 @@ def _text(name: str, column: Column) -> Column:
 def _date_part(name: str, column: Column) -> Column:
     if kind(column) not in ("date", "text", "null"):
         raise ParametersError(f"{name} needs dates, {described(column)} is none", hint="give a column of ISO dates")
-    return getattr(dates_of(column, name).dt, name).astype("Int64")  # type: ignore[no-any-return]
+    return getattr(dates_of(column, name).dt, name).astype("Int64")
 
 
 def _match(how: str, column: Column, wanted: Any) -> Column:

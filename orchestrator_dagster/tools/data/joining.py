@@ -11,7 +11,7 @@ from orchestrator_dagster.tools.data.aggregating import nullable_columns
 from orchestrator_dagster.tools.data.columns import kind, names_list, require_columns, simplest
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import table_result
-from orchestrator_dagster.tools.data.types import Frame, Names, OutputPath, Table
+from orchestrator_dagster.tools.data.types import Frame, Names, OutputPath
 from orchestrator_dagster.tools.tool import ToolContext
 
 How = Literal["inner", "left", "right", "outer", "cross"]

@@ -89,7 +89,8 @@ def load(
 ) -> dict[str, Any]:
     """Read a table from a file, a text or values.
 
-    How the types of CSV columns are found: all cells whole numbers -> integer; numbers -> number; ``true``/``false``
+    How the types of CSV columns are found: all cells whole numbers -> integer; numbers -> number (integer where some
+    cells are missing and the others are all whole); ``true``/``false``
     -> boolean; everything else stays text, dates too (name them in ``parse_dates``). A numeric column in which any
     number starts with a superfluous zero (``007``, a postcode) stays text. Only the empty cell is null: ``NA`` is a
     text unless ``null_values`` has it. ``dtypes`` overrides all of this for a column, from the text as it stands.

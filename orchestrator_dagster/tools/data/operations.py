@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError
+from orchestrator_dagster.tools.data.columns import cast as cast_column
 from orchestrator_dagster.tools.data.columns import (
     from_values,
     kind,
@@ -21,15 +22,20 @@ from orchestrator_dagster.tools.data.columns import (
     require_kind,
     simplest,
 )
-from orchestrator_dagster.tools.data.columns import cast as cast_column
 from orchestrator_dagster.tools.data.comparing import compiled_pattern
 from orchestrator_dagster.tools.data.evaluation import column_of
+from orchestrator_dagster.tools.data.filtering import keep
 from orchestrator_dagster.tools.data.types import Column, Frame, Names
 
 OnError = Annotated[Literal["fail", "null"], Field(description="What becomes of a cell that does not fit")]
 #: Characters that replacing may make of a column.
 MAX_CHARACTERS = 256 * 1024 * 1024
 MAX_SPLIT = 1_000
+
+
+def filter(frame: Frame, conditions: list[dict[str, Any]] | dict[str, Any] | str) -> Frame:
+    """Keep the rows for which the conditions hold, written as for the action ``filter``."""
+    return frame[keep(frame, conditions)]
 
 
 def rename(frame: Frame, columns: dict[str, str]) -> Frame:
@@ -73,7 +79,7 @@ def fill_null(
 ) -> Frame:
     """Fill missing cells: with a value, with the column's mean or median, or with the cell before or after."""
     pairs = dict(columns) if isinstance(columns, dict) else dict.fromkeys(names_list(columns) or frame.columns, value)
-    if isinstance(columns, dict) == (value is not None) and method is None or (value is not None and method):
+    if [isinstance(columns, dict), value is not None, method is not None].count(True) != 1:
         raise ParametersError("fill_null needs one of: a map of columns to values, a `value`, a `method`")
     require_columns(frame, pairs)
     return frame.assign(**{name: _filled(frame, name, wanted, method) for name, wanted in pairs.items()})
@@ -132,7 +138,7 @@ def normalize(frame: Frame, columns: Names, method: Literal["minmax", "zscore"] 
 
 def clip(frame: Frame, columns: Names, lower: float | None = None, upper: float | None = None) -> Frame:
     """Bring numbers below ``lower`` and above ``upper`` to these bounds."""
-    if lower is None and upper is None or (lower is not None and upper is not None and lower > upper):
+    if (lower is None and upper is None) or (lower is not None and upper is not None and lower > upper):
         raise ParametersError(f"clip needs `lower` or `upper`, in this order: {lower}, {upper}")
     made = {}
     for name in names_list(columns):
@@ -248,7 +254,7 @@ def _by(frame: Frame, values: Column, group_by: Names) -> Any:
     return values.groupby(codes, sort=False)
 
 
-def bin(  # noqa: A001 - the operation's name
+def bin(
     frame: Frame,
     column: str,
     edges: Annotated[list[float] | None, Field(min_length=2, description="Bounds, rising")] = None,
@@ -298,7 +304,7 @@ def bin(  # noqa: A001 - the operation's name
 OPERATIONS = {
     function.__name__: function
     for function in (
-        rename, select, drop, cast, parse_dates, fill_null, drop_null, derive, normalize, clip, replace, split, lag,
-        rolling, bin,
+        filter, rename, select, drop, cast, parse_dates, fill_null, drop_null, derive, normalize, clip, replace,
+        split, lag, rolling, bin,
     )
 }  # fmt: skip

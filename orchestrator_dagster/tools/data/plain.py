@@ -66,7 +66,7 @@ def plain_values(column: Column) -> list[Any]:
             return list(cells)
         return [cell if known else None for cell, known in zip(cells, finite.tolist(), strict=True)]
     missing = column.isna().to_numpy()
-    if kind(column) == "date" and dtype != object:
+    if kind(column) == "date" and dtype.kind == "M":
         days = getattr(dtype, "tz", None) is None and bool((column.dropna() == column.dropna().dt.normalize()).all())
         return [
             None if gone else (cell.date() if days else cell).isoformat()

@@ -98,5 +98,7 @@ def _top(column: Column, alike: Column, top: int) -> list[dict[str, Any]]:
 
 def _correlation(frame: Frame, names: list[str]) -> dict[str, dict[str, float | None]]:
     numeric = [name for name in names if kind(frame[name]) == "number"]
-    table = frame[numeric].astype("float64").corr() if numeric else None
-    return {one: {two: plain(float(table.loc[one, two])) for two in numeric} for one in numeric} if numeric else {}
+    if not numeric:
+        return {}
+    table = frame[numeric].astype("float64").corr()
+    return {one: {two: plain(float(table.loc[one, two])) for two in numeric} for one in numeric}

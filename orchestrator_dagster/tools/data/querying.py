@@ -11,9 +11,8 @@ from orchestrator_dagster.errors import ParametersError, SizeLimitError, StepTim
 from orchestrator_dagster.tools.data.columns import from_values, kind
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import frame_of, plain, plain_values, table_result, text_of
-from orchestrator_dagster.tools.data.requires import library
 from orchestrator_dagster.tools.data.types import Frame, OutputPath
-from orchestrator_dagster.tools.tool import ToolContext
+from orchestrator_dagster.tools.tool import ToolContext, require
 
 MEMORY_LIMIT = "2GB"
 #: Rows that a query may give when its result goes to a file.
@@ -43,7 +42,7 @@ def sql(
         ParametersError: The query is wrong, or is not one SELECT.
         StepTimeoutError: It took longer than the step's timeout; it was stopped.
     """
-    duckdb = library("duckdb", "sql")
+    duckdb = require("duckdb", "sql", "data-processing")
     named = {**({"data": data} if data is not None else {}), **(tables or {})}
     connection = duckdb.connect(
         ":memory:",

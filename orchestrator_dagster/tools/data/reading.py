@@ -14,8 +14,8 @@ from orchestrator_dagster.errors import ParametersError, SizeLimitError
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.data.columns import cast, kind, require_columns, simplest
 from orchestrator_dagster.tools.data.plain import frame_of, frame_of_rows, unique
-from orchestrator_dagster.tools.data.requires import library
 from orchestrator_dagster.tools.data.types import Column, Frame
+from orchestrator_dagster.tools.tool import require
 
 #: Endings and spellings of each format.
 FORMATS = {
@@ -25,7 +25,7 @@ FORMATS = {
 #: An xlsx file is a zip: this many bytes may come out of it.
 MAX_UNPACKED = 1024**3
 _DELIMITERS = ",;\t|"
-_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
+_LEADING_ZERO = re.compile(r"0[0-9]")
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,28 @@ def _csv(data: bytes, options: ReadOptions, what: str) -> Frame:
     # Columns whose type is given are read as text first, so that the cast sees what stands in the file.
     typed: dict[Any, Any] = dict.fromkeys(options.dtypes, "str")
 
+    form: dict[str, Any] = {"sep": delimiter, "keep_default_na": False, "na_values": ["", *options.null_values]}
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+        form["float_precision"] = "round_trip"  # later versions always read numbers to the last digit
+
     def read(**more: Any) -> Frame:
-        return pd.read_csv(
-            io.BytesIO(data), sep=delimiter, keep_default_na=False, na_values=["", *options.null_values],
-            low_memory=False, index_col=False, float_precision="round_trip", **more,
-        )  # fmt: skip
+        return pd.read_csv(io.BytesIO(data), low_memory=False, index_col=False, **form, **more)
 
     try:
         frame = read(dtype=typed) if typed else read()
         names = [name for name in frame.columns if frame[name].dtype.kind in "iuf"]
-        again = [name for name in names if frame[name].dtype.kind == "f" and _whole_with_gaps(frame[name])]
-        if again:
-            whole = read(usecols=again, dtype_backend="numpy_nullable")
-            for name in again:
-                if str(whole[name].dtype).startswith(("Int", "UInt")):
-                    frame[name] = whole[name]
+        large = []
+        for name in names:
+            if _whole_with_gaps(frame[name]):
+                # A float holds every whole number up to 2**53; longer ones are read again, as integers.
+                if frame[name].abs().max() < 2**53:
+                    frame[name] = frame[name].astype("Int64")
+                else:
+                    large.append(name)
+        if large:
+            whole = read(usecols=large, dtype_backend="numpy_nullable")
+            for name in large:
+                frame[name] = whole[name]
         if names and _may_have_leading_zeros(data, delimiter):
             texts = read(usecols=names, dtype="str")
             for name in names:
@@ -148,13 +155,18 @@ def _csv(data: bytes, options: ReadOptions, what: str) -> Frame:
 
 
 def _whole_with_gaps(column: Column) -> bool:
-    values = column.dropna()
-    return 0 < len(values) < len(column) and bool((values % 1 == 0).all())
+    import numpy as np
+
+    if column.dtype.kind != "f":
+        return False
+    values = column.to_numpy()
+    missing = np.isnan(values)
+    return bool(missing.any() and not missing.all() and (missing | (np.floor(values) == values)).all())
 
 
 def _may_have_leading_zeros(data: bytes, delimiter: str) -> bool:
     # A quick look at the raw text; only where it finds something are the columns read a second time.
-    return any(re.search(re.escape(before) + b"0[0-9]", data) for before in (delimiter.encode(), b"\n", b'"', b"-"))
+    return any(re.search(re.escape(before) + b"0[0-9]", data) for before in (delimiter.encode(), b"\n", b'"'))
 
 
 def guess_delimiter(data: bytes) -> str:
@@ -225,7 +237,10 @@ def frame_of_value(value: Any, what: str = "data") -> Frame:
 def _parquet(data: bytes, options: ReadOptions, what: str) -> Frame:
     import pandas as pd
 
-    arrow, parquet = library("pyarrow", "data"), library("pyarrow.parquet", "data")
+    arrow, parquet = (
+        require("pyarrow", "parquet", "data-processing"),
+        require("pyarrow.parquet", "parquet", "data-processing"),
+    )
     whole = {
         getattr(arrow, name.lower())(): getattr(pd, f"{name}Dtype")()
         for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
@@ -240,7 +255,7 @@ def _parquet(data: bytes, options: ReadOptions, what: str) -> Frame:
 
 
 def _xlsx(data: bytes, options: ReadOptions, what: str) -> Frame:
-    openpyxl = library("openpyxl", "data")
+    openpyxl = require("openpyxl", "excel", "data-processing")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             unpacked = sum(item.file_size for item in packed.infolist())

@@ -29,9 +29,9 @@ def transform(
         list[dict[str, Any]],
         Field(
             description=(
-                "In order, each {operation: name, ...} or {name: ...}: rename, select, drop, cast, parse_dates, "
-                "fill_null, drop_null, derive (new column -> expression), normalize, clip, replace, split, lag, "
-                "rolling, bin"
+                "In order, each {operation: name, ...} or {name: ...}: filter, rename, select, drop, cast, "
+                "parse_dates, fill_null, drop_null, derive (new column -> expression), normalize, clip, replace, "
+                "split, lag, rolling, bin"
             ),
             validation_alias=AliasChoices("operations", "transformations", "steps"),
         ),
@@ -89,6 +89,8 @@ def _operation(spec: dict[str, Any], number: int) -> tuple[Action, dict[str, Any
 
 def _is_parameters(action: Action, value: dict[str, Any]) -> bool:
     # {rename: {columns: titles}} renames the column "columns": its value is no map, which rename's parameter must be.
+    if action.name == "filter":
+        return "conditions" in value
     maps = action.name in ("rename", "cast", "derive")
     return not maps or isinstance(value.get("columns"), dict)
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import AliasChoices, Field
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Frame: TypeAlias = pd.DataFrame
-    Column: TypeAlias = "pd.Series[Any]"
-else:
-    Frame = Any
-    Column = Any
-
+# pandas.DataFrame and pandas.Series. They are Any for the type checker too: the stubs of pandas 2 and 3 disagree, and
+# the library itself has none.
+Frame: TypeAlias = Any
+Column: TypeAlias = Any
 Row: TypeAlias = dict[str, Any]
 
 _DATA_HELP = (

@@ -12,9 +12,8 @@ from orchestrator_dagster.errors import ProductError
 from orchestrator_dagster.tools.data.columns import from_values, kind
 from orchestrator_dagster.tools.data.plain import plain_values, rows_of, text_of
 from orchestrator_dagster.tools.data.reading import format_name, format_of_path
-from orchestrator_dagster.tools.data.requires import library
 from orchestrator_dagster.tools.data.types import Frame
-from orchestrator_dagster.tools.tool import ToolContext
+from orchestrator_dagster.tools.tool import ToolContext, require
 
 CHUNK_ROWS = 50_000
 #: Limits of the xlsx format (ECMA-376 part 1, as Excel states them): rows of a sheet, characters of a cell.
@@ -67,10 +66,9 @@ def _csv(frame: Frame, delimiter: str) -> Iterator[bytes]:
         if column.dtype.kind not in "iuf" and kind(column) != "text":
             cells = plain_values(column)
             texts[name] = from_values([None if cell is None else text_of(cell) for cell in cells]).set_axis(frame.index)
-        if column.dtype.kind not in "iuf" and kind(texts[name]) == "text":
-            if texts[name].dropna().str.contains("\r", regex=False).any():
-                # Before Python 3.13 the csv writer leaves a lone carriage return bare, and readers end the row there.
-                quoting = csv.QUOTE_NONNUMERIC
+        if kind(texts[name]) == "text" and texts[name].dropna().str.contains("\r", regex=False).any():
+            # Before Python 3.13 the csv writer leaves a lone carriage return bare, and readers end the row there.
+            quoting = csv.QUOTE_NONNUMERIC
     form: dict[str, Any] = {"sep": delimiter, "index": False, "lineterminator": "\n", "quoting": quoting}
     yield texts.iloc[:0].to_csv(**form).encode()
     for part in _chunks(texts):
@@ -87,7 +85,7 @@ def _json(frame: Frame) -> Iterator[bytes]:
 
 
 def _parquet(frame: Frame) -> bytes:
-    arrow = library("pyarrow", "data")
+    arrow = require("pyarrow", "parquet", "data-processing")
     target = io.BytesIO()
     try:
         frame.to_parquet(target, index=False, engine="pyarrow")
@@ -100,30 +98,31 @@ def _parquet(frame: Frame) -> bytes:
 
 
 def _xlsx(frame: Frame) -> bytes:
-    openpyxl = library("openpyxl", "data")
-    cells_module = library("openpyxl.cell", "data")
+    openpyxl = require("openpyxl", "excel", "data-processing")
+    cells = require("openpyxl.cell.cell", "excel", "data-processing")
     if len(frame) + 1 > XLSX_ROWS:
         raise ProductError(f"{len(frame):,} rows do not fit into an xlsx sheet", hint="write csv or parquet")
+    names = [str(name) for name in frame.columns]
+    columns = [_xlsx_values(frame, place) for place in range(len(names))]
+    # Everything is looked at before the first cell is written: openpyxl cannot give up a sheet halfway.
+    for text in (cell for values in (names, *columns) for cell in values if isinstance(cell, str)):
+        if len(text) > XLSX_CELL:
+            raise ProductError(f"a text of {len(text):,} characters does not fit into an xlsx cell ({XLSX_CELL:,})")
+        if cells.ILLEGAL_CHARACTERS_RE.search(text):
+            raise ProductError(f"xlsx cannot hold the control character of the text {text[:80]!r}")
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("data")
 
-    def cell(value: Any) -> Any:
-        if isinstance(value, (list, dict)):
-            value = text_of(value)
+    def made(value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if len(value) > XLSX_CELL:
-            raise ProductError(f"a text of {len(value):,} characters does not fit into an xlsx cell ({XLSX_CELL:,})")
-        made = cells_module.WriteOnlyCell(sheet, value=value)
-        made.data_type = "s"  # or a text that starts with "=" would become a formula
-        return made
+        cell = cells.WriteOnlyCell(sheet, value=value)
+        cell.data_type = "s"  # or a text that starts with "=" would become a formula
+        return cell
 
-    try:
-        sheet.append([cell(str(name)) for name in frame.columns])
-        for values in zip(*(_xlsx_values(frame, place) for place in range(frame.shape[1])), strict=True):
-            sheet.append([cell(value) for value in values])
-    except library("openpyxl.utils.exceptions", "data").IllegalCharacterError as error:
-        raise ProductError(f"xlsx cannot hold a control character of the table: {str(error)[:80]!r}") from None
+    sheet.append([made(name) for name in names])
+    for row in zip(*columns, strict=True):
+        sheet.append([made(value) for value in row])
     target = io.BytesIO()
     book.save(target)
     return target.getvalue()
@@ -133,4 +132,4 @@ def _xlsx_values(frame: Frame, place: int) -> list[Any]:
     column = frame.iloc[:, place]
     if kind(column) == "date" and column.dtype != object and getattr(column.dtype, "tz", None) is None:
         return [None if gone else day.to_pydatetime() for day, gone in zip(column, column.isna(), strict=True)]
-    return plain_values(column)
+    return [text_of(cell) if isinstance(cell, (list, dict)) else cell for cell in plain_values(column)]

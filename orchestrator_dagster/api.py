@@ -1,0 +1,145 @@
+"""Pipelines from Python: compile, look at, run, use as Dagster definitions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.project import compile_or_raise, find_project
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from orchestrator_dagster.definitions.progress import OnProgress
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. ``document`` is the result document, the same that the command prints."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def success(self) -> bool:
+        """Whether the run completed."""
+        return bool(self.document["success"])
+
+    @property
+    def run_id(self) -> str:
+        """Dagster's run id."""
+        return str(self.document["execution_id"])
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Value of each declared output; None where its step did not complete."""
+        return dict(self.document["outputs"])
+
+    @property
+    def products(self) -> list[dict[str, Any]]:
+        """Every product that was written: variable, key, path, format, bytes, sha256, rows, columns."""
+        return list(self.document["products"])
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """Every step by id: status, value, error, tool, model, times, attempts."""
+        return dict(self.document["steps"])
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Type, message and step of the failure that ended the run, None when it completed."""
+        return self.document["error"]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A compiled pipeline, ready to run.
+
+    Args:
+        compiled: What the compiler made.
+        root: The workspace root: where relative paths start.
+    """
+
+    compiled: CompiledPipeline
+    root: Path
+
+    @property
+    def id(self) -> str:
+        """The pipeline's id."""
+        return self.compiled.id
+
+    @cached_property
+    def assets(self) -> dg.AssetsDefinition:
+        """The pipeline as Dagster's graph-backed multi-asset."""
+        from orchestrator_dagster.definitions.assets import pipeline_assets
+
+        return pipeline_assets(self.compiled)
+
+    @cached_property
+    def graph(self) -> dg.GraphDefinition:
+        """The pipeline as Dagster's graph of ops."""
+        from orchestrator_dagster.definitions.graphs import pipeline_graph
+
+        return pipeline_graph(self.compiled)
+
+    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+        """The pipeline as Dagster definitions: assets, job and resources.
+
+        Args:
+            resources: Resources by key, instead of the usual ones.
+        """
+        from orchestrator_dagster.definitions.factory import definitions_of
+
+        return definitions_of([self.compiled], root=self.root, resources=resources)
+
+    def run(
+        self,
+        *,
+        on_progress: OnProgress | None = None,
+        products: Sequence[str] | None = None,
+        resources: Mapping[str, Any] | None = None,
+        instance: dg.DagsterInstance | None = None,
+        **inputs: Any,
+    ) -> Result:
+        """Run the pipeline in this process and wait for its end. A run that fails is a result, not an exception.
+
+        Args:
+            on_progress: Called for every event of a step.
+            products: Variables whose products are wanted: only what they need runs. None for everything.
+            resources: Resources by key, instead of the usual ones.
+            instance: Where the run is recorded, default the project's instance.
+            **inputs: Values of the inputs.
+
+        Raises:
+            InputsError: The inputs are wrong; no run was made.
+
+        Example:
+            >>> result = compile("pipelines/report.yaml").run(topic="trees")  # doctest: +SKIP
+            >>> result.outputs["report"]  # doctest: +SKIP
+        """
+        from orchestrator_dagster.definitions.execution import run_pipeline
+        from orchestrator_dagster.definitions.instance import open_instance
+
+        options = {"root": self.root, "resources": resources, "products": products, "on_progress": on_progress}
+        if instance is not None:
+            return Result(run_pipeline(self.compiled, inputs, instance=instance, **options))  # type: ignore[arg-type]
+        with open_instance(find_project(self.root)) as opened:
+            return Result(run_pipeline(self.compiled, inputs, instance=opened, **options))  # type: ignore[arg-type]
+
+
+def compile(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Pipeline:
+    """Compile a pipeline file.
+
+    Args:
+        path: The file.
+        root: The workspace root, default the current folder.
+
+    Raises:
+        PipelineError: The file has errors; ``diagnostics`` has every one with its place.
+    """
+    base = Path(root).resolve() if root else Path.cwd()
+    return Pipeline(compile_or_raise(Path(path), base), base)

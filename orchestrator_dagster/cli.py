@@ -1,0 +1,151 @@
+"""The command ``orchestrator``. What a command does not need is not imported: ``validate`` never imports Dagster."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError
+
+EXIT_FAILED, EXIT_WRONG, EXIT_INTERRUPTED = 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="orchestrator-dagster", prog_name="orchestrator")
+def main() -> None:
+    """AI pipelines written as YAML, run as Dagster assets."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-i", "--input", "given", multiple=True, metavar="KEY=VALUE", help="An input; may be given many times.")
+@click.option("--inputs-file", type=click.Path(path_type=Path), help="A YAML or JSON file with inputs.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the result document here, not to stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Path | None, quiet: bool) -> None:
+    """Run a pipeline FILE here and print its result document."""
+    from orchestrator_dagster.project import compile_or_raise, find_project
+
+    root = Path.cwd()
+    try:
+        pipeline = compile_or_raise(file, root)
+        inputs = _inputs(given, inputs_file)
+    except (PipelineError, InputsError) as error:
+        _stop(error)
+    from orchestrator_dagster.cli_progress import progress_view
+    from orchestrator_dagster.definitions.execution import run_pipeline
+    from orchestrator_dagster.definitions.instance import open_instance
+
+    try:
+        with open_instance(find_project(root)) as instance, progress_view(pipeline, quiet) as on_progress:
+            document = run_pipeline(pipeline, inputs, root=root, instance=instance, on_progress=on_progress)
+    except InputsError as error:
+        _stop(error)
+    except OrchestratorError as error:
+        _stop(error, EXIT_FAILED)
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    if output is None:
+        click.echo(text)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(f"{text}\n", encoding="utf-8")
+    if document["status"] == "canceled":
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0 if document["success"] else EXIT_FAILED)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the diagnostics as JSON.")
+def validate(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check pipeline FILES (or folders of them): every problem of every file, in file order."""
+    from orchestrator_dagster.language.diagnostics import render_all
+    from orchestrator_dagster.project import compile_file
+
+    root = Path.cwd()
+    found = [(path, list(compile_file(path, root, str(path)).problems)) for path in _all_files(files)]
+    every = [diagnostic for _, problems in found for diagnostic in problems]
+    wrong = sum(any(one.severity == "error" for one in problems) for _, problems in found)
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in every], ensure_ascii=False, indent=2))
+    else:
+        for path, problems in found:
+            if problems:
+                click.echo(render_all(problems), err=True)
+            if not any(one.severity == "error" for one in problems):
+                click.echo(f"{path}: valid")
+        if len(found) > 1:
+            click.echo(f"{len(found)} files, {wrong} with errors")
+    sys.exit(EXIT_WRONG if wrong else 0)
+
+
+@main.command()
+@click.argument("name", required=False)
+def tools(name: str | None) -> None:
+    """List the tools, or show the actions and parameters of the tool NAME."""
+    from orchestrator_dagster.cli_tools import list_tools, show_tool
+    from orchestrator_dagster.project import known
+
+    try:
+        registry: Any = known(Path.cwd()).tools
+        click.echo(show_tool(registry.find(name)) if name else list_tools(registry))
+    except OrchestratorError as error:
+        _stop(error)
+
+
+def _all_files(files: Iterable[Path]) -> list[Path]:
+    from orchestrator_dagster.project import pipeline_files
+
+    found: list[Path] = []
+    for path in files:
+        found.extend(pipeline_files(path) if path.is_dir() else [path])
+    return found
+
+
+def _inputs(given: tuple[str, ...], inputs_file: Path | None) -> dict[str, Any]:
+    """Inputs from a file and from ``-i``, which wins.
+
+    Raises:
+        InputsError: The file cannot be read, or an option is no KEY=VALUE.
+    """
+    values: dict[str, Any] = {}
+    if inputs_file is not None:
+        from orchestrator_dagster.language.diagnostics import render_all
+        from orchestrator_dagster.language.document import read_file
+
+        document, problems = read_file(inputs_file)
+        if problems.errors:
+            raise InputsError("the inputs file is wrong", [render_all(problems)])
+        if not isinstance(document.value(), dict):
+            raise InputsError("the inputs file is wrong", [f"{inputs_file}: a map of names and values was expected"])
+        values.update(document.value())
+    for item in given:
+        name, found, value = item.partition("=")
+        if not found or not name.strip():
+            raise InputsError("the inputs are wrong", [f'"{item}" is no KEY=VALUE'])
+        values[name.strip()] = _typed(value)
+    return values
+
+
+def _typed(text: str) -> Any:
+    """A list or map when the text is JSON for one; any other text stays text, its input's type decides."""
+    if text[:1] in "[{" and text:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _stop(error: OrchestratorError, code: int = EXIT_WRONG) -> Any:
+    click.echo(str(error) if isinstance(error, PipelineError) else f"error: {error}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Progress of a run on stderr: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.progress import OnProgress, Progress
+
+
+@contextlib.contextmanager
+def progress_view(pipeline: CompiledPipeline, quiet: bool = False) -> Iterator[OnProgress | None]:
+    """A callback that shows progress while the block runs; None when nothing is to be shown."""
+    if quiet:
+        yield None
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain
+        return
+    view = _View(pipeline)
+    with Live(view, console=console, refresh_per_second=8, transient=False):
+        yield view.note
+
+
+def _plain(event: Progress) -> None:
+    print(_line(event), file=sys.stderr, flush=True)
+
+
+def _line(event: Progress) -> str:
+    if event.kind == "completed":
+        figures = _figures(event.seconds, event.tokens, event.cost)
+        return f"{event.step}: completed{f' ({figures})' if figures else ''}"
+    if event.kind == "product":
+        return f"{event.step}: wrote {event.message}"
+    if event.kind == "started":
+        return f"{event.step}: started"
+    return f"{event.step}: {event.kind}\n  {event.message}" if event.message else f"{event.step}: {event.kind}"
+
+
+def _figures(seconds: float | None, tokens: int | None, cost: float | None) -> str:
+    parts = [f"{seconds:.2f} s" if seconds is not None else ""]
+    if tokens is not None:
+        parts.append(f"{tokens:,} tokens")
+        parts.append("unknown cost" if cost is None else f"${cost:.4f}")
+    return ", ".join(part for part in parts if part)
+
+
+class _View:
+    """The live table: one row a step, a line of sums below."""
+
+    def __init__(self, pipeline: CompiledPipeline) -> None:
+        self.title = pipeline.name or pipeline.id
+        self.states: dict[str, tuple[str, str]] = {step.id: ("waiting", "") for step in pipeline.steps}
+        self.products: list[str] = []
+        self.tokens, self.cost, self.started = 0, 0.0, time.monotonic()
+        self.failures: list[str] = []
+
+    def note(self, event: Progress) -> None:
+        """Take an event into the view."""
+        if event.kind == "product":
+            self.products.append(event.message)
+            return
+        if event.kind == "completed":
+            self.tokens += event.tokens or 0
+            self.cost += event.cost or 0.0
+            self.states[event.step] = ("completed", _figures(event.seconds, event.tokens, event.cost))
+            return
+        if event.kind == "failed":
+            self.failures.append(f"{event.step}: {event.message}")
+        state = {"started": "running"}.get(event.kind, event.kind)
+        self.states[event.step] = (state, "")
+
+    def __rich__(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        marks = {"waiting": "·", "completed": "[green]✓[/]", "failed": "[red]✗[/]", "retrying": "[yellow]↻[/]"}
+        for step, (state, figures) in self.states.items():
+            mark: RenderableType = Spinner("dots") if state == "running" else Text.from_markup(marks[state])
+            table.add_row(mark, Text(step), Text(state, style="dim"), Text(figures, style="dim"))
+        done = sum(state == "completed" for state, _ in self.states.values())
+        sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, ${self.cost:.4f}, {time.monotonic() - self.started:.1f} s"
+        wrote = [Text(f"  wrote {path}", style="cyan") for path in self.products]
+        failed = [Text(text, style="red") for text in self.failures]
+        return Group(Text(self.title, style="bold"), table, *wrote, *failed, Text(sums, style="dim"))

@@ -1,0 +1,36 @@
+"""How the command shows tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.tools.tool import Action, Tool
+
+
+def list_tools(registry: ToolRegistry) -> str:
+    """Every tool with its summary."""
+    summaries = registry.summaries()
+    width = max(map(len, summaries), default=0)
+    return "\n".join(f"{name:{width}}  {summary}" for name, summary in sorted(summaries.items()))
+
+
+def show_tool(tool: Tool) -> str:
+    """A tool's actions with their parameters."""
+    parts = [f"{tool.name}: {tool.summary}"]
+    for action in tool.actions.values():
+        default = " (default)" if action.name == tool.default_action else ""
+        parts.append(f"\n{action.name}{default}\n  {action.summary}")
+        parts.extend(_parameters(action))
+    return "\n".join(parts)
+
+
+def _parameters(action: Action) -> list[str]:
+    schema: dict[str, Any] = action.parameters.model_json_schema()
+    required = set(schema.get("required", ()))
+    lines = []
+    for name, field in schema.get("properties", {}).items():
+        kind = field.get("type") or "/".join(one.get("type", "any") for one in field.get("anyOf", [])) or "any"
+        note = "required" if name in required else f"default {field.get('default')!r}" if "default" in field else "optional"
+        lines.append(f"    {name}: {kind}, {note}{'. ' + field['description'] if field.get('description') else ''}")
+    return lines

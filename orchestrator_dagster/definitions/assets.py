@@ -1,0 +1,71 @@
+"""A pipeline as one graph-backed multi-asset: an asset for each product, and one for the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
+from orchestrator_dagster.definitions.graphs import graph_output, pipeline_graph
+from orchestrator_dagster.definitions.metadata import code_reference
+
+_KIND = "dagster/kind/"
+_FORMAT_KINDS = {"md": "markdown", "jsonl": "json", "tsv": "csv", "txt": "text", "xlsx": "excel"}
+
+
+def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
+    """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs."""
+    outputs = {graph_output(pipeline, product): product for product in pipeline.products}
+    run_key = dg.AssetKey(pipeline.run_key)
+    keys = {name: dg.AssetKey(product.key) for name, product in outputs.items()}
+    deps = {name: {dg.AssetKey(key) for key in product.upstream} for name, product in outputs.items()}
+    return dg.AssetsDefinition.from_graph(
+        pipeline_graph(pipeline),
+        keys_by_output_name={**keys, "run": run_key},
+        internal_asset_deps={**deps, "run": set(keys.values())},
+        can_subset=True,
+        group_name=pipeline.op,
+        descriptions_by_output_name={
+            **{name: _describe(pipeline, product) for name, product in outputs.items()},
+            "run": f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.",
+        },
+        metadata_by_output_name={
+            **{name: _metadata(pipeline, product) for name, product in outputs.items()},
+            "run": code_reference(pipeline),
+        },
+        tags_by_output_name={
+            **{name: _tags(pipeline, product) for name, product in outputs.items()},
+            "run": {**pipeline.tags, f"{_KIND}orchestrator": ""},
+        },
+        owners_by_output_name={
+            **{name: list(product.owners) for name, product in outputs.items()},
+            "run": list(pipeline.owners),
+        },
+        code_versions_by_output_name={
+            **{name: pipeline.by_id[product.step].code_version for name, product in outputs.items()},
+            "run": pipeline.fingerprint[:16],
+        },
+    )
+
+
+def _describe(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
+    """The product's own description, else that of its variable, else what its step does."""
+    step = pipeline.by_id[product.step]
+    variable = step.variables[product.variable]
+    said = product.description or variable.description or step.spec.description
+    return said or f"`{product.variable}` of the step `{step.id}`."
+
+
+def _metadata(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, Any]:
+    step = pipeline.by_id[product.step]
+    return {"orchestrator/step": step.id, "orchestrator/path": product.path, **code_reference(pipeline, step)}
+
+
+def _tags(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, str]:
+    step = pipeline.by_id[product.step]
+    source = step.tool or ("llm" if step.kind == "model" else "python")
+    if step.models and step.models[0].startswith("builtin:"):
+        source = "extractive"
+    kinds = product.kinds or (source, _FORMAT_KINDS.get(product.format, product.format))
+    return {**product.tags, **{f"{_KIND}{kind}": "" for kind in kinds}}

@@ -1,0 +1,86 @@
+"""Runs from the command and from Python: in this process, recorded in the instance like any other run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.factory import definitions_of
+from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.definitions.progress import OnProgress, progress_of
+from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.runtime.inputs import complete_inputs
+from orchestrator_dagster.runtime.names import RunInfo
+
+
+@dg.logger(description="Says nothing on the terminal: the event log has it all.")
+def _quiet(context: dg.InitLoggerContext) -> logging.Logger:
+    logger = logging.Logger("orchestrator_dagster.run", level=logging.CRITICAL)
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def run_pipeline(
+    pipeline: CompiledPipeline,
+    inputs: Mapping[str, Any],
+    *,
+    root: Path,
+    instance: DagsterInstance,
+    resources: Mapping[str, Any] | None = None,
+    products: Sequence[str] | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """Run a pipeline in this process and wait for its end.
+
+    Args:
+        pipeline: The pipeline.
+        inputs: Values of its inputs, those without default at least.
+        root: The workspace root.
+        instance: Where the run is recorded.
+        resources: Resources instead of the usual ones.
+        products: Variables whose products are wanted, None for the whole pipeline.
+        on_progress: Called in this thread for every event of a step.
+
+    Returns:
+        The result document, also of a run that failed or was interrupted.
+
+    Raises:
+        InputsError: The inputs are wrong; no run was made.
+    """
+    config = _launch_config(pipeline, inputs)
+    job = _job(pipeline, root, resources)
+    keys = _selection(pipeline, products)
+    if keys is not None:
+        job = job.get_subset(asset_selection=keys)
+    run = instance.create_run_for_job(job, run_config=config, tags=job.run_tags, asset_selection=keys)
+    for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        progress = progress_of(event, pipeline) if on_progress else None
+        if progress is not None and on_progress is not None:
+            on_progress(progress)
+    return load_record(instance, run.run_id, pipeline)
+
+
+def _job(pipeline: CompiledPipeline, root: Path, resources: Mapping[str, Any] | None) -> dg.JobDefinition:
+    definitions = definitions_of([pipeline], root=root, resources=resources, loggers={"console": _quiet})
+    return definitions.resolve_job_def(job_name(pipeline))
+
+
+def _selection(pipeline: CompiledPipeline, products: Sequence[str] | None) -> frozenset[dg.AssetKey] | None:
+    if products is None:
+        return None
+    return frozenset(dg.AssetKey(one.key) for one in pipeline.products if one.variable in products)
+
+
+def _launch_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as the launchpad would give them: of their declared types."""
+    checked = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc)))
+    return {name: checked[name] for name in inputs if name in checked}

@@ -1,0 +1,97 @@
+"""The code-location factory: a folder of pipeline files becomes Definitions."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
+from orchestrator_dagster.definitions.jobs import pipeline_job
+from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
+from orchestrator_dagster.project import LoadedFile, find_project, load_folder
+
+_log = logging.getLogger(__name__)
+
+
+def build_definitions(
+    folder: str | os.PathLike[str] = "pipelines",
+    *,
+    root: str | os.PathLike[str] | None = None,
+    resources: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+) -> dg.Definitions:
+    """Definitions for every pipeline file of a folder: assets, jobs, resources.
+
+    A file with errors does not take the others down: it is left out, logged, and listed in the location's metadata.
+
+    Args:
+        folder: Folder of pipeline files, relative to the project's folder.
+        root: The workspace root, default the project's folder (the nearest one with a ``workspace.yaml`` or
+            ``pyproject.toml``).
+        resources: Resources by key, instead of or beside ``models``, ``tools``, ``workspace`` and the IO managers.
+        executor: Executor of all jobs.
+
+    Raises:
+        dagster.DagsterInvalidDefinitionError: A resource or executor does not fit.
+    """
+    base = Path(root).resolve() if root else find_project(Path.cwd())
+    loaded = load_folder(base / folder, base)
+    for file in loaded:
+        if file.pipeline is None:
+            _log.warning("%s is left out:\n%s", file.path, "\n".join(one.render() for one in file.errors))
+    return definitions_of(
+        [file.pipeline for file in loaded if file.pipeline is not None],
+        root=base,
+        resources=resources,
+        executor=executor,
+        broken=[file for file in loaded if file.pipeline is None],
+    )
+
+
+def definitions_of(
+    pipelines: Sequence[CompiledPipeline],
+    *,
+    root: Path,
+    resources: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+    broken: Sequence[LoadedFile] = (),
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """Definitions for compiled pipelines (see :func:`build_definitions`)."""
+    assets = [pipeline_assets(pipeline) for pipeline in pipelines]
+    jobs = [pipeline_job(pipeline, made) for pipeline, made in zip(pipelines, assets, strict=True)]
+    return dg.Definitions(
+        assets=assets,
+        jobs=jobs,
+        resources={**default_resources(root), **(resources or {})},
+        executor=executor or dg.in_process_executor,
+        loggers=loggers,
+        metadata=_metadata(pipelines, broken),
+    )
+
+
+def default_resources(root: Path) -> dict[str, Any]:
+    """The resources that pipelines need, as they are when nobody says otherwise."""
+    return {
+        "workspace": WorkspaceResource(root=str(root)),
+        "tools": ToolsResource(),
+        "models": ModelsResource(),
+        OUTCOMES_IO: OutcomeIOManager(),
+        PRODUCTS_IO: ProductIOManager(),
+    }
+
+
+def _metadata(pipelines: Sequence[CompiledPipeline], broken: Sequence[LoadedFile]) -> dict[str, Any]:
+    found: dict[str, Any] = {"orchestrator/pipelines": len(pipelines)}
+    if broken:
+        report = "\n\n".join(f"**{file.path.name}**\n```\n" + "\n".join(d.render() for d in file.errors) + "\n```" for file in broken)
+        found["orchestrator/broken"] = dg.MarkdownMetadataValue(report)
+    return found

@@ -1,0 +1,36 @@
+"""The Dagster instance that records runs: that of DAGSTER_HOME, else ``.orchestrator/`` in the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dagster import DagsterInstance
+
+HOME_NAME = ".orchestrator"
+_CONFIG = """\
+# Runs of this project are recorded here. `dagster dev` shows them with DAGSTER_HOME set to this folder.
+telemetry:
+  enabled: false
+"""
+
+
+def instance_home(project: Path) -> Path:
+    """The folder of the instance; made, with its settings, when it is not there."""
+    configured = os.environ.get("DAGSTER_HOME")
+    if configured:
+        return Path(configured).expanduser()
+    home = project / HOME_NAME
+    home.mkdir(exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(_CONFIG, encoding="utf-8")
+        (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    return home
+
+
+def open_instance(project: Path) -> DagsterInstance:
+    """The instance that records the project's runs."""
+    home = instance_home(project)
+    home.mkdir(parents=True, exist_ok=True)
+    return DagsterInstance.from_config(str(home))

@@ -1,0 +1,46 @@
+"""The job of a pipeline: all of its assets, launched with its inputs as flat config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.config import config_schema
+from orchestrator_dagster.definitions.metadata import code_reference
+
+
+def job_name(pipeline: CompiledPipeline) -> str:
+    """Name of the pipeline's job."""
+    return f"{pipeline.op}_job"
+
+
+def pipeline_job(pipeline: CompiledPipeline, assets: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead."""
+    graph = pipeline.op
+
+    def to_graph(config: Any) -> dict[str, Any]:
+        return {"ops": {graph: {"config": config}}}
+
+    return dg.define_asset_job(
+        job_name(pipeline),
+        selection=dg.AssetSelection.assets(assets),
+        config=dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline)),
+        description=_describe(pipeline),
+        tags=dict(pipeline.tags),
+        run_tags={"orchestrator/pipeline": pipeline.id, "orchestrator/fingerprint": pipeline.fingerprint[:16]},
+        metadata=code_reference(pipeline),
+        owners=list(pipeline.owners) or None,
+    )
+
+
+def _describe(pipeline: CompiledPipeline) -> str:
+    """The description and the steps in their order."""
+    lines = [pipeline.description or pipeline.name or pipeline.id, ""]
+    for number, step in enumerate(pipeline.steps, 1):
+        does = f"calls `{step.tool}.{step.action}`" if step.kind == "tool" else "asks a model" if step.kind == "model" else step.action
+        made = ", ".join(f"`{product.path}`" for product in step.products)
+        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}")
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""The metadata that materializations and outputs carry, under one namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import dagster as dg
+from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
+from dagster._utils.warnings import disable_dagster_warnings
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
+from orchestrator_dagster.workspace import Workspace
+
+
+class ProductMetadata(NamespacedMetadataSet):
+    """What a product's materialization says. Numbers plot in the UI; ``cost`` is in US dollars, absent when unknown."""
+
+    file: Optional[str] = None  # noqa: UP045 - Dagster reads these annotations on Python 3.10 too
+    path: Optional[str] = None  # noqa: UP045
+    format: Optional[str] = None  # noqa: UP045
+    bytes: Optional[int] = None  # noqa: UP045
+    sha256: Optional[str] = None  # noqa: UP045
+    step: Optional[str] = None  # noqa: UP045
+    defined_at: Optional[str] = None  # noqa: UP045
+    model: Optional[str] = None  # noqa: UP045
+    model_reason: Optional[str] = None  # noqa: UP045
+    model_about: Optional[str] = None  # noqa: UP045
+    input_tokens: Optional[int] = None  # noqa: UP045
+    output_tokens: Optional[int] = None  # noqa: UP045
+    cost: Optional[float] = None  # noqa: UP045
+    attempts: Optional[int] = None  # noqa: UP045
+    seconds: Optional[float] = None  # noqa: UP045
+    preview: Optional[dg.MarkdownMetadataValue] = None  # noqa: UP045
+
+    @classmethod
+    def namespace(cls) -> str:
+        """The namespace of all metadata of this package."""
+        return "orchestrator"
+
+
+class OutcomeMetadata(NamespacedMetadataSet):
+    """What the event log says of an outcome, so that a run can be read without its values."""
+
+    status: Optional[str] = None  # noqa: UP045
+    model: Optional[str] = None  # noqa: UP045
+    input_tokens: Optional[int] = None  # noqa: UP045
+    output_tokens: Optional[int] = None  # noqa: UP045
+    cost: Optional[float] = None  # noqa: UP045
+    seconds: Optional[float] = None  # noqa: UP045
+
+    @classmethod
+    def namespace(cls) -> str:
+        """The namespace of all metadata of this package."""
+        return "orchestrator"
+
+
+def product_metadata(
+    pipeline: CompiledPipeline, step: CompiledStep, outcome: Outcome, product: ProductFile, workspace: Workspace
+) -> dict[str, Any]:
+    """Metadata of a product's materialization."""
+    usage, model = outcome.usage, outcome.model
+    table: dict[str, Any] = {}
+    if product.rows is not None:
+        table = dict(TableMetadataSet(row_count=product.rows, column_schema=_schema(product)))
+    return {
+        **ProductMetadata(
+            file=str(workspace.resolve(product.path)),
+            path=product.path,
+            format=product.format,
+            bytes=product.bytes,
+            sha256=product.sha256,
+            step=step.id,
+            defined_at=pipeline.location(step),
+            model=f"{model.provider}:{model.name}" if model else None,
+            model_reason=model.reason if model else None,
+            model_about=model.about if model else None,
+            input_tokens=usage.input_tokens if model else None,
+            output_tokens=usage.output_tokens if model else None,
+            cost=usage.cost if model else None,
+            attempts=outcome.attempts,
+            seconds=round(outcome.duration, 3),
+            preview=dg.MarkdownMetadataValue(product.preview) if product.preview else None,
+        ),
+        **table,
+    }
+
+
+def _schema(product: ProductFile) -> dg.TableSchema:
+    return dg.TableSchema(columns=[dg.TableColumn(name) for name in product.columns or ()])
+
+
+def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
+    """Metadata of a step's outcome."""
+    usage, model = outcome.usage, outcome.model
+    return dict(
+        OutcomeMetadata(
+            status=outcome.status,
+            model=f"{model.provider}:{model.name}" if model else None,
+            input_tokens=usage.input_tokens if model else None,
+            output_tokens=usage.output_tokens if model else None,
+            cost=usage.cost if model else None,
+            seconds=round(outcome.duration, 3),
+        )
+    )
+
+
+def code_reference(pipeline: CompiledPipeline, step: CompiledStep | None = None) -> dict[str, Any]:
+    """Where a step, or the pipeline, stands: the UI opens the line."""
+    if not pipeline.folder:
+        return {}
+    file = str(Path(pipeline.folder) / Path(pipeline.file).name)
+    with disable_dagster_warnings():  # code references are in beta; users can do nothing about it
+        reference = dg.LocalFileCodeReference(file_path=file, line_number=step.line if step else 1)
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}

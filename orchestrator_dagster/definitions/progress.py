@@ -1,0 +1,69 @@
+"""What happens in a run, as it happens, for those who look on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dagster import DagsterEvent, DagsterEventType
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata
+
+ProgressKind = Literal["started", "completed", "retrying", "failed", "product"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One event. ``step`` is the step's id; figures are those of the step where they are known, else None."""
+
+    kind: ProgressKind
+    step: str
+    message: str = ""
+    seconds: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | None:
+    """A Dagster event as progress of a step; None for the many that say nothing to a person."""
+    step = step_id(event.step_key, pipeline)
+    if step is None:
+        return None
+    kind = event.event_type
+    if kind == DagsterEventType.STEP_START:
+        return Progress("started", step)
+    if kind == DagsterEventType.STEP_UP_FOR_RETRY:
+        return Progress("retrying", step, event.message or "")
+    if kind == DagsterEventType.STEP_FAILURE:
+        return Progress("failed", step, failure_message(event))
+    if kind == DagsterEventType.ASSET_MATERIALIZATION:
+        path = ProductMetadata.extract(event.materialization.metadata).path
+        return Progress("product", step, path or "")
+    if kind == DagsterEventType.STEP_OUTPUT and event.step_output_data.output_name == "outcome":
+        found = OutcomeMetadata.extract(_metadata(event))
+        tokens = None if found.input_tokens is None else found.input_tokens + (found.output_tokens or 0)
+        return Progress("completed", step, found.model or "", found.seconds, tokens, found.cost)
+    return None
+
+
+def step_id(step_key: str | None, pipeline: CompiledPipeline) -> str | None:
+    """The step that a Dagster step key stands for, None for the ops that are ours."""
+    name = (step_key or "").rpartition(".")[2]
+    return next((step.id for step in pipeline.steps if step.op == name), None)
+
+
+def failure_message(event: DagsterEvent) -> str:
+    """What a failed step says of itself."""
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    return str(failure.error.message).strip() if failure.error else "it gave no reason"
+
+
+def _metadata(event: DagsterEvent) -> Mapping[str, object]:
+    return event.step_output_data.metadata

@@ -1,0 +1,132 @@
+"""A run read back from the event log: the outcome of every step, also of runs that failed or were stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.progress import failure_message, step_id
+from orchestrator_dagster.errors import OrchestratorError, TemplateError
+from orchestrator_dagster.runtime.names import RunInfo
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
+from orchestrator_dagster.runtime.outputs import render_outputs
+from orchestrator_dagster.runtime.record import run_record
+
+_TYPES = {
+    DagsterEventType.STEP_START,
+    DagsterEventType.STEP_UP_FOR_RETRY,
+    DagsterEventType.STEP_FAILURE,
+    DagsterEventType.HANDLED_OUTPUT,
+}
+_STATUS = {DagsterRunStatus.SUCCESS: "completed", DagsterRunStatus.CANCELED: "canceled"}
+
+
+@dataclass
+class _Log:
+    """What the event log has of one run."""
+
+    started: dict[str, datetime] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    opened: Mapping[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeline) -> dict[str, Any]:
+    """The result document of a recorded run.
+
+    Raises:
+        OrchestratorError: There is no such run.
+    """
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
+    log = _Log()
+    for entry in instance.all_logs(run_id, of_type=_TYPES):
+        if entry.dagster_event is not None:
+            _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    stats = instance.get_run_record_by_id(run_id)
+    assert stats is not None
+    began = _time(stats.start_time) or stats.create_timestamp
+    ended = _time(stats.end_time) or datetime.now(timezone.utc)
+    values = log.opened["values"] if log.opened else {}
+    info = RunInfo(run_id, datetime.fromisoformat(log.opened["started_at"]) if log.opened else began)
+    status = _STATUS.get(run.status, "failed")
+    outputs: dict[str, Any] = dict.fromkeys(pipeline.outputs)
+    if log.opened:
+        try:
+            outputs = render_outputs(pipeline, values, log.outcomes, info)
+        except TemplateError as error:
+            log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
+    return run_record(pipeline, info, log.outcomes, outputs, completed_at=ended, status=status, error=log.error)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+
+
+def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+    name = (event.step_key or "").rpartition(".")[2]
+    kind = event.event_type
+    if kind == DagsterEventType.STEP_START:
+        log.started.setdefault(name, at)
+    elif kind == DagsterEventType.STEP_UP_FOR_RETRY:
+        log.attempts[name] = log.attempts.get(name, 1) + 1
+    elif kind == DagsterEventType.STEP_FAILURE:
+        _read_failure(event, name, at, pipeline, log)
+    elif kind == DagsterEventType.HANDLED_OUTPUT:
+        data = event.event_specific_data
+        path = data.metadata.get("path")  # type: ignore[union-attr]
+        if not isinstance(path, dg.PathMetadataValue) or data.output_name not in ("outcome", "inputs"):  # type: ignore[union-attr]
+            return
+        value = _load(str(path.path))
+        if data.output_name == "inputs":  # type: ignore[union-attr]
+            log.opened = value
+        elif value is not None:
+            outcome = Outcome.model_validate(value)
+            log.outcomes[outcome.step] = outcome
+
+
+def _load(path: str) -> Any:
+    from upath import UPath
+
+    file = UPath(path)
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+    data = event.step_failure_data
+    said = data.user_failure_data.metadata if data.user_failure_data else {}
+    text = {key.removeprefix("orchestrator/"): value.value for key, value in said.items() if key.startswith("orchestrator/")}
+    message = str(text.get("message") or failure_message(event))
+    kind = str(text.get("error") or (data.error.cls_name if data.error else "") or "Failure")
+    step = step_id(event.step_key, pipeline)
+    log.error = log.error or {"type": kind, "message": message, "step": step or name}
+    if step is None:
+        return
+    made = pipeline.by_id[step]
+    attempts = log.attempts.get(name, 1)
+    log.outcomes[step] = Outcome(
+        step=step,
+        status="failed",
+        error=ErrorInfo(
+            type=kind,
+            message=message,
+            step=step,
+            location=str(text.get("defined_at") or pipeline.location(made)),
+            hint=str(text["next"]) if text.get("next") else None,
+            attempts=attempts,
+        ),
+        tool=made.tool,
+        action=made.action,
+        attempts=attempts,
+        started_at=log.started.get(name, at),
+        completed_at=at,
+    )

@@ -1,0 +1,104 @@
+"""The resources of a code location: the workspace, the tools and the models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from orchestrator_dagster.models.clients import ModelClients
+from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.workspace import MEGABYTE, Workspace
+
+#: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
+ROOT_VARIABLE = "ORCHESTRATOR_ROOT"
+
+
+class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Which files pipelines may touch.
+
+    Example:
+        >>> WorkspaceResource(root=".", environment=["CITY"]).workspace().environment
+        frozenset({'CITY'})
+    """
+
+    root: Optional[str] = Field(  # noqa: UP045 - Dagster reads the annotation on Python 3.10 too
+        default=None, description="Folder where relative paths start; default the project's folder."
+    )
+    extra_roots: list[str] = Field(default=[], description="Further folders that absolute paths may point into.")
+    max_file_bytes: int = Field(default=256 * MEGABYTE, description="Largest file that is read or written, in bytes.")
+    environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
+
+    def workspace(self) -> Workspace:
+        """The workspace with these settings."""
+        root = self.root or os.environ.get(ROOT_VARIABLE) or "."
+        return Workspace(
+            Path(root).resolve(),
+            tuple(Path(one) for one in self.extra_roots),
+            self.max_file_bytes,
+            frozenset(self.environment),
+        )
+
+
+class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Which tools steps may call: the built-in ones, those of installed packages, those of the project's file."""
+
+    file: Optional[str] = Field(  # noqa: UP045
+        default=None, description="A Python file whose Tool objects are added; default `tools.py` of the workspace root."
+    )
+    _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
+
+    def registry(self, root: Path) -> ToolRegistry:
+        """The registry with the project's tools.
+
+        Args:
+            root: The workspace root.
+
+        Raises:
+            ToolError: The file cannot be loaded.
+        """
+        if self._registry is None:
+            self._registry = project_tools(root, self.file)
+        return self._registry
+
+
+def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
+    """The built-in tools and those of the project's ``tools.py``."""
+    registry = ToolRegistry()
+    path = root / (file or "tools.py")
+    if file or path.is_file():
+        registry.load_file(path)
+    return registry
+
+
+class ModelEndpoint(dg.Config):
+    """Where a provider is reached, and with which key."""
+
+    provider: str = Field(description="Name of the provider, for example `openai`.")
+    base_url: Optional[str] = Field(default=None, description="URL of its API, when it is not the usual one.")  # noqa: UP045
+    api_key: Optional[str] = Field(default=None, description="Its key; give an EnvVar, never the key itself.")  # noqa: UP045
+
+
+class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How models are reached. Providers that are not listed are reached as litellm does by itself, by environment.
+
+    Example:
+        >>> local = ModelsResource(endpoints=[ModelEndpoint(provider="openai", base_url="http://127.0.0.1:8000/v1")])
+        >>> local.endpoints[0].provider
+        'openai'
+    """
+
+    endpoints: list[ModelEndpoint] = Field(default=[], description="Providers with an own URL or key.")
+    _clients: Optional[ModelClients] = PrivateAttr(default=None)  # noqa: UP045
+
+    def clients(self) -> ModelClients:
+        """The clients with these settings, made once."""
+        if self._clients is None:
+            self._clients = ModelClients(
+                {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
+            )
+        return self._clients

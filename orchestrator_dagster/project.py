@@ -1,0 +1,112 @@
+"""The project around pipeline files: its root, its tools, its personalities; compiling files in it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.errors import PipelineError
+from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
+from orchestrator_dagster.language.read import read_pipeline
+from orchestrator_dagster.models.personalities import find_personality, home_folder
+from orchestrator_dagster.models.references import parse_reference
+from orchestrator_dagster.tools.registry import ToolRegistry
+
+_MARKS = ("workspace.yaml", "pyproject.toml", "dagster.yaml", ".orchestrator", ".git")
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A pipeline file of a folder: compiled, or None with its diagnostics."""
+
+    path: Path
+    pipeline: CompiledPipeline | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that stop it."""
+        return tuple(one for one in self.diagnostics if one.severity == "error")
+
+
+def find_project(start: Path) -> Path:
+    """The project's folder: the nearest one upwards that has a workspace.yaml, pyproject.toml or the like, else ``start``."""
+    folder = start.resolve() if start.is_dir() else start.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in _MARKS):
+            return candidate
+    return folder
+
+
+def pipeline_files(folder: Path) -> Iterator[Path]:
+    """Every pipeline file below a folder, by path; names that start with ``_`` or ``.`` are left out."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.suffix.lower() in (".yaml", ".yml") and not any(part.startswith(("_", ".")) for part in parts):
+            yield path
+
+
+@functools.lru_cache(maxsize=32)
+def known(root: Path) -> Known:
+    """What pipelines of the project may name."""
+    registry = ToolRegistry()
+    if (root / "tools.py").is_file():
+        registry.load_file(root / "tools.py")
+    folders = (root / "personalities", home_folder())
+    return Known(registry, parse_reference, functools.partial(find_personality, folders=folders), root)
+
+
+def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:
+    """Compile one file.
+
+    Args:
+        path: The file.
+        root: The workspace root.
+        name: The file's name in messages, default its path relative to the root where it stands below it.
+    """
+    return compile_pipeline(read_pipeline(path, name or shown(path, root)), known(root))
+
+
+def compile_or_raise(path: Path, root: Path) -> CompiledPipeline:
+    """Compile one file.
+
+    Raises:
+        PipelineError: It has errors; ``diagnostics`` has all of them.
+    """
+    done = compile_file(path, root)
+    if done.pipeline is None:
+        raise PipelineError(render_all(done.problems), tuple(done.problems))
+    return done.pipeline
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as messages show it: relative to the root where it stands below it."""
+    resolved = path.resolve()
+    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(path)
+
+
+def load_folder(folder: Path, root: Path) -> list[LoadedFile]:
+    """Compile every pipeline file of a folder; of two files with one id the later by path is the broken one."""
+    loaded: list[LoadedFile] = []
+    ids: dict[str, str] = {}
+    for path in pipeline_files(folder):
+        done = compile_file(path, root)
+        pipeline, diagnostics = done.pipeline, tuple(done.problems)
+        if pipeline is not None:
+            first = ids.setdefault(pipeline.op.lower(), pipeline.file)
+            if first != pipeline.file:
+                problems = Problems(pipeline.file, path.read_text(encoding="utf-8"))
+                problems.add(
+                    "duplicate-id",
+                    f'the pipeline id "{pipeline.id}" is taken by {first}',
+                    hint="give one of the two files another `id`",
+                )
+                pipeline, diagnostics = None, (*diagnostics, *problems)
+        loaded.append(LoadedFile(path, pipeline, diagnostics))
+    return loaded

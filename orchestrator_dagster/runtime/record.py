@@ -1,0 +1,86 @@
+"""The result document: what a run came to, the same for the command, the Python call and the run's asset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.runtime.names import RunInfo
+from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
+
+
+def run_record(
+    pipeline: CompiledPipeline,
+    run: RunInfo,
+    outcomes: Mapping[str, Outcome],
+    outputs: Mapping[str, Any],
+    *,
+    completed_at: datetime,
+    status: str = "completed",
+    error: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The result document.
+
+    Args:
+        pipeline: The pipeline.
+        run: The run.
+        outcomes: Outcome of every step that was started, by id; steps without one were not reached.
+        outputs: Rendered outputs.
+        completed_at: When it ended.
+        status: ``completed``, ``failed`` or ``canceled``.
+        error: ``type``, ``message`` and ``step`` of the failure that ended it.
+    """
+    usage = sum((outcome.usage for outcome in outcomes.values()), UsageInfo())
+    reached = [step for step in pipeline.steps if step.id in outcomes]
+    return {
+        "pipeline_id": pipeline.id,
+        "execution_id": run.id,
+        "status": status,
+        "success": status == "completed",
+        "steps": {step.id: _step(step, outcomes.get(step.id)) for step in pipeline.steps},
+        "outputs": dict(outputs),
+        "products": [
+            product.model_dump(mode="json", exclude={"preview"})
+            for step in reached
+            for product in outcomes[step.id].products
+        ],
+        "execution_order": [step.id for step in sorted(reached, key=lambda step: outcomes[step.id].started_at)],
+        "execution_levels": [list(level) for level in pipeline.levels],
+        "started_at": run.started_at.isoformat(),
+        "completed_at": completed_at.isoformat(),
+        "duration": round((completed_at - run.started_at).total_seconds(), 3),
+        "usage": {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost},
+        "error": dict(error) if error else None,
+    }
+
+
+def _step(step: CompiledStep, outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None:
+        return {
+            "id": step.id, "action": step.action, "status": "skipped", "success": False, "value": None,
+            "error": None, "error_type": None, "reason": "an earlier step failed", "tool": step.tool, "model": None,
+            "provider": None, "started_at": None, "completed_at": None, "duration": None, "retries": 0,
+            "timed_out": False, "dependencies": list(step.dependencies),
+        }  # fmt: skip
+    failed = outcome.error
+    return {
+        "id": step.id,
+        "action": step.action,
+        "status": outcome.status,
+        "success": outcome.status == "completed",
+        "value": outcome.value,
+        "error": failed.message if failed else None,
+        "error_type": failed.type if failed else None,
+        "reason": outcome.reason,
+        "tool": step.tool,
+        "model": outcome.model.name if outcome.model else None,
+        "provider": outcome.model.provider if outcome.model else None,
+        "started_at": outcome.started_at.isoformat(),
+        "completed_at": outcome.completed_at.isoformat(),
+        "duration": round(outcome.duration, 3),
+        "retries": outcome.attempts - 1,
+        "timed_out": bool(failed and failed.type in ("StepTimeoutError", "ModelTimeoutError")),
+        "dependencies": list(step.dependencies),
+    }
