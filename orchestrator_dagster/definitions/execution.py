@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.factory import definitions_of
-from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.factory import default_resources
+from orchestrator_dagster.definitions.jobs import job_name, pipeline_job
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
+from orchestrator_dagster.text import nearest
 
 
 @dg.logger(description="Says nothing on the terminal: the event log has it all.")
@@ -57,11 +60,8 @@ def run_pipeline(
         InputsError: The inputs are wrong; no run was made.
     """
     config = _launch_config(pipeline, inputs)
-    job = _job(pipeline, root, resources)
-    keys = _selection(pipeline, products)
-    if keys is not None:
-        job = job.get_subset(asset_selection=keys)
-    run = instance.create_run_for_job(job, run_config=config, tags=job.run_tags, asset_selection=keys)
+    job = _job(pipeline, root, resources, _selection(pipeline, products))
+    run = instance.create_run_for_job(job, run_config=config, tags=job.run_tags)
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         progress = progress_of(event, pipeline) if on_progress else None
         if progress is not None and on_progress is not None:
@@ -69,15 +69,35 @@ def run_pipeline(
     return load_record(instance, run.run_id, pipeline)
 
 
-def _job(pipeline: CompiledPipeline, root: Path, resources: Mapping[str, Any] | None) -> dg.JobDefinition:
-    definitions = definitions_of([pipeline], root=root, resources=resources, loggers={"console": _quiet})
-    return definitions.resolve_job_def(job_name(pipeline))
+def _job(
+    pipeline: CompiledPipeline,
+    root: Path,
+    resources: Mapping[str, Any] | None,
+    only: Collection[dg.AssetKey] | None,
+) -> dg.JobDefinition:
+    assets = pipeline_assets(pipeline)
+    definitions = dg.Definitions(
+        assets=[assets],
+        jobs=[pipeline_job(pipeline, assets, only, loggers=("quiet",))],
+        resources={**default_resources(root), **(resources or {})},
+        executor=dg.in_process_executor,
+    )
+    return definitions.resolve_job_def(job_name(pipeline)).with_logger_defs({"quiet": _quiet})
 
 
-def _selection(pipeline: CompiledPipeline, products: Sequence[str] | None) -> frozenset[dg.AssetKey] | None:
+def _selection(pipeline: CompiledPipeline, products: Sequence[str] | None) -> list[dg.AssetKey] | None:
+    """The assets of the products wanted.
+
+    Raises:
+        InputsError: A name is no product; with the nearest one.
+    """
     if products is None:
         return None
-    return frozenset(dg.AssetKey(one.key) for one in pipeline.products if one.variable in products)
+    keys = {one.variable: dg.AssetKey(one.key) for one in pipeline.products}
+    problems = [f'there is no product "{name}"{nearest(name, keys)}' for name in products if name not in keys]
+    if problems or not products:
+        raise InputsError(f'the products wanted of "{pipeline.id}" are wrong', problems or ["no product is named"])
+    return [keys[name] for name in products]
 
 
 def _launch_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,9 +63,16 @@ def definitions_of(
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
     broken: Sequence[LoadedFile] = (),
-    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
 ) -> dg.Definitions:
-    """Definitions for compiled pipelines (see :func:`build_definitions`)."""
+    """Definitions for compiled pipelines.
+
+    Args:
+        pipelines: The pipelines.
+        root: The workspace root.
+        resources: See :func:`build_definitions`.
+        executor: See :func:`build_definitions`.
+        broken: Files that were left out, for the location's metadata.
+    """
     assets = [pipeline_assets(pipeline) for pipeline in pipelines]
     jobs = [pipeline_job(pipeline, made) for pipeline, made in zip(pipelines, assets, strict=True)]
     return dg.Definitions(
@@ -73,7 +80,6 @@ def definitions_of(
         jobs=jobs,
         resources={**default_resources(root), **(resources or {})},
         executor=executor or dg.in_process_executor,
-        loggers=loggers,
         metadata=_metadata(pipelines, broken),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -17,16 +18,29 @@ def job_name(pipeline: CompiledPipeline) -> str:
     return f"{pipeline.op}_job"
 
 
-def pipeline_job(pipeline: CompiledPipeline, assets: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
-    """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead."""
+def pipeline_job(
+    pipeline: CompiledPipeline,
+    assets: dg.AssetsDefinition,
+    only: Collection[dg.AssetKey] | None = None,
+    loggers: Collection[str] = (),
+) -> UnresolvedAssetJobDefinition:
+    """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
+
+    Args:
+        pipeline: The pipeline.
+        assets: Its assets.
+        only: The assets that the job makes, None for all of them.
+        loggers: Names of the loggers that it writes to, none for Dagster's console.
+    """
     graph = pipeline.op
 
     def to_graph(config: Any) -> dict[str, Any]:
-        return {"ops": {graph: {"config": config}}}
+        mapped: dict[str, Any] = {"ops": {graph: {"config": config}}}
+        return {**mapped, "loggers": {name: {} for name in loggers}} if loggers else mapped
 
     return dg.define_asset_job(
         job_name(pipeline),
-        selection=dg.AssetSelection.assets(assets),
+        selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),
         config=dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline)),
         description=_describe(pipeline),
         tags=dict(pipeline.tags),

@@ -23,6 +23,7 @@ class ProductMetadata(NamespacedMetadataSet):
     bytes: Optional[int] = None  # noqa: UP045
     sha256: Optional[str] = None  # noqa: UP045
     step: Optional[str] = None  # noqa: UP045
+    variable: Optional[str] = None  # noqa: UP045
     defined_at: Optional[str] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
     model_reason: Optional[str] = None  # noqa: UP045
@@ -72,6 +73,7 @@ def product_metadata(
             bytes=product.bytes,
             sha256=product.sha256,
             step=step.id,
+            variable=product.variable,
             defined_at=pipeline.location(step),
             model=f"{model.provider}:{model.name}" if model else None,
             model_reason=model.reason if model else None,

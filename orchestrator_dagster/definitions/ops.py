@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import OpExecutionContext
+from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
@@ -76,12 +77,14 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
         except StepError as error:
             raise _failure(error) from None
         for product in outcome.products:
-            yield dg.Output(
-                product.model_dump(mode="json"),
-                product_output(product.variable),
-                metadata=product_metadata(pipeline, step, outcome, product, services.workspace),
-                data_version=dg.DataVersion(product.sha256),
-            )
+            with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
+                made = dg.Output(
+                    product.model_dump(mode="json"),
+                    product_output(product.variable),
+                    metadata=product_metadata(pipeline, step, outcome, product, services.workspace),
+                    data_version=dg.DataVersion(product.sha256),
+                )
+            yield made
         if "outcome" in selected:
             yield dg.Output(outcome, "outcome", metadata=outcome_metadata(outcome))
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
+from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.metadata import ProductMetadata
 from orchestrator_dagster.definitions.progress import failure_message, step_id
 from orchestrator_dagster.errors import OrchestratorError, TemplateError
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 
@@ -23,7 +25,9 @@ _TYPES = {
     DagsterEventType.STEP_START,
     DagsterEventType.STEP_UP_FOR_RETRY,
     DagsterEventType.STEP_FAILURE,
+    DagsterEventType.STEP_SUCCESS,
     DagsterEventType.HANDLED_OUTPUT,
+    DagsterEventType.ASSET_MATERIALIZATION,
 }
 _STATUS = {DagsterRunStatus.SUCCESS: "completed", DagsterRunStatus.CANCELED: "canceled"}
 
@@ -35,6 +39,7 @@ class _Log:
     started: dict[str, datetime] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    products: dict[str, list[ProductFile]] = field(default_factory=dict)
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -64,7 +69,9 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
         try:
             outputs = render_outputs(pipeline, values, log.outcomes, info)
         except TemplateError as error:
-            log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
+            # A run of some products keeps no values to make outputs from; a whole run has failed in `finish`.
+            if status != "completed":
+                log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
     return run_record(pipeline, info, log.outcomes, outputs, completed_at=ended, status=status, error=log.error)
 
 
@@ -81,6 +88,12 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
         log.attempts[name] = log.attempts.get(name, 1) + 1
     elif kind == DagsterEventType.STEP_FAILURE:
         _read_failure(event, name, at, pipeline, log)
+    elif kind == DagsterEventType.ASSET_MATERIALIZATION:
+        found = _product(event)
+        if found is not None:
+            log.products.setdefault(name, []).append(found)
+    elif kind == DagsterEventType.STEP_SUCCESS:
+        _read_success(event, name, at, pipeline, log)
     elif kind == DagsterEventType.HANDLED_OUTPUT:
         data = event.event_specific_data
         path = data.metadata.get("path")  # type: ignore[union-attr]
@@ -92,6 +105,43 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
         elif value is not None:
             outcome = Outcome.model_validate(value)
             log.outcomes[outcome.step] = outcome
+
+
+def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+    """A step whose outcome nobody needed (only its products were wanted) is known by its events alone."""
+    step = step_id(event.step_key, pipeline)
+    if step is None or step in log.outcomes:
+        return
+    made, products = pipeline.by_id[step], log.products.get(name, [])
+    log.outcomes[step] = Outcome(
+        step=step,
+        status="completed",
+        products=tuple(products),
+        location=products[0].path if products else None,
+        tool=made.tool,
+        action=made.action,
+        attempts=log.attempts.get(name, 1),
+        started_at=log.started.get(name, at),
+        completed_at=at,
+    )
+
+
+def _product(event: DagsterEvent) -> ProductFile | None:
+    made = event.materialization
+    found = ProductMetadata.extract(made.metadata)
+    if found.path is None or found.format is None:
+        return None
+    table = TableMetadataSet.extract(made.metadata)
+    return ProductFile(
+        variable=found.variable or made.asset_key.path[-1],
+        key=tuple(made.asset_key.path),
+        path=found.path,
+        format=found.format,
+        bytes=found.bytes or 0,
+        sha256=found.sha256 or "",
+        rows=table.row_count,
+        columns=tuple(column.name for column in table.column_schema.columns) if table.column_schema else None,
+    )
 
 
 def _load(path: str) -> Any:

@@ -33,13 +33,14 @@ def run_record(
         error: ``type``, ``message`` and ``step`` of the failure that ended it.
     """
     usage = sum((outcome.usage for outcome in outcomes.values()), UsageInfo())
+    unreached = "nothing that was asked for needs it" if status == "completed" else "the run ended before it"
     reached = [step for step in pipeline.steps if step.id in outcomes]
     return {
         "pipeline_id": pipeline.id,
         "execution_id": run.id,
         "status": status,
         "success": status == "completed",
-        "steps": {step.id: _step(step, outcomes.get(step.id)) for step in pipeline.steps},
+        "steps": {step.id: _step(step, outcomes.get(step.id), unreached) for step in pipeline.steps},
         "outputs": dict(outputs),
         "products": [
             product.model_dump(mode="json", exclude={"preview"})
@@ -56,11 +57,11 @@ def run_record(
     }
 
 
-def _step(step: CompiledStep, outcome: Outcome | None) -> dict[str, Any]:
+def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[str, Any]:
     if outcome is None:
         return {
             "id": step.id, "action": step.action, "status": "skipped", "success": False, "value": None,
-            "error": None, "error_type": None, "reason": "an earlier step failed", "tool": step.tool, "model": None,
+            "error": None, "error_type": None, "reason": unreached, "tool": step.tool, "model": None,
             "provider": None, "started_at": None, "completed_at": None, "duration": None, "retries": 0,
             "timed_out": False, "dependencies": list(step.dependencies),
         }  # fmt: skip

@@ -184,7 +184,8 @@ def _without_implicit_none(hint: Any) -> Any:
     """
     first = next(iter(typing.get_args(hint)), None)
     if hint == typing.Optional[first] and typing.get_origin(first) is typing.Annotated:  # noqa: UP045 - as made there
-        return first if type(None) in typing.get_args(typing.get_args(first)[0]) else hint
+        inner = typing.get_args(first)[0]
+        return first if inner is Any or type(None) in typing.get_args(inner) else hint
     return hint
 
 

@@ -1,7 +1,7 @@
 """The key terms of a text: words and two-word phrases.
 
-A phrase is two neighbouring content words with nothing between them but a blank. Its score is its frequency times the
-rareness of its parts, lifted by 1.6 for saying more than a word does; a word's own score counts only where it does not
+A phrase is two neighbouring content words with nothing between them but a blank. Its score is its damped frequency times
+the rareness of its parts, lifted by 1.6 for saying more than a word does; a word's own score counts only where it does not
 stand inside a chosen phrase (the idea of the C-value: Frantzi, Ananiadou and Mima, 2000).
 """
 
@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 from orchestrator_dagster.models.extractive.ranking import Corpus
 from orchestrator_dagster.models.extractive.text import Sentence
-from orchestrator_dagster.models.extractive.words import plain, stem, words
+from orchestrator_dagster.models.extractive.words import listed, plain, stem, words
 
 _SPAN = re.compile(r"\w+(?:['’\-]\w+)*(?: +\w+(?:['’\-]\w+)*)*")
 # Say little alone, whatever the text: no key term, and no end of a phrase.
-_PALE = frozenset(
-    """able according add added adding affect allow allowed allows amount area areas average based began begin beginning bring build built call
+_PALE = listed("""able according add added adding affect allow allowed allows amount area areas average based began begin beginning bring build built call
     called case cases cause caused causes change changed changes choose close common compared consider contain contains
     cost cover covered covers day days depend depends describe different easy effect effects end example fact factor fall
     find finds first follow form found full grow grown grows growing half hard help helped helps high higher highest hold
@@ -31,8 +30,7 @@ _PALE = frozenset(
     rises run set share show showed shown shows side simple single size small smaller spend start started stay step
     studies study support system systems task third thousand time times total turn type types value view way week weeks
     whole work works world year years
-    jahr jahre jahren zeit teil grad prozent ans année années jour jours año años día días parte""".split()
-)
+    jahr jahre jahren zeit teil grad prozent ans année années jour jours año años día días parte""")
 _WEAK_ENDING = re.compile(r".{2,}ly$|.{3,}ed$")
 
 
@@ -64,23 +62,23 @@ def key_terms(corpus: Corpus, most: int, sentences: Sequence[Sentence] | None = 
             forms[stems][form] += 1
             where[stems][sentence.document] = None
     counts = {stems: sum(found.values()) for stems, found in forms.items()}
-    repeated = sum(1 for stems, count in counts.items() if len(stems) == 2 and count > 1)
-    phrases = {stems: count for stems, count in counts.items() if len(stems) == 2 and (count > 1 or repeated == 0)}
+    # In a text too short to repeat itself every phrase is a candidate.
+    repeated = sum(1 for count in counts.values() if count > 1) > 3
+    phrases = {stems: count for stems, count in counts.items() if len(stems) == 2 and (count > 1 or not repeated)}
     inside: Counter[tuple[str, ...]] = Counter()
     scores: dict[tuple[str, ...], float] = {}
     spread = {stems: 1 + 0.4 * math.log(len(found)) for stems, found in where.items()}
     for stems, count in phrases.items():
         rare = (corpus.idf(stems[0]) + corpus.idf(stems[1])) / 2
-        scores[stems] = 1.6 * (1 + math.log(count)) * rare * spread[stems]
+        scores[stems] = 1.6 * count**0.8 * rare * spread[stems]
         if count > 1:
             for word in stems:
                 inside[(word,)] += count
     for stems, count in counts.items():
         if len(stems) == 1 and count - inside[stems] > 0:
             alone = count - 0.7 * inside[stems]
-            scores[stems] = (
-                (1 + math.log(max(1.0, alone))) * corpus.idf(stems[0]) * spread[stems] * (0.5 if count == 1 else 1)
-            )
+            once = 0.5 if count == 1 else 1.0
+            scores[stems] = max(1.0, alone) ** 0.7 * corpus.idf(stems[0]) * spread[stems] * once
     best = sorted(scores, key=lambda stems: (-round(scores[stems], 6), stems))
     chosen: list[tuple[str, ...]] = []
     for stems in best:
@@ -103,7 +101,9 @@ def _overlaps(stems: tuple[str, ...], other: tuple[str, ...], counts: dict[tuple
         return False
     if len(stems) == 1:
         return counts[stems] < 3 * counts[other]
-    return len(shared) == len(stems) or (len(other) == 2 and counts[stems] == 1)
+    # Of "urban heat" and "heat island" that always stand together one is enough.
+    chained = len(other) == 2 and (stems[0] == other[1] or stems[1] == other[0]) and counts[stems] == counts[other]
+    return len(shared) == len(stems) or chained or (len(other) == 2 and counts[stems] == 1)
 
 
 def _candidates(text: str, stops: frozenset[str]) -> list[tuple[tuple[str, ...], str]]:

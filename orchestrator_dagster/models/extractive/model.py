@@ -15,7 +15,7 @@ from orchestrator_dagster.models.extractive.schema_shape import Shapes
 from orchestrator_dagster.models.extractive.schema_strings import Strings
 from orchestrator_dagster.models.extractive.scope import Given
 from orchestrator_dagster.models.extractive.wishes import Wishes, read_wishes
-from orchestrator_dagster.models.extractive.words import count_tokens, language, token_end
+from orchestrator_dagster.models.extractive.words import count_tokens, language, listed, token_end
 from orchestrator_dagster.models.extractive.writing import Writer
 
 _CANNOT = (
@@ -32,8 +32,8 @@ _CANNOT = (
     (r"(?:draw|paint|generate|create|make)\b[^.\n]{0,20}?\b(?:image|picture|photo|illustration|logo)\b", "make images"),
 )
 # Settings of sampling and effort: they have nothing to change where nothing is sampled.
-_NO_EFFECT = frozenset(
-    "seed top_p top_k min_p frequency_penalty presence_penalty repetition_penalty reasoning_effort n user response_format".split()
+_NO_EFFECT = listed(
+    "seed top_p top_k min_p frequency_penalty presence_penalty repetition_penalty reasoning_effort n user response_format"
 )
 _SHARES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 

@@ -325,7 +325,9 @@ def _csv_rows(text: str) -> list[dict[str, Any]]:
         return []
     if sum(len(row) != len(head) for row in read) > len(read) // 20:
         return []  # prose that happens to have commas
-    return [{key: _cell(cell) for key, cell in zip(head, row, strict=True)} for row in read[1:] if len(row) == len(head)]
+    return [
+        {key: _cell(cell) for key, cell in zip(head, row, strict=True)} for row in read[1:] if len(row) == len(head)
+    ]
 
 
 def _cell(text: str) -> str | float | int:

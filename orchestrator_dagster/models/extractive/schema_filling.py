@@ -23,20 +23,19 @@ from orchestrator_dagster.errors import ModelAnswerError
 from orchestrator_dagster.models.extractive import values
 from orchestrator_dagster.models.extractive.key_terms import key_terms
 from orchestrator_dagster.models.extractive.ranking import in_order, select
+from orchestrator_dagster.models.extractive.schema_names import role_of
 from orchestrator_dagster.models.extractive.schema_numbers import fill_boolean, fill_number, numbers_near
 from orchestrator_dagster.models.extractive.schema_shape import Shapes, unique
 from orchestrator_dagster.models.extractive.schema_strings import FINDERS, Strings
 from orchestrator_dagster.models.extractive.scope import NOTHING, Given, Scope
 from orchestrator_dagster.models.extractive.wishes import read_wishes
-from orchestrator_dagster.models.extractive.words import name_words
+from orchestrator_dagster.models.extractive.words import listed, name_words
 from orchestrator_dagster.models.extractive.writing import shorten
 
 MOST_ITEMS = 12
 _DEEPEST = 10
-_BY_DOCUMENT = frozenset(
-    "sources documents files articles papers references citations pages texts docs summaries quellen".split()
-)
-_BY_TERM = frozenset("keywords terms topics themes tags concepts keyphrases entities glossary".split())
+_BY_DOCUMENT = listed("sources documents files articles papers references citations pages texts docs summaries quellen")
+_BY_TERM = listed("keywords terms topics themes tags concepts keyphrases entities glossary")
 
 
 def nothing_found(path: str) -> ModelAnswerError:
@@ -248,7 +247,7 @@ class SchemaFiller:
             return [Scope(scope.sentences, scope.document, term=term, index=at) for at, term in enumerate(terms)]
         cues = frozenset(self.strings.cued(name_words(name), scope)) if not scope.focus else frozenset()
         pool = [one for one in scope.sentences if one.text in cues] or list(scope.sentences)
-        if self.strings.role(name, "") == "cued" and not cues:
+        if role_of(name, "") == "cued" and not cues:
             return []
         wanted = number if asked else max(least, min(number, _usual(len(pool))))
         # More than wanted, for sentences that cannot fill a required property.
@@ -279,7 +278,7 @@ class SchemaFiller:
         self, rule: Mapping[str, Any], name: str, scope: Scope, number: int, asked: bool, least: int
     ) -> list[str]:
         given, parts = self.given, name_words(name)
-        role = self.strings.role(name, str(rule.get("description") or ""))
+        role = role_of(name, str(rule.get("description") or ""))
         documents = [scope.document] if scope.document else list(given.corpus.documents)
         texts = [scope.focus.raw] if scope.focus else [document.text for document in documents]
         pool = [scope.focus] if scope.focus else list(scope.sentences)
@@ -289,9 +288,7 @@ class SchemaFiller:
         if isinstance(rule.get("pattern"), str):
             return [match for text in texts for match in _matches(rule["pattern"], text)]
         if role in ("url", "email", "date", "year"):
-            find = {"url": values.urls, "email": values.emails, "date": values.dates_as_written, "year": values.years}[
-                role
-            ]
+            find = FINDERS[role]
             return [str(value) for text in texts for value in find(text)]
         if role in ("source", "name"):
             return [document.name for document in documents]

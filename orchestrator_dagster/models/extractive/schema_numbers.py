@@ -30,6 +30,7 @@ from orchestrator_dagster.models.extractive.words import (
     NEGATIONS,
     TASK_WORDS,
     content_stems,
+    listed,
     name_words,
     plain,
     stem,
@@ -37,14 +38,14 @@ from orchestrator_dagster.models.extractive.words import (
 )
 from orchestrator_dagster.models.extractive.writing import column_numbers
 
-_COVERAGE = frozenset(
-    "score relevance coverage quality importance weight rating strength similarity accuracy completeness priority salience".split()
+_COVERAGE = listed(
+    "score relevance coverage quality importance weight rating strength similarity accuracy completeness priority salience"
 )
-_SUPPORT = frozenset(
-    "confidence reliability support credibility certainty probability agreement trust consensus likelihood trustworthiness".split()
+_SUPPORT = listed(
+    "confidence reliability support credibility certainty probability agreement trust consensus likelihood trustworthiness"
 )
-_PLACE = frozenset("rank index position order id no nr place".split())
-_COUNT = frozenset("count counts number num total amount quantity n anzahl nombre número".split())
+_PLACE = listed("rank index position order id no nr place")
+_COUNT = listed("count counts number num total amount quantity n anzahl nombre número")
 _AGGREGATES = {
     "total": "sum", "sum": "sum", "mean": "mean", "average": "mean", "avg": "mean", "max": "max", "maximum": "max",
     "highest": "max", "largest": "max", "min": "min", "minimum": "min", "lowest": "min", "smallest": "min",
@@ -56,10 +57,8 @@ _UNITS = {
     r"duration|hours?|minutes?|days?|months?|years?": r"^(?:hour|minute|second|day|week|month|year)",
     r"distance|length|height|kilomet(?:re|er)s?|met(?:re|er)s?|km": r"^(?:km|kilomet|met|cm|mm)",
 }
-_ASKING = frozenset(
-    """is has have are was were does do did can should must will would contains contain mentions mention mentioned include
-    includes included needs need found any there text document documents says whether true false""".split()
-)
+_ASKING = listed("""is has have are was were does do did can should must will would contains contain mentions mention mentioned include
+    includes included needs need found any there text document documents says whether true false""")
 TASK_STEMS = frozenset(stem(plain(word)) for word in TASK_WORDS)
 
 

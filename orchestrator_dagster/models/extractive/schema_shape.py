@@ -14,22 +14,17 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator_dagster.errors import ModelRequestError
+from orchestrator_dagster.models.extractive.words import listed
 
 Schema = Mapping[str, Any]
 
-_ASSERTIONS = frozenset(
-    """type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format items
+_ASSERTIONS = listed("""type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format items
     prefixItems minItems maxItems uniqueItems properties required additionalProperties minProperties maxProperties
-    anyOf oneOf allOf $ref nullable not propertyNames patternProperties""".split()
-)
-_NOTES = frozenset(
-    """$schema $id $defs definitions $comment $anchor title description default examples example deprecated readOnly
-    writeOnly contentMediaType contentEncoding discriminator""".split()
-)
-_REFUSED = frozenset(
-    """if then else contains minContains maxContains additionalItems unevaluatedItems unevaluatedProperties dependentSchemas
-    dependentRequired dependencies $dynamicRef $recursiveRef""".split()
-)
+    anyOf oneOf allOf $ref nullable not propertyNames patternProperties""")
+_NOTES = listed("""$schema $id $defs definitions $comment $anchor title description default examples example deprecated readOnly
+    writeOnly contentMediaType contentEncoding discriminator""")
+_REFUSED = listed("""if then else contains minContains maxContains additionalItems unevaluatedItems unevaluatedProperties dependentSchemas
+    dependentRequired dependencies $dynamicRef $recursiveRef""")
 _DEEPEST = 24
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),

@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator_dagster.models.extractive import values
 from orchestrator_dagster.models.extractive.key_terms import key_terms
 from orchestrator_dagster.models.extractive.ranking import in_order, select
+from orchestrator_dagster.models.extractive.schema_names import CUES, ROLES, SCALES, STATISTIC, role_of
 from orchestrator_dagster.models.extractive.schema_numbers import TASK_STEMS, fill_boolean, is_denied, written_numbers
 from orchestrator_dagster.models.extractive.schema_shape import Shapes
 from orchestrator_dagster.models.extractive.scope import NOTHING, Given, Scope
@@ -21,62 +22,6 @@ from orchestrator_dagster.models.extractive.text import Sentence
 from orchestrator_dagster.models.extractive.wishes import Wishes, read_wishes
 from orchestrator_dagster.models.extractive.words import content_stems, name_words
 from orchestrator_dagster.models.extractive.writing import Writer, shorten
-
-_ROLES: dict[str, str] = {
-    word: role
-    for role, names in {
-        "title": "title titles headline headlines heading headings titel titre título",
-        "name": "name label",
-        "source": "source sources document documents file files filename path citation citations reference references origin doc docs paper "
-        "papers provenance quelle fuente",
-        "url": "url urls link links uri website href webpage homepage",
-        "email": "email emails mail",
-        "date": "date dates published day datum fecha updated created deadline timestamp",
-        "year": "year years jahr",
-        "quote": "quote quotes excerpt excerpts passage passages evidence quotation quotations snippet snippets verbatim zitat cita",
-        "term": "keyword keywords term terms tag tags topic topics theme themes concept concepts keyphrase keyphrases subject thema",
-        "language": "language lang sprache",
-        "section": "section chapter",
-        "summary": "summary summaries abstract overview text content analysis discussion body introduction intro explanation result output response "
-        "narrative context background detail details notes note message commentary synopsis brief tldr gist digest interpretation "
-        "rationale reasoning reason justification zusammenfassung résumé resumen",
-        "description": "description definition meaning",
-        "report": "report article essay briefing markdown writeup bericht rapport informe",
-        "answer": "answer answers reply antwort",
-        "sentence": "claim claims finding findings statement statements insight insights point points fact facts observation "
-        "observations sentence sentences argument arguments takeaway takeaways highlight highlights assertion message lesson lessons",
-        "cued": "recommendation recommendations action actions risk risks challenge challenges limitation limitations benefit benefits "
-        "conclusion conclusions cause causes problem problems advantage advantages gap gaps",
-        "quantity": "temperature price cost amount distance percentage percent duration size budget height weight population "
-        "area volume speed value measurement statistic statistics figure figures",
-        "question": "question questions query",
-        "absent": "author authors address phone id identifier sentiment status currency country city gender organization organisation company "
-        "person people license version isbn doi type kind severity tone code color colour publisher journal category mood username role",
-    }.items()
-    for word in names.split()
-}
-_CUES = {
-    "recommendation": r"\b(?:should|must|ought|need to|needs to|recommend\w*|advis\w+|suggest\w*|soll\w*|müssen|doit|doivent|debe\w*)\b",
-    "action": r"\b(?:should|must|need to|needs to|recommend\w*|plan\w*|will)\b",
-    "risk": r"\b(?:risk\w*|danger\w*|threat\w*|harm\w*|hazard\w*|vulnerab\w+|may fail|death\w*|loss\w*|risik\w+|risque\w*|riesgo\w*)\b",
-    "challenge": r"\b(?:challeng\w+|difficult\w*|problem\w*|hard|obstacl\w+|barrier\w*|struggl\w+|lack\w*|expensive|limited|compet\w+)\b",
-    "problem": r"\b(?:problem\w*|difficult\w*|fail\w*|suffer\w*|damage\w*|lack\w*)\b",
-    "limitation": r"\b(?:limit\w*|uncertain\w*|unclear|however|only|depend\w*|not enough|too few|small sample)\b",
-    "gap": r"\b(?:unknown|unclear|lack\w*|missing|too few|not enough|little is known|gap\w*|further research)\b",
-    "benefit": r"\b(?:benefit\w*|improv\w+|reduc\w+|lower\w*|save\w*|help\w*|cool\w*|gain\w*|protect\w*|better)\b",
-    "advantage": r"\b(?:advantag\w+|benefit\w*|improv\w+|better|cheaper|faster|save\w*)\b",
-    "conclusion": r"\b(?:conclu\w+|overall|in short|in sum\w*|therefore|shows? that|demonstrat\w+|suggests? that)\b",
-    "cause": r"\b(?:because|caus\w+|due to|result\w* (?:from|in)|leads? to|driven by|weil|à cause|porque|debido)\b",
-}
-_SCALES = (
-    ("low", "medium", "high"),
-    ("low", "moderate", "high"),
-    ("poor", "fair", "good", "excellent"),
-    ("weak", "moderate", "strong"),
-)
-_STATISTIC = re.compile(
-    r"(?i)score|relevan|coverage|quality|importance|rating|strength|confidence|reliab|support|credib|certain|probab|trust|priority"
-)
 
 # What finds the values of a role in a text.
 FINDERS: dict[str, Callable[[str], Sequence[object]]] = {
@@ -121,8 +66,8 @@ class Strings:
         folded = {str(option).strip().lower(): option for option in options}
         if str(fact).strip().lower() in folded and fact is not NOTHING:
             return folded[str(fact).strip().lower()]
-        for scale in _SCALES:
-            if _STATISTIC.search(name) and set(scale) <= set(folded):
+        for scale in SCALES:
+            if STATISTIC.search(name) and set(scale) <= set(folded):
                 share = (
                     self.given.support(scope)
                     if re.search("(?i)confid|reliab|support|credib|trust", name)
@@ -136,7 +81,7 @@ class Strings:
             if document.name.lower() in folded:
                 return folded[document.name.lower()]
             if (
-                _ROLES.get(name_words(name)[-1] if name_words(name) else "") == "language"
+                ROLES.get(name_words(name)[-1] if name_words(name) else "") == "language"
                 and document.language in folded
             ):
                 return folded[document.language]
@@ -164,17 +109,6 @@ class Strings:
                 count += 1
         return count
 
-    def role(self, name: str, description: str) -> str:
-        """What the name stands for: its last word that has a role, else the first such word of the description."""
-        for word in reversed(name_words(name)):
-            if word in _ROLES:
-                return _ROLES[word]
-        told = re.split(
-            r"(?i)[.;,(]|\b(?:of|about|for|from|in|on|with|that|which|supporting)\b", description, maxsplit=1
-        )[0]
-        found = [_ROLES[word] for word in name_words(told) if word in _ROLES]
-        return found[-1] if found and found[-1] not in ("absent", "question", "term") else ""
-
     def _candidates(self, schema: Mapping[str, Any], name: str, scope: Scope) -> Iterator[str]:
         description = str(schema.get("description") or schema.get("title") or "")
         form = schema.get("format")
@@ -189,7 +123,7 @@ class Strings:
                 yield from values.of_format(text, form) or ()
             return
         parts = name_words(name)
-        role = self.role(name, description)
+        role = role_of(name, description)
         wishes = read_wishes(f"{' '.join(parts)}. {description}")
         yield from self._by_role(role, parts, description, wishes, scope)
         least = schema.get("minLength", 0)
@@ -212,7 +146,7 @@ class Strings:
 
     def _by_role(self, role: str, parts: list[str], description: str, wishes: Wishes, scope: Scope) -> Iterator[str]:
         document, focus = scope.document, scope.focus
-        if role == "name" and len(parts) > 1 and _ROLES.get(parts[-2]) != "source":
+        if role == "name" and len(parts) > 1 and ROLES.get(parts[-2]) != "source":
             return  # the name of something: only a field can tell
         if role in ("title", "name", "source"):
             yield from self._named(role, parts, scope)
@@ -231,11 +165,9 @@ class Strings:
         elif role == "language":
             yield (document or self.given.corpus.documents[0]).language if self.given.corpus.documents else ""
         elif role in ("url", "email", "date", "year"):
-            find = {"url": values.urls, "email": values.emails, "date": values.dates_as_written, "year": values.years}[
-                role
-            ]
+            find = FINDERS[role]
             for text in self._texts(scope):
-                yield from map(str, find(text))
+                yield from (str(value) for value in find(text))
         elif role == "quote":
             best = self.best_sentence(scope, description)
             yield best.raw if best else ""
@@ -329,14 +261,13 @@ class Strings:
 
     def cued(self, parts: list[str], scope: Scope) -> list[str]:
         """Sentences that speak as a recommendation, risk, benefit … does, in the order of their rank."""
-        cue = next((form for word, form in _CUES.items() for part in parts if part.startswith(word)), None)
+        cue = next((form for word, form in CUES.items() for part in parts if part.startswith(word)), None)
         if scope.focus or cue is None:
             return [scope.focus.text] if scope.focus else []
         pool = [one for one in scope.sentences if re.search(cue, one.text, re.I)]
-        about = [word for part in parts for word in content_stems(part, self.given.corpus.stops) if part not in _ROLES]
-        return (
-            [one.text for one in select(self.given.corpus.rank(pool, (*self.given.topic, *about)), 12)] if pool else []
-        )
+        about = [word for part in parts for word in content_stems(part, self.given.corpus.stops) if part not in ROLES]
+        best = select(self.given.corpus.rank(pool, (*self.given.topic, *about)), 12) if pool else []
+        return [one.text for one in in_order(best)]
 
     def matching(self, parts: list[str], description: str, scope: Scope) -> list[Sentence]:
         """Sentences with words of the name, or with half of the description's words, the best first."""

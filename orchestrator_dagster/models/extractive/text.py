@@ -11,23 +11,21 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_dagster.models.extractive.words import count_tokens, language, words
+from orchestrator_dagster.models.extractive.words import count_tokens, language, listed, words
 
 _LONGEST = 700  # characters: a run without a sentence end is cut into pieces of this size
 _SHORTEST = 3  # words
 
-_ABBREVIATIONS = frozenset(
-    """al approx apr art aug bd bzw ca cap cf ch co col corp dec dept dipl dr ed eds e.g eg ed. est etc ev evtl exc feb
+_ABBREVIATIONS = listed("""al approx apr art aug bd bzw ca cap cf ch co col corp dec dept dipl dr ed eds e.g eg ed. est etc ev evtl exc feb
     fig figs fr gen ggf gov hr hrsg i.e ie inc inkl insb jan jr jul jun lt ltd m max mgr min mio mlle mme mr mrd mrs ms
     mt nov nr núm oct okt p.ex pag pp prof pág resp rev s.o s.u sec sen sep sept sog sr sra srta st str tab u.a u.s u.k
-    usw v.a vgl viz vol vs z.b z.t d.h p ej no""".split()
-)
+    usw v.a vgl viz vol vs z.b z.t d.h p ej no""")
 # Abbreviations that may also end a sentence: they do when a capital follows that is not the middle of a name.
 _MAY_END = frozenset({"etc", "usw", "inc", "ltd", "co", "corp", "u.s", "u.k", "jr", "no"})
-_MONTHS = (
-    "januar februar märz april mai juni juli august september oktober november dezember "
-    "january february march may june july october december"
-).split()
+_MONTHS = listed(
+    """januar februar märz april mai juni juli august september oktober november dezember january february march may june
+    july october december"""
+)
 
 _END = re.compile(r"[.!?…]+[\"”’»')\]*_]*(?=\s)|[。！？]+[」』）]?")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
@@ -159,7 +157,7 @@ def _is_end(text: str, start: int, end: re.Match[str]) -> bool:
         return False
     if _open_bracket(text[start : end.end()]):
         return text.find(")", end.end(), end.end() + 200) < 0 and text.find("]", end.end(), end.end() + 200) < 0
-    if mark[0] != "." or len(mark) > 1 and mark[1] == ".":
+    if mark[0] != "." or mark[1:2] == ".":
         return True
     before = text[max(start, end.start() - 24) : end.start()].rsplit(None, 1)
     last = before[-1].lstrip("(\"“„'«[*_").lower() if before else ""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 
 _MONTH_NAMES = {
     1: "january jan januar janvier enero",
@@ -61,7 +62,7 @@ _FACTORS = (
     (("billion", "milliard", "mrd"), 1e9),
     (("trillion",), 1e12),
 )
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def numbers(text: str, language: str = "en") -> list[Number]:
 
 def _ranges(text: str, found: list[Number]) -> list[Number]:
     """Both ends of a range (``between 800 and 3,000 euros``) get its unit and its whole wording."""
-    for at, (low, high) in enumerate(zip(found, found[1:], strict=False)):
+    for at, (low, high) in enumerate(pairwise(found)):
         between = text[low.end : high.start]
         opened = re.search(r"(?i)\b(?:between|zwischen|entre)\s+[$€£]?\s?$", text[: low.start][-24:])
         linked = re.fullmatch(r"\s*(?:-|–|to|bis|à|a)\s*[$€£]?", between) or (

@@ -19,12 +19,13 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2,}")
 _ELISION = re.compile(r"^(?:[cdjlmnst]|qu)['’](?=\w)")
 
 
-def _listed(text: str) -> frozenset[str]:
+def listed(text: str) -> frozenset[str]:
+    """A set of words from a text with blanks between them."""
     return frozenset(text.split())
 
 
 STOP_WORDS: dict[str, frozenset[str]] = {
-    "en": _listed(
+    "en": listed(
         """a about above across after again against all almost along already also although always am among an and any
         anything are aren't around as at back be became because become becomes been before behind being below beneath beside besides beyond best better
         between both but by came can can't cannot come could couldn't did didn't do does doesn't doing don't despite done
@@ -42,7 +43,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
         well went were weren't what when where whereas whether which while who whom whose why will with within
         without won't would wouldn't yes yet you your yours yourself"""
     ),
-    "de": _listed(
+    "de": listed(
         """aber alle allem allen aller alles als also am an andere anderen anderer anderes auch auf aus bei beim
         bereits bin bis bist da dabei dadurch dafür damit danach dann das dass dazu dein deine dem den denn dennoch
         der deren des dessen deshalb die dies diese diesem diesen dieser dieses doch dort du durch ein eine einem
@@ -54,7 +55,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
         war waren warum was weder weil weiter welche welcher wenn wer werden wie wieder will wir wird wo wurde wurden
         während wäre zu zum zur zwar zwischen"""
     ),
-    "fr": _listed(
+    "fr": listed(
         """afin ai ainsi alors après au aucun aucune aussi autre autres aux avant avec avoir beaucoup bien car ce ceci
         cela celle celles celui cependant ces cet cette ceux chaque chez ci comme comment contre dans de depuis des
         donc dont du elle elles en encore entre est et étaient était été être eu eux fait faire font hors il ils je
@@ -63,7 +64,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
         quelle quelles quels qui quoi sa sans se selon sera ses si son sont sous souvent sur ta tandis te tes toi ton
         toujours tous tout toute toutes très tu un une vers vos votre vous y"""
     ),
-    "es": _listed(
+    "es": listed(
         """a además al algo algunas algunos ante antes aquel aquella así aún aunque bajo bien cada casi como con contra
         cual cuales cuando cuanto de del desde después donde dos durante e el él ella ellas ellos en entre era eran es
         esa ese eso esta está están estas este esto estos fue fueron gran ha hace han hasta hay la las le les lo los
@@ -75,7 +76,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
 }
 
 # What an instruction says about the task and not about its subject: no topic words.
-TASK_WORDS: frozenset[str] = _listed(
+TASK_WORDS: frozenset[str] = listed(
     """abstract according accurate analyse analysis analyze answer answers article articles attached available base
     based brief briefing briefly bullet bullets cite claim claims clear collect collection combine compare complete
     comprehensive concise conclusion content contents context cover create data describe description detail detailed
@@ -98,7 +99,7 @@ TASK_WORDS: frozenset[str] = _listed(
     resume resumen responde siguiente siguientes tema temas texto textos"""
 )
 
-NEGATIONS: frozenset[str] = _listed(
+NEGATIONS: frozenset[str] = listed(
     """no not never none neither nor without cannot can't don't doesn't didn't isn't aren't wasn't weren't won't
     wouldn't shouldn't couldn't hasn't haven't hardly lack lacks lacking absent nicht kein keine keinem keinen keiner
     nie niemals ohne weder ne pas jamais sans aucun aucune ni nunca sin ningún ninguna tampoco jamás"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -193,16 +194,7 @@ def cast(column: Column, to: str, *, name: str, on_error: str = "fail", date_for
     elif target == "date":
         changed = parse_dates(column, date_format)
     else:
-        source = column.astype("float64" if column.isna().any() else "int64") if held == "boolean" else column
-        if held in ("date", "mixed"):
-            source = column.map(lambda cell: cell if isinstance(cell, (str, int, float)) else "?", na_action="ignore")
-        changed = pd.to_numeric(source, errors="coerce")
-        if target == "integer":
-            # Text of many digits would lose the last ones on its way through a float.
-            whole = source.map(_whole, na_action="ignore") if held in ("text", "mixed") else None
-            changed = _to_integer(changed if whole is None else from_values(_none(whole)).set_axis(column.index))
-        else:
-            changed = changed.astype("float64")
+        changed = _numbers(column, held, target)
     failed = changed.isna() & column.notna()
     if failed.any() and on_error != "null":
         first = column[failed].iloc[0]
@@ -228,8 +220,17 @@ def parse_dates(column: Column, date_format: str | None = None) -> Column:
         return pd.to_datetime(text, format=chosen, errors="coerce", utc=True)
 
 
-def _none(column: Column) -> list[Any]:
-    return [None if cell != cell or cell is None else cell for cell in column.astype("object").tolist()]
+def _numbers(column: Column, held: Kind, target: str) -> Column:
+    if held == "date":
+        return from_values([None] * len(column)).set_axis(column.index)
+    if held in ("number", "boolean") and column.dtype != object:
+        numbers = nullable(column).astype("Int64") if held == "boolean" else column
+        return numbers.astype("Float64") if target == "number" else _to_integer(numbers)
+    # One by one: pandas reads the last digits of long numbers differently from version to version.
+    convert = _whole if target == "integer" else _float
+    gone = column.isna().tolist()
+    cells = [None if empty else convert(cell) for cell, empty in zip(column.tolist(), gone, strict=True)]
+    return from_values(cells).set_axis(column.index)
 
 
 def _boolean(cell: Any) -> Any:
@@ -237,19 +238,26 @@ def _boolean(cell: Any) -> Any:
     return True if text in _TRUE else False if text in _FALSE else None
 
 
-def _whole(cell: Any) -> Any:
-    if isinstance(cell, bool):
-        return int(cell)
+def _whole(cell: Any) -> int | None:
     if isinstance(cell, int):
-        return cell
-    try:
-        return int(str(cell).strip())
-    except ValueError:
+        return int(cell)
+    if isinstance(cell, str) and "_" not in cell:
         try:
-            number = float(cell)
-        except (TypeError, ValueError):
-            return None
-        return int(number) if number.is_integer() else None
+            return int(cell)
+        except ValueError:  # perhaps "1.0" or "1e3"
+            pass
+    number = _float(cell)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _float(cell: Any) -> float | None:
+    if not isinstance(cell, (str, int, float, decimal.Decimal)) or (isinstance(cell, str) and "_" in cell):
+        return None
+    try:
+        number = float(cell)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _to_integer(column: Column) -> Column:
@@ -257,8 +265,6 @@ def _to_integer(column: Column) -> Column:
 
     if column.dtype.kind in "iu":
         return column
-    if column.dtype == object:
-        return column.map(_whole, na_action="ignore")
     values = column.astype("float64")
     fits = np.isfinite(values) & (values == np.floor(values)) & (values.abs() < 2.0**63)
     return values.where(fits).astype("Int64")
