@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from orchestrator_dagster.language.diagnostics import Diagnostic
+    from orchestrator_dagster.models.client import Usage
 
 
 class OrchestratorError(Exception):
@@ -145,7 +146,12 @@ class StepTimeoutError(StepError):
 
 
 class ModelError(StepError):
-    """A model call failed for a reason that may pass: a server error, a cut connection."""
+    """A model call failed for a reason that may pass: a server error, a cut connection.
+
+    ``usage`` is what the failed call took, None where no answer came: an empty answer and a refusal are billed too.
+    """
+
+    usage: Usage | None = None
 
 
 class ModelUnreachableError(ModelError):

@@ -46,7 +46,6 @@ def pipeline_job(
         tags=dict(pipeline.tags),
         run_tags={"orchestrator/pipeline": pipeline.id, "orchestrator/fingerprint": pipeline.fingerprint[:16]},
         metadata=code_reference(pipeline),
-        owners=list(pipeline.owners) or None,
     )
 
 

@@ -11,7 +11,14 @@ from typing import Literal, Union
 
 ErrorKind = Literal["key", "model", "context", "content_policy", "parameter", "rate_limit", "quota", "server"]
 Break = Literal[
-    "hang", "cut_before_headers", "cut_in_body", "truncated_json", "invalid_json", "wrong_content_type", "no_choices"
+    "hang",
+    "drip",
+    "cut_before_headers",
+    "cut_in_body",
+    "truncated_json",
+    "invalid_json",
+    "wrong_content_type",
+    "no_choices",
 ]
 
 
@@ -81,6 +88,11 @@ def content_policy(message: str | None = None) -> ErrorStatus:
 def hang() -> Broken:
     """No answer at all, until the client goes away or the server is closed."""
     return Broken("hang")
+
+
+def drip() -> Broken:
+    """An answer that never gets to its point: blanks, one after the other, as some providers send to stay connected."""
+    return Broken("drip")
 
 
 def cut_before_headers() -> Broken:

@@ -157,6 +157,7 @@ class OpenAIWire:
         body: dict[str, Any] = {"id": "chatcmpl-test", "object": "chat.completion", "created": _CREATED}
         body["model"] = answer.model or request.model
         body["choices"] = choices
+        body["service_tier"] = "default"
         usage = _usage(request, answer)
         return body if usage is None else {**body, "usage": usage}
 

@@ -18,6 +18,9 @@ from orchestrator_dagster.testing.openai_wire import OpenAIWire
 from orchestrator_dagster.testing.script import Answer, Match, Reply, Request, Script
 from orchestrator_dagster.testing.wire import Wire, WireError
 
+_DRIPS = 10**9  # bytes that a dripping answer promises
+_DRIP_PAUSE = 0.05  # seconds between two of them
+
 
 class ModelServer:
     """A server with scripted answers, usable as a context manager (or ``start()`` and ``close()``).
@@ -244,11 +247,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(200, wire.answer(request, reply), wire.content_type)
 
     def _break(self, wire: Wire, request: Request, fault: Broken) -> None:
+        owner = self.server.owner
         whole = json.dumps(wire.answer(request, Answer(text="This answer will not arrive as it should."))).encode()
         half = whole[: len(whole) // 2]
         if fault.how == "hang":
             while self.connection.recv(4096):  # returns nothing once the client has gone or the server shuts it down
                 pass
+            self._cut()
+        elif fault.how == "drip":
+            self._start(200, wire.content_type, {"Content-Length": str(_DRIPS)})
+            while not owner._closing.wait(_DRIP_PAUSE):
+                self.wfile.write(b" ")
             self._cut()
         elif fault.how == "cut_before_headers":
             self._cut()

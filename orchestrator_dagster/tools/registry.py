@@ -31,6 +31,7 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
+    "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "report_generator": "orchestrator_dagster.tools.report",
 }

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -178,6 +178,15 @@ def test_cut_connections(server: ModelServer) -> None:
         Client(server).raw("x").read()
 
 
+def test_a_dripping_answer_never_ends(server: ModelServer) -> None:
+    server.then(faults.drip())
+    response = Client(server).raw("x")
+    assert response.read(3) == b"   "
+    server.close()
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        response.read()
+
+
 def test_a_huge_answer(server: ModelServer) -> None:
     server.then(Answer("x" * 10_000_000))
     assert len(Client(server).text("x")) == 10_000_000
@@ -301,8 +310,8 @@ def _mine() -> list[str]:
 
 
 def _sockets() -> int:
-    links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
-    return sum(os.path.islink(link) and os.readlink(link).startswith("socket:") for link in links)
+    links = Path("/proc/self/fd").iterdir()
+    return sum(link.is_symlink() and str(link.readlink()).startswith("socket:") for link in links)
 
 
 def test_closing_leaves_no_thread_and_no_socket() -> None:

@@ -1,4 +1,4 @@
-"""The client of ``builtin:extractive``: checks what is asked, reads the prompt, answers in text or JSON, counts tokens."""
+"""The client of ``builtin:extractive``: checks what is asked, reads the prompt, answers, counts tokens."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ _CANNOT = (
     (r"translate|übersetze|traduis|traduce|traduzca", "translate"),
     (r"paraphrase|rewrite|rephrase|umformuliere", "rephrase"),
     (
-        r"(?:write|create|generate|implement|compose|make)\b[^.\n]{0,40}?\b(?:python|javascript|sql|bash|code|function|script|program|regex)\b",
+        r"(?:write|create|generate|implement|compose|make)\b[^.\n]{0,40}?\b(?:python|javascript|sql|bash|code"
+        r"|function|script|program|regex)\b",
         "write code",
     ),
     (
-        r"(?:write|create|generate|compose|make up|tell)\b[^.\n]{0,40}?\b(?:poem|haiku|song|lyrics|joke|short story|fairy tale|novel|limerick)\b",
+        r"(?:write|create|generate|compose|make up|tell)\b[^.\n]{0,40}?\b(?:poem|haiku|song|lyrics|joke"
+        r"|short story|fairy tale|novel|limerick)\b",
         "invent",
     ),
     (r"(?:draw|paint|generate|create|make)\b[^.\n]{0,20}?\b(?:image|picture|photo|illustration|logo)\b", "make images"),
 )
 # Settings of sampling and effort: they have nothing to change where nothing is sampled.
 _NO_EFFECT = listed(
-    "seed top_p top_k min_p frequency_penalty presence_penalty repetition_penalty reasoning_effort n user response_format"
+    """seed top_p top_k min_p frequency_penalty presence_penalty repetition_penalty reasoning_effort n user
+    response_format"""
 )
 _SHARES = (1.0, 0.75, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 
@@ -124,8 +127,8 @@ def _refuse_what_it_cannot(instruction: str) -> None:
 
 def _no_text() -> ModelAnswerError:
     error = ModelAnswerError(
-        "builtin:extractive has no text to answer from: it selects from the text of the prompt and knows nothing itself.",
-        hint="Put the text into the prompt (for example from a step that reads files), or name a language model in `model`.",
+        "builtin:extractive has no text to answer from: it selects from the prompt's text and knows nothing itself.",
+        hint="Put the text into the prompt (from a step that reads files, for example), or name a language model.",
     )
     error.permanent = True  # type: ignore[misc]  # the same prompt has no text the next time either
     return error

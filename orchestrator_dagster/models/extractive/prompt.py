@@ -1,4 +1,4 @@
-"""From a request's messages to what is asked (instruction, question, topic) and what it is asked of (documents, tables).
+"""From a request's messages to what is asked (instruction, question, topic) and of what (documents, tables).
 
 A user message has its data in ``<data name="…">…</data>`` blocks and its instruction outside them. Without blocks the
 first line, up to its colon, and the lines of requirements after it are the instruction; the rest is the text.
@@ -55,26 +55,33 @@ _SUBJECT = re.compile(
 )
 _REQUIREMENT = re.compile(
     r"(?i)\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)?(?:please\s+)?(?:use|write|include|give|focus|list|keep|return|answer|provide|"
-    r"format|do not|don't|be |make|respond|limit|identify|extract|mention|cite|avoid|start|end|add|output|describe|explain|"
+    r"format|do not|don't|be |make|respond|limit|identify|extract|mention|cite|avoid|start|end|add|output"
+    r"|describe|explain|"
     r"summari[sz]e|your |in (?:one|two|three|four|five|\d)|max|at most|no more|schreibe|nenne|fasse|antworte|verwende|"
     r"écris|donne|réponds|escribe|responde)\b"
 )
 _RULES_LABEL = re.compile(
-    r"(?i)\s*(?:#+\s*|\*\*)?(?:requirements?|instructions?|rules?|guidelines?|output(?: format)?|format|task|tasks|steps"
+    r"(?i)\s*(?:#+\s*|\*\*)?(?:requirements?|instructions?|rules?|guidelines?|output(?: format)?|format|task"
+    r"|tasks|steps"
     r"|constraints?|anforderungen|regeln|aufgabe|consignes|instrucciones)\W*$"
 )
 _LABEL = re.compile(r"\s*(?:#+\s*|\*\*)?[^\n.!?]{2,60}:\**\s*$")
 _TOPIC = re.compile(
-    r"(?i)\b(?:analy[sz]e|discuss|explore|investigate|research|about|regarding|concerning|on the (?:topic|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
+    r"(?i)\b(?:analy[sz]e|discuss|explore|investigate|research|about|regarding|concerning|on the (?:topic"
+    r"|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
     r"(?:the (?:topic|subject)(?: of)?:?\s+)?[\"“„'«]?(?P<topic>[^\n.,:;?!\"“”»«()<>{}]{3,80})"
 )
 _TOPIC_END = re.compile(
-    r"(?i)\s+(?:in (?:\d|one|two|three|four|five|six|a |at most|no more|markdown|about)|using|based|from (?:the|these|this)|with|"
-    r"for |as (?:a |bullet|markdown)|that |which |and (?:list|give|write|include|add)|mit |auf |aus |avec |à partir|con |de estos)"
+    r"(?i)\s+(?:in (?:\d|one|two|three|four|five|six|a |at most|no more|markdown|about)|using|based|from (?:the"
+    r"|these|this)|with|"
+    r"for |as (?:a |bullet|markdown)|that |which |and (?:list|give|write|include|add)|mit |auf |aus |avec "
+    r"|à partir|con |de estos)"
 )
 _NO_TOPIC = re.compile(
-    r"(?i)(?:the |this |these |those |it\b|its\b|them\b|following|each|every|what|how|one |two |\d|den |die |das |dem |les |le |la |los |las |el )"
-    r"(?=.*\b(?:following|documents?|texts?|basis|data|findings|sources?|files?|articles?|notes?|content|below|above|given|"
+    r"(?i)(?:the |this |these |those |it\b|its\b|them\b|following|each|every|what|how|one |two |\d|den |die |das "
+    r"|dem |les |le |la |los |las |el )"
+    r"(?=.*\b(?:following|documents?|texts?|basis|data|findings|sources?|files?|articles?|notes?|content|below"
+    r"|above|given|"
     r"results?|it|them|folgenden?|texten?|dokumenten?|documentos?|textes?|textos?)\b)|(?:it|its|them|each)\b"
 )
 _DEEPEST = 12
@@ -215,7 +222,8 @@ def _question(instruction: str, parameters: Sequence[tuple[str, str]]) -> str:
     if found:
         return " ".join(part.strip() for part in found)
     head = re.match(
-        r"(?i)\s*((?:what|when|where|who|whom|whose|why|how|which|was|wann|wo|wer|warum|wie|welche[rsn]?|que|quand|où|qui"
+        r"(?i)\s*((?:what|when|where|who|whom|whose|why|how|which|was|wann|wo|wer|warum|wie|welche[rsn]?|que"
+        r"|quand|où|qui"
         r"|pourquoi|comment|qué|cuándo|dónde|quién|cómo)\b[^\n.!?]{6,400})",
         instruction,
     )

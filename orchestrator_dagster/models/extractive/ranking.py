@@ -25,18 +25,30 @@ _DUPLICATE = 0.6  # cosine from which two sentences say the same
 
 # A sentence that opens so leans on the one before it and reads badly alone.
 _LEANS = re.compile(
-    r"(?i)(?:it|its|he|she|his|her|they|their|theirs|this|these|that|those|such|both|neither|one of (?:them|these)|here|there"
-    r"|then|the (?:former|latter|same|result|other|second|third|latter|effect|reason|answer)|another|others|some of (?:them|these)|either"
+    r"(?i)(?:it|its|he|she|his|her|they|their|theirs|this|these|that|those|such|both|neither|one of (?:them"
+    r"|these)|here|there"
+    r"|then|the (?:former|latter|same|result|other|second|third|latter|effect|reason|answer)|another|others"
+    r"|some of (?:them|these)|either"
     r"|er|sie|es|dies\w*|diese[rsnm]?|solche\w*|dabei|dadurch|dafür|damit|hier|dort|ihre?\w*|seine?\w*|beide"
     r"|il|elle|ils|elles|ce|cela|cette|ces|cet|ceci|leurs?|son|sa|ses|celui-ci|celle-ci"
     r"|él|ella|ellos|ellas|est[aeo]s?|es[aeo]s?|su|sus|ello)\b(?! (?:is|are|was|were) (?:no|a lot of|many) )"
 )
 _JOINS = re.compile(
-    r"(?i)(?:however|but|and|or|so|yet|thus|hence|therefore|moreover|furthermore|in addition|additionally|also|for (?:example|instance)"
-    r"|the (?:authors?|study|researchers?|team|paper)|similarly|likewise|instead|nevertheless|nonetheless|still|consequently|as a result|in contrast|by contrast|on the other hand"
-    r"|meanwhile|otherwise|finally|secondly|second|third|next|in other words|that is|indeed|equally|conversely|aber|doch|jedoch|denn|deshalb|daher"
-    r"|außerdem|zudem|allerdings|zum beispiel|mais|donc|cependant|toutefois|en outre|de plus|par exemple|ainsi|pero|sin embargo|además"
+    r"(?i)(?:however|but|and|or|so|yet|thus|hence|therefore|moreover|furthermore|in addition|additionally|also"
+    r"|for (?:example|instance)"
+    r"|the (?:authors?|study|researchers?|team|paper)|similarly|likewise|instead|nevertheless|nonetheless|still"
+    r"|consequently|as a result|in contrast|by contrast|on the other hand"
+    r"|meanwhile|otherwise|finally|secondly|second|third|next|in other words|that is|indeed|equally|conversely"
+    r"|aber|doch|jedoch|denn|deshalb|daher"
+    r"|außerdem|zudem|allerdings|zum beispiel|mais|donc|cependant|toutefois|en outre|de plus|par exemple|ainsi"
+    r"|pero|sin embargo|además"
     r"|por ejemplo|por lo tanto|por eso)\b"
+)
+
+# Says little without the sentences after it.
+ANNOUNCES = re.compile(
+    r"(?i)\b(?:two|three|four|several|many|following|various) (?:ways|reasons|things|steps|factors|types"
+    r"|kinds|points)\b"
 )
 
 
@@ -152,7 +164,7 @@ class Corpus:
         return 0.45 + 2.0 * about
 
     def question_scores(self, question: Sequence[str], kind: str = "") -> list[tuple[float, Sentence]]:
-        """Sentences that have words of a question, the best first: BM25 (k1 1.2, b 0.6) and a hint of the answer's kind.
+        """Sentences that have words of a question, the best first: BM25 (k1 1.2, b 0.6), a hint of the answer's kind.
 
         Args:
             question: Stems of its content words.
@@ -175,9 +187,10 @@ class Corpus:
             boost = 1.35 if hint and hint.search(sentence.text) else 1.0
             score *= (0.4 + 0.6 * share) * alone * boost
             # The sentence before may have named what this one goes on about.
-            follows = before and before[1].document == sentence.document and not sentence.opens
-            follows = follows and before[1].position + 1 == sentence.position
-            found.append((round(score + (0.3 * before[0] if follows else 0.0), 6), sentence))
+            lent = 0.0
+            if before and not sentence.opens and before[1].document == sentence.document:
+                lent = 0.3 * before[0] if before[1].position + 1 == sentence.position else 0.0
+            found.append((round(score + lent, 6), sentence))
             before = (score, sentence)
         return sorted(found, key=lambda pair: (-pair[0], pair[1].document, pair[1].position))
 
@@ -209,17 +222,15 @@ def stands_alone(sentence: Sentence) -> float:
     if re.match(r"(?i)(?:i|we|my|our|you|your|let us|let's|ich|wir|nous)\b", opening):
         factor *= 0.75
     if text.endswith("?") or re.search(
-        r"(?i)\b(?:figure|fig\.|table|abbildung|tabelle|chapter|section) \d|(?:see|click|read) (?:more|here|also|below|above)\b",
+        r"(?i)\b(?:figure|fig\.|table|abbildung|tabelle|chapter|section) \d|(?:see|click|read) (?:more|here|also"
+        r"|below|above)\b",
         text,
     ):
         factor *= 0.3
-    if text.count('"') % 2 or text.count("“") != text.count("”") and "„" not in text:
+    if text.count('"') % 2 or (text.count("“") != text.count("”") and "„" not in text):
         factor *= 0.6  # half of a quotation
-    if re.search(
-        r"(?i)\b(?:two|three|four|several|many|following|various) (?:ways|reasons|things|steps|factors|types|kinds|points)\b",
-        text,
-    ):
-        factor *= 0.5  # announces what follows
+    if ANNOUNCES.search(text):
+        factor *= 0.5
     if re.search(r"(?i)\b(?:do|does|did|not|so|too|either|one|ones)[.!]$", text):
         factor *= 0.4  # "Roofs do.": its verb is in the sentence before
     if re.match(r"(?i)(?:\w+\W+){1,7}?(?:these|this|those|such)\s", opening):

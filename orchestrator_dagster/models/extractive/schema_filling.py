@@ -9,8 +9,8 @@ An object is filled property by property (``schema_strings``, ``schema_numbers``
 - else for each of the best sentences: as many as the description or instruction says, else about a third of them,
   5 to 12, within ``minItems`` and ``maxItems``.
 
-What the text does not say is null where the schema allows it, its ``default`` where it has one, left out where it is not
-required, and an error otherwise. ``const`` is copied, ``examples`` tell a type and are never copied.
+What the text does not say is null where the schema allows it, its ``default`` where it has one, left out where it is
+not required, and an error otherwise. ``const`` is copied, ``examples`` tell a type and are never copied.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from orchestrator_dagster.models.extractive.writing import shorten
 
 MOST_ITEMS = 12
 _DEEPEST = 10
-_BY_DOCUMENT = listed("sources documents files articles papers references citations pages texts docs summaries quellen")
+_BY_DOCUMENT = listed(
+    """sources documents files articles papers references citations pages texts docs summaries quellen"""
+)
 _BY_TERM = listed("keywords terms topics themes tags concepts keyphrases entities glossary")
 
 
@@ -79,7 +81,7 @@ class SchemaFiller:
         return value
 
     def fill(self, schema: Any, path: str, scope: Scope, depth: int) -> Any:
-        """A value for a schema: the first of its alternatives that the text can fill; else its default; else NOTHING."""
+        """A value for a schema: the first alternative that the text can fill, else its default, else NOTHING."""
         if depth > _DEEPEST:
             return NOTHING
         whole = self.shapes.merged(schema)

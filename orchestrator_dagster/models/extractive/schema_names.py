@@ -27,9 +27,10 @@ _NAMES: dict[str, frozenset[str]] = {
     "language": listed("language lang sprache"),
     "section": listed("section sections chapter chapters"),
     "summary": listed(
-        """summary summaries abstract overview text content analysis discussion body introduction intro explanation result
-        output response narrative context background detail details notes note message commentary synopsis brief tldr gist
-        digest interpretation rationale reasoning reason justification zusammenfassung résumé resumen"""
+        """summary summaries abstract overview text content analysis discussion body introduction intro explanation
+        result output response narrative context background detail details notes note message commentary
+        synopsis brief tldr gist digest interpretation rationale reasoning reason justification
+        zusammenfassung résumé resumen"""
     ),
     "description": listed("description definition meaning"),
     "report": listed("report article essay briefing markdown writeup bericht rapport informe"),
@@ -58,10 +59,18 @@ ROLES: dict[str, str] = {word: role for role, names in _NAMES.items() for word i
 
 # How the sentences of a "cued" role speak. A text without such words has no recommendations, risks …
 CUES: dict[str, str] = {
-    "recommendation": r"\b(?:should|must|ought|needs? to|recommend\w*|advis\w+|suggest\w*|soll\w*|müssen|doi(?:t|vent)|debe\w*)\b",
+    "recommendation": (
+        r"\b(?:should|must|ought|needs? to|recommend\w*|advis\w+|suggest\w*|soll\w*|müssen|doi(?:t|vent)|debe\w*)\b"
+    ),
     "action": r"\b(?:should|must|needs? to|recommend\w*|plan\w*|will)\b",
-    "risk": r"\b(?:risk\w*|danger\w*|threat\w*|harm\w*|hazard\w*|vulnerab\w+|death\w*|loss\w*|risik\w+|risque\w*|riesgo\w*)\b",
-    "challenge": r"\b(?:challeng\w+|difficult\w*|problem\w*|hard|obstacl\w+|barrier\w*|struggl\w+|lack\w*|limited|compet\w+)\b",
+    "risk": (
+        r"\b(?:risk\w*|danger\w*|threat\w*|harm\w*|hazard\w*|vulnerab\w+|death\w*|loss\w*|risik\w+|risque\w*"
+        r"|riesgo\w*)\b"
+    ),
+    "challenge": (
+        r"\b(?:challeng\w+|difficult\w*|problem\w*|hard|obstacl\w+|barrier\w*|struggl\w+|lack\w*|limited"
+        r"|compet\w+)\b"
+    ),
     "problem": r"\b(?:problem\w*|difficult\w*|fail\w*|suffer\w*|damage\w*|lack\w*)\b",
     "limitation": r"\b(?:limit\w*|uncertain\w*|unclear|however|only|depend\w*|not enough|too few|small sample)\b",
     "gap": r"\b(?:unknown|unclear|lack\w*|missing|too few|not enough|little is known|gap\w*|further research)\b",
@@ -77,7 +86,8 @@ SCALES = (
     ("weak", "moderate", "strong"),
 )
 STATISTIC = re.compile(
-    r"(?i)score|relevan|coverage|quality|importance|rating|strength|confidence|reliab|support|credib|certain|probab|trust"
+    r"(?i)score|relevan|coverage|quality|importance|rating|strength|confidence|reliab|support|credib|certain"
+    r"|probab|trust"
     r"|priority"
 )
 

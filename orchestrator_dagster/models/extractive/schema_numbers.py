@@ -5,10 +5,12 @@ Numbers, by the property's name:
 - a fact or table column of that name (``total_``, ``mean_``, ``max_``, ``min_`` of a column are computed);
 - ``rank``, ``index``, ``position``: the place in the list, from 1;
 - ``score``, ``relevance``, ``coverage``, ``quality``, ``importance`` …: the share of the subject's words that stand in
-  that part of the text, rare words counting more; ``confidence``, ``reliability``, ``support`` …: the share of documents
-  that have at least half of the subject. The subject is the instruction's topic, without one the ten best key terms.
-  Scaled into ``minimum`` … ``maximum`` (without bounds 0 to 1; for integers 0 to 100) and rounded to two decimals;
-- ``…_count``, ``number_of_…``: how many documents, words, sentences, sections, mentions, or items of the list of that name;
+  that part of the text, rare words counting more; ``confidence``, ``reliability``, ``support`` …: the share of
+  documents that have at least half of the subject. The subject is the instruction's topic, without one the ten best
+  key terms. Scaled into ``minimum`` … ``maximum`` (without bounds 0 to 1; for integers 0 to 100) and rounded to two
+  decimals;
+- ``…_count``, ``number_of_…``: how many documents, words, sentences, sections, mentions, or items of the list of that
+  name;
 - anything else: the number in the text that stands nearest to the words of the name.
 
 A boolean is true when a sentence has the words of the name and does not deny them, false otherwise.
@@ -39,10 +41,12 @@ from orchestrator_dagster.models.extractive.words import (
 from orchestrator_dagster.models.extractive.writing import column_numbers
 
 _COVERAGE = listed(
-    "score relevance coverage quality importance weight rating strength similarity accuracy completeness priority salience"
+    """score relevance coverage quality importance weight rating strength similarity accuracy completeness priority
+    salience"""
 )
 _SUPPORT = listed(
-    "confidence reliability support credibility certainty probability agreement trust consensus likelihood trustworthiness"
+    """confidence reliability support credibility certainty probability agreement trust consensus likelihood
+    trustworthiness"""
 )
 _PLACE = listed("rank index position order id no nr place")
 _COUNT = listed("count counts number num total amount quantity n anzahl nombre número")
@@ -57,8 +61,10 @@ _UNITS = {
     r"duration|hours?|minutes?|days?|months?|years?": r"^(?:hour|minute|second|day|week|month|year)",
     r"distance|length|height|kilomet(?:re|er)s?|met(?:re|er)s?|km": r"^(?:km|kilomet|met|cm|mm)",
 }
-_ASKING = listed("""is has have are was were does do did can should must will would contains contain mentions mention mentioned include
-    includes included needs need found any there text document documents says whether true false""")
+_ASKING = listed(
+    """is has have are was were does do did can should must will would contains contain mentions mention mentioned
+    include includes included needs need found any there text document documents says whether true false"""
+)
 TASK_STEMS = frozenset(stem(plain(word)) for word in TASK_WORDS)
 
 
@@ -83,9 +89,8 @@ def _numbers(
     if isinstance(fact, (int, float)) and not isinstance(fact, bool):
         yield fact
     yield from _from_table(given, parts)
-    if scope.focus or scope.document or scope.term or scope.row:
-        if _PLACE & set(parts[-1:]):
-            yield scope.index + 1
+    if not scope.whole and _PLACE & set(parts[-1:]):
+        yield scope.index + 1
     if (_COVERAGE | _SUPPORT) & set(parts):
         yield statistic(given, schema, parts, scope, whole)
         return

@@ -18,13 +18,19 @@ from orchestrator_dagster.models.extractive.words import listed
 
 Schema = Mapping[str, Any]
 
-_ASSERTIONS = listed("""type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format items
-    prefixItems minItems maxItems uniqueItems properties required additionalProperties minProperties maxProperties
-    anyOf oneOf allOf $ref nullable not propertyNames patternProperties""")
-_NOTES = listed("""$schema $id $defs definitions $comment $anchor title description default examples example deprecated readOnly
-    writeOnly contentMediaType contentEncoding discriminator""")
-_REFUSED = listed("""if then else contains minContains maxContains additionalItems unevaluatedItems unevaluatedProperties dependentSchemas
-    dependentRequired dependencies $dynamicRef $recursiveRef""")
+_ASSERTIONS = listed(
+    """type enum const minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format
+    items prefixItems minItems maxItems uniqueItems properties required additionalProperties minProperties
+    maxProperties anyOf oneOf allOf $ref nullable not propertyNames patternProperties"""
+)
+_NOTES = listed(
+    """$schema $id $defs definitions $comment $anchor title description default examples example deprecated readOnly
+    writeOnly contentMediaType contentEncoding discriminator"""
+)
+_REFUSED = listed(
+    """if then else contains minContains maxContains additionalItems unevaluatedItems unevaluatedProperties
+    dependentSchemas dependentRequired dependencies $dynamicRef $recursiveRef"""
+)
 _DEEPEST = 24
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -85,8 +91,8 @@ class Shapes:
                 found = None
         if not reference.startswith("#") or found is None:
             raise ModelRequestError(
-                f'The schema\'s reference "{reference}" leads nowhere; builtin:extractive follows references inside the '
-                "schema (#/$defs/Name).",
+                f'The schema\'s reference "{reference}" leads nowhere; builtin:extractive follows references inside '
+                "the schema (#/$defs/Name).",
                 hint="Put the definition under `$defs`.",
             )
         return found
@@ -160,7 +166,7 @@ class Shapes:
         if schema.get("uniqueItems") and len(unique(value)) < len(value):
             return False
         first = schema.get("prefixItems") or []
-        return all(self.fits(item, part, depth) for item, part in zip(value, first)) and all(
+        return all(self.fits(item, part, depth) for item, part in zip(value, first, strict=False)) and all(
             self.fits(item, schema.get("items", True), depth) for item in value[len(first) :]
         )
 
@@ -266,12 +272,15 @@ def _string_fits(value: str, schema: Schema) -> bool:
 
 def number_fits(value: float, schema: Schema) -> bool:
     """Whether a number holds the bounds and ``multipleOf`` of a schema."""
-    if value < schema.get("minimum", -math.inf) or value > schema.get("maximum", math.inf):
+    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    if value < least or value > most:
         return False
     low, high = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is True or high is True:  # the spelling of draft 4
-        return not (low is True and value <= schema["minimum"]) and not (high is True and value >= schema["maximum"])
-    if (_is(low, "number") and value <= low) or (_is(high, "number") and value >= high):
+        return not (low is True and value <= least) and not (high is True and value >= most)
+    if isinstance(low, (int, float)) and low is not False and value <= low:
+        return False
+    if isinstance(high, (int, float)) and high is not False and value >= high:
         return False
     step = schema.get("multipleOf")
     if not step:

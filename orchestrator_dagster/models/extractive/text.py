@@ -16,15 +16,17 @@ from orchestrator_dagster.models.extractive.words import count_tokens, language,
 _LONGEST = 700  # characters: a run without a sentence end is cut into pieces of this size
 _SHORTEST = 3  # words
 
-_ABBREVIATIONS = listed("""al approx apr art aug bd bzw ca cap cf ch co col corp dec dept dipl dr ed eds e.g eg ed. est etc ev evtl exc feb
-    fig figs fr gen ggf gov hr hrsg i.e ie inc inkl insb jan jr jul jun lt ltd m max mgr min mio mlle mme mr mrd mrs ms
-    mt nov nr núm oct okt p.ex pag pp prof pág resp rev s.o s.u sec sen sep sept sog sr sra srta st str tab u.a u.s u.k
-    usw v.a vgl viz vol vs z.b z.t d.h p ej no""")
+_ABBREVIATIONS = listed(
+    """al approx apr art aug bd bzw ca cap cf ch co col corp dec dept dipl dr ed eds e.g eg ed. est etc ev evtl exc feb
+    fig figs fr gen ggf gov hr hrsg i.e ie inc inkl insb jan jr jul jun lt ltd m max mgr min mio mlle mme mr mrd
+    mrs ms mt nov nr núm oct okt p.ex pag pp prof pág resp rev s.o s.u sec sen sep sept sog sr sra srta st str
+    tab u.a u.s u.k usw v.a vgl viz vol vs z.b z.t d.h p ej no"""
+)
 # Abbreviations that may also end a sentence: they do when a capital follows that is not the middle of a name.
 _MAY_END = frozenset({"etc", "usw", "inc", "ltd", "co", "corp", "u.s", "u.k", "jr", "no"})
 _MONTHS = listed(
-    """januar februar märz april mai juni juli august september oktober november dezember january february march may june
-    july october december"""
+    """januar februar märz april mai juni juli august september oktober november dezember january february march may
+    june july october december"""
 )
 
 _END = re.compile(r"[.!?…]+[\"”’»')\]*_]*(?=\s)|[。！？]+[」』）]?")
@@ -155,7 +157,7 @@ def _is_end(text: str, start: int, end: re.Match[str]) -> bool:
     following = text[end.end() : end.end() + 40].lstrip().lstrip("\"“”„‚‘'«»([*_¿¡")
     if following and following[0].islower():
         return False
-    if _open_bracket(text[start : end.end()]):
+    if _open_bracket(text[max(start, end.end() - 2000) : end.end()]):
         return text.find(")", end.end(), end.end() + 200) < 0 and text.find("]", end.end(), end.end() + 200) < 0
     if mark[0] != "." or mark[1:2] == ".":
         return True
@@ -167,9 +169,8 @@ def _is_end(text: str, start: int, end: re.Match[str]) -> bool:
         return last in _MAY_END and not (last == "no" and after[:1].isdigit())
     if len(last) == 1 and last.isalpha():  # an initial: "J. Smith"
         return False
-    if last.isdigit() and (end.start() - len(last) <= start or (len(last) <= 2 and after in _MONTHS)):
-        return False  # the number of a list item, or "am 21. Juni"
-    return True
+    # The number of a list item, or "am 21. Juni".
+    return not (last.isdigit() and (end.start() - len(last) <= start or (len(last) <= 2 and after in _MONTHS)))
 
 
 def _open_bracket(text: str) -> bool:

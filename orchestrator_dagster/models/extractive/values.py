@@ -48,7 +48,8 @@ _UNIT = (
     r"|(?:million|billion|trillion|thousand|millionen|milliarden|mio\.?|mrd\.?|millions|milliards|millones)"
     r"(?: (?:euros?|dollars?|pounds?|people|tonnes?|tons?|litres?|liters?|trees))?"
     r"|euros?|dollars?|pounds?|eur|usd|gbp|km|kilomet(?:re|er)s?|m²|m2|m³|met(?:re|er)s?|cm|mm|hectares?|ha|acres?"
-    r"|kg|tonnes?|tons?|grams?|litres?|liters?|kwh|mwh|gwh|kw|mw|gw|watts?|hours?|minutes?|seconds?|days?|weeks?|months?"
+    r"|kg|tonnes?|tons?|grams?|litres?|liters?|kwh|mwh|gwh|kw|mw|gw|watts?|hours?|minutes?|seconds?|days?|weeks?"
+    r"|months?"
     r"|years?|stunden|tage|wochen|monate|jahre|heures|jours|mois|ans|horas|días|meses|años|people|residents|trees)\b"
 )
 _NUMBER = re.compile(

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-_NUMBERS = {
-    word: value
-    for value, spelled in enumerate(
-        """one single a ein eine einem einen un une una uno|two zwei deux dos|three drei trois tres|four vier quatre cuatro
-        |five fünf cinq cinco|six sechs seis|seven sieben sept siete|eight acht huit ocho|nine neun neuf nueve
-        |ten zehn dix diez|eleven elf onze once|twelve zwölf douze doce""".split("|"),
-        start=1,
-    )
-    for word in spelled.split()
-} | {"couple of": 2, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100}
+from orchestrator_dagster.models.extractive.words import listed
+
+_SPELLINGS = {
+    1: listed("one single a ein eine einem einen un une una uno"),
+    2: listed("two zwei deux dos"),
+    3: listed("three drei trois tres"),
+    4: listed("four vier quatre cuatro"),
+    5: listed("five fünf cinq cinco"),
+    6: listed("six sechs seis"),
+    7: listed("seven sieben sept siete"),
+    8: listed("eight acht huit ocho"),
+    9: listed("nine neun neuf nueve"),
+    10: listed("ten zehn dix diez"),
+    11: listed("eleven elf onze once"),
+    12: listed("twelve zwölf douze doce"),
+    15: listed("fifteen"),
+    20: listed("twenty zwanzig"),
+    50: listed("fifty"),
+    100: listed("hundred hundert"),
+}
+_NUMBERS = {word: value for value, spelled in _SPELLINGS.items() for word in spelled}
 _SPELLED = r"\d{1,5}|" + "|".join(sorted(_NUMBERS, key=lambda word: (-len(word), word)))
 _N = f"({_SPELLED})"
 _TO = r"\s*(?:-|–|to|or|and|bis|oder|und|à|ou|et|a|o|y)\s*"
@@ -25,23 +36,33 @@ _GAP = (
 _SENTENCE = r"(?:sentences?|satz|sätzen?|phrases?|frases?|oraci(?:ón|ones)|lines?)\b(?!\s+terms?)"
 _WORD = r"(?:words?|wörtern?|worten?|mots?|palabras?)\b"
 _ITEM = (
-    r"(?:bullet(?:[\s-]points?|s)?|points?|items?|findings?|takeaways?|insights?|facts?|claims?|stichpunkten?|punkten?|puntos?"
+    r"(?:bullet(?:[\s-]points?|s)?|points?|items?|findings?|takeaways?|insights?|facts?|claims?|stichpunkten?"
+    r"|punkten?|puntos?"
     r"|arguments?|recommendations?|challenges?|benefits?|quotes?|results?)\b"
 )
 _PARAGRAPH = r"(?:paragraphs?|absätzen?|absatz|paragraphes?|párrafos?)\b"
-_TERM = r"(?:key\s?-?words?|key\s?-?terms?|key\s?-?phrases?|terms?|topics?|tags?|themes?|schlüsselwörter|schlagwörter|mots[ -]clés|palabras clave)\b"
-_MOST = r"(?:at most|no more than|not more than|max(?:imum)?(?: of)?|up to|under|fewer than|less than|within|limit(?:ed)? to|below|höchstens|maximal|au plus|como máximo)\s+(?:about\s+)?"
+_TERM = (
+    r"(?:key\s?-?words?|key\s?-?terms?|key\s?-?phrases?|terms?|topics?|tags?|themes?|schlüsselwörter|schlagwörter"
+    r"|mots[ -]clés|palabras clave)\b"
+)
+_MOST = (
+    r"(?:at most|no more than|not more than|max(?:imum)?(?: of)?|up to|under|fewer than|less than|within"
+    r"|limit(?:ed)? to|below|höchstens|maximal|au plus|como máximo)\s+(?:about\s+)?"
+)
 
 _BULLETS = re.compile(
-    r"(?i)bullet|\bas (?:a |an )?(?:\w+ )?list\b|\blist (?:of|the|all|its|their|your|key|main)\b|\bkey (?:points|takeaways|findings|facts)"
+    r"(?i)bullet|\bas (?:a |an )?(?:\w+ )?list\b|\blist (?:of|the|all|its|their|your|key|main)\b|\bkey (?:points"
+    r"|takeaways|findings|facts)"
     r"|stichpunkt|aufzählung|als liste|\bliste\b|takeaways|enumerate|puntos clave|points clés"
 )
 _REPORT = re.compile(
-    r"(?i)\breports?\b(?! that)|\bsections?\b|\bheadings?\b|\bmarkdown\b|\bbriefing|\bessay\b|\barticle\b(?= about| on|,)|\bbericht\b"
+    r"(?i)\breports?\b(?! that)|\bsections?\b|\bheadings?\b|\bmarkdown\b|\bbriefing|\bessay\b"
+    r"|\barticle\b(?= about| on|,)|\bbericht\b"
     r"|\brapport\b|\binforme\b|literature review|\boverview document\b|white ?paper"
 )
 _TERMS = re.compile(
-    r"(?i)\bkey\s?-?words\b|\bkey\s?-?(?:terms|phrases|concepts)\b|\btags\b(?! out)|\b(?:main|key|important|central|list|extract|identify|find|which)"
+    r"(?i)\bkey\s?-?words\b|\bkey\s?-?(?:terms|phrases|concepts)\b|\btags\b(?! out)|\b(?:main|key|important"
+    r"|central|list|extract|identify|find|which)"
     r"(?: \w+){0,3}? (?:topics|themes|terms)\b|schlüsselwörter|schlagwörter|mots[ -]clés|palabras clave"
 )
 _SUMMARY = re.compile(r"(?i)summar|zusammenfass|\bfasse\b|résum|\bresum|abstract|overview|tl;?dr")

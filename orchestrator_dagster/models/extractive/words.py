@@ -26,22 +26,24 @@ def listed(text: str) -> frozenset[str]:
 
 STOP_WORDS: dict[str, frozenset[str]] = {
     "en": listed(
-        """a about above across after again against all almost along already also although always am among an and any
-        anything are aren't around as at back be became because become becomes been before behind being below beneath beside besides beyond best better
-        between both but by came can can't cannot come could couldn't did didn't do does doesn't doing don't despite done
-        down due during each either else enough especially etc even ever every everything few first for from further
-        gave get gets give given gives go goes going good got great had has hasn't have haven't having he hence her
-        here hers herself him himself his how however i if in indeed instead into is isn't it it's its itself just
-        keep kept largely last later least less let like likely little long lot made mainly make makes making many
-        may me mean means meanwhile might mine more moreover most mostly much must my myself near nearly need needs
-        neither never new next no nor not nothing now of off often old on once one only onto or other others
-        otherwise our ours ourselves out over own per perhaps put quite rather really recent recently said same say
-        says second see seem seems seen several shall she should shouldn't since so some something soon still such
-        take taken takes than that that's the their theirs them themselves then there thereby therefore these they
-        thing things this those though three through throughout thus to together too took toward towards two typical
-        typically under unless until up upon us use used uses using usually various very via was wasn't way ways we
-        well went were weren't what when where whereas whether which while who whom whose why will with within
-        without won't would wouldn't yes yet you your yours yourself"""
+        """a about above across after again against all almost along already also although always am among an and
+        any anything are aren't around as at back be became because become becomes been before behind
+        being below beneath beside besides beyond best better between both but by came can can't cannot
+        come could couldn't did didn't do does doesn't doing don't despite done down due during each
+        either else enough especially etc even ever every everything few first for from further gave get
+        gets give given gives go goes going good got great had has hasn't have haven't having he hence
+        her here hers herself him himself his how however i if in indeed instead into is isn't it it's
+        its itself just keep kept largely last later least less let like likely little long lot made
+        mainly make makes making many may me mean means meanwhile might mine more moreover most mostly
+        much must my myself near nearly need needs neither never new next no nor not nothing now of off
+        often old on once one only onto or other others otherwise our ours ourselves out over own per
+        perhaps put quite rather really recent recently said same say says second see seem seems seen
+        several shall she should shouldn't since so some something soon still such take taken takes than
+        that that's the their theirs them themselves then there thereby therefore these they thing
+        things this those though three through throughout thus to together too took toward towards two
+        typical typically under unless until up upon us use used uses using usually various very via was
+        wasn't way ways we well went were weren't what when where whereas whether which while who whom
+        whose why will with within without won't would wouldn't yes yet you your yours yourself"""
     ),
     "de": listed(
         """aber alle allem allen aller alles als also am an andere anderen anderer anderes auch auf aus bei beim
@@ -78,31 +80,31 @@ STOP_WORDS: dict[str, frozenset[str]] = {
 # What an instruction says about the task and not about its subject: no topic words.
 TASK_WORDS: frozenset[str] = listed(
     """abstract according accurate analyse analysis analyze answer answers article articles attached available base
-    based brief briefing briefly bullet bullets cite claim claims clear collect collection combine compare complete
-    comprehensive concise conclusion content contents context cover create data describe description detail detailed
-    details determine discuss discussion document documents draft each emphasis essay every evaluate explain
-    explanation extract extracted file files final find finding findings focus focused following format formatted
-    generate given headings highlight identify important include including information input introduction items json
-    key keyword keywords know length list lists main markdown material maximum mention minimum name note notes number
-    only order organize output overview page pages paragraph paragraphs phrase phrases please point points precise
-    prepare present prose provide provided question questions quote quotes read reader relevant report reports
-    research respond response result results return review section sections select sentence sentences short show
-    single sort source sources specific state statement statements structure structured style suitable summaries
-    summarise summarised summarize summarized summary supporting table task tell term terms text texts three title
-    tone top topic topics two understand using want what words word write writing written yaml your
-    antworte aufgabe bericht beantworte beschreibe dokument dokumente dokumenten erkläre erstelle fasse folgende
-    folgenden frage gib kurz kurze kurzen liste nenne satz sätze sätzen schreibe stichpunkte text texte texten thema
-    themen wichtigsten wörter zusammen zusammenfassung bitte quellen schlüsselwörter
-    courte court document documents donne écris fais liste mots clés paragraphe phrases principaux principales
-    question rapport rédige résume résumé réponds sujet suivant suivants texte textes thème
-    breve clave documento documentos escribe frases haz informe lista oraciones palabras párrafo pregunta principales
-    resume resumen responde siguiente siguientes tema temas texto textos"""
+    based brief briefing briefly bullet bullets cite claim claims clear collect collection combine compare
+    complete comprehensive concise conclusion content contents context cover create data describe description
+    detail detailed details determine discuss discussion document documents draft each emphasis essay every
+    evaluate explain explanation extract extracted file files final find finding findings focus focused
+    following format formatted generate given headings highlight identify important include including
+    information input introduction items json key keyword keywords know length list lists main markdown material
+    maximum mention minimum name note notes number only order organize output overview page pages paragraph
+    paragraphs phrase phrases please point points precise prepare present prose provide provided question
+    questions quote quotes read reader relevant report reports research respond response result results return
+    review section sections select sentence sentences short show single sort source sources specific state
+    statement statements structure structured style suitable summaries summarise summarised summarize summarized
+    summary supporting table task tell term terms text texts three title tone top topic topics two understand
+    using want what words word write writing written yaml your antworte aufgabe bericht beantworte beschreibe
+    dokument dokumente dokumenten erkläre erstelle fasse folgende folgenden frage gib kurz kurze kurzen liste
+    nenne satz sätze sätzen schreibe stichpunkte text texte texten thema themen wichtigsten wörter zusammen
+    zusammenfassung bitte quellen schlüsselwörter courte court document documents donne écris fais liste mots
+    clés paragraphe phrases principaux principales question rapport rédige résume résumé réponds sujet suivant
+    suivants texte textes thème breve clave documento documentos escribe frases haz informe lista oraciones
+    palabras párrafo pregunta principales resume resumen responde siguiente siguientes tema temas texto textos"""
 )
 
 NEGATIONS: frozenset[str] = listed(
     """no not never none neither nor without cannot can't don't doesn't didn't isn't aren't wasn't weren't won't
-    wouldn't shouldn't couldn't hasn't haven't hardly lack lacks lacking absent nicht kein keine keinem keinen keiner
-    nie niemals ohne weder ne pas jamais sans aucun aucune ni nunca sin ningún ninguna tampoco jamás"""
+    wouldn't shouldn't couldn't hasn't haven't hardly lack lacks lacking absent nicht kein keine keinem keinen
+    keiner nie niemals ohne weder ne pas jamais sans aucun aucune ni nunca sin ningún ninguna tampoco jamás"""
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ TYPES = {
     "boolean": "boolean", "bool": "boolean",
     "date": "date", "datetime": "date", "timestamp": "date",
 }  # fmt: skip
+_ZONE = re.compile(r":\d\d(?:\.\d+)?\s*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$")
 _TRUE, _FALSE = frozenset({"true", "yes", "y", "t", "1"}), frozenset({"false", "no", "n", "f", "0"})
 
 
@@ -180,7 +182,6 @@ def cast(column: Column, to: str, *, name: str, on_error: str = "fail", date_for
     Raises:
         ParametersError: A cell does not fit; the message shows the first one.
     """
-    import pandas as pd
 
     target = type_name(to)
     held = kind(column)
@@ -207,17 +208,26 @@ def cast(column: Column, to: str, *, name: str, on_error: str = "fail", date_for
 
 
 def parse_dates(column: Column, date_format: str | None = None) -> Column:
-    """Texts as dates; a cell that is none becomes missing. Zones are brought to UTC where they differ."""
+    """Texts as dates; a cell that is none becomes missing. Moments with a zone are brought to UTC.
+
+    Args:
+        column: Its cells, any kind; numbers are no dates.
+        date_format: strptime format, default ISO 8601.
+    """
     import pandas as pd
 
     if kind(column) in ("number", "boolean"):
         return pd.Series(pd.NaT, index=column.index)
-    chosen = date_format or "ISO8601"
-    text = column.astype("object")
-    try:
-        return pd.to_datetime(text, format=chosen, errors="coerce")
-    except ValueError:  # cells with different zones
-        return pd.to_datetime(text, format=chosen, errors="coerce", utc=True)
+    if column.dtype.kind == "M":
+        return column
+    zones = "%z" in (date_format or "").lower() or any(map(_has_zone, column.tolist()))
+    return pd.to_datetime(column.astype("object"), format=date_format or "ISO8601", errors="coerce", utc=zones)
+
+
+def _has_zone(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return _ZONE.search(cell) is not None
+    return getattr(cell, "tzinfo", None) is not None
 
 
 def _numbers(column: Column, held: Kind, target: str) -> Column:

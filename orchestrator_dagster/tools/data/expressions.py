@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from orchestrator_dagster.errors import ParametersError
 from orchestrator_dagster.text import nearest
 
-MAX_LENGTH, MAX_DEPTH, MAX_NODES = 4_000, 40, 500
+MAX_LENGTH, MAX_DEPTH, MAX_NODES = 4_000, 100, 800
 MAX_EXPONENT = 64
 _INTEGER = 2**63
 
@@ -109,7 +109,7 @@ def _check(tree: ast.expr, text: str) -> None:
     seen = 0
     while queue:
         node, depth = queue.pop()
-        seen += 1
+        seen += isinstance(node, ast.expr)
         if depth > MAX_DEPTH or seen > MAX_NODES:
             raise ParametersError(
                 f"the expression {_short(text)} is refused: more than {MAX_DEPTH} levels or {MAX_NODES} parts",
@@ -121,7 +121,7 @@ def _check(tree: ast.expr, text: str) -> None:
         children = ast.iter_child_nodes(node)
         if isinstance(node, ast.Call):
             children = iter(node.args)
-        queue.extend((child, depth + 1) for child in children)
+        queue.extend((child, depth + isinstance(child, ast.expr)) for child in children)
 
 
 def _check_node(node: ast.AST, text: str) -> None:

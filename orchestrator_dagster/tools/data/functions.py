@@ -85,9 +85,8 @@ def _float(value: Any) -> Any:
 
 
 def _overflows(symbol: str, left: Any, right: Any) -> bool:
-    estimate = ARITHMETIC[symbol](_float(left), _float(right))
-    largest = estimate.abs().max()
-    return bool(largest >= _LIMIT) if largest == largest and str(largest) != "<NA>" else False
+    estimate = ARITHMETIC[symbol](_float(left), _float(right)).dropna()
+    return bool((estimate.abs() >= _LIMIT).any())
 
 
 def _without_zero(right: Any, left: Column) -> Any:

@@ -1,0 +1,371 @@
+"""Every provider that litellm knows, behind the one interface of ``client``. litellm is imported at the first call."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from orchestrator_dagster.errors import ModelAnswerError, ModelError, ModelRefusalError, ModelRequestError
+from orchestrator_dagster.models import litellm_errors
+from orchestrator_dagster.models.client import (
+    FinishReason,
+    Message,
+    ModelAnswer,
+    ModelReference,
+    ModelRequest,
+    ToolCall,
+    Usage,
+)
+from orchestrator_dagster.models.provider_keys import has_key, key_variables, public_url, without_secrets
+from orchestrator_dagster.text import nearest
+
+# What litellm reads when it is imported. Prices and headers come from its package, not from the network; a .env file
+# beside it is not read (what is in the environment counts); its errors do not ask people to report them.
+_ENVIRONMENT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_MODE": "PRODUCTION",
+    "LITELLM_DISABLE_BUG_REPORT_LINK": "true",
+}
+# httpx writes whole URLs at INFO, and some providers take the key in the URL.
+_LOGGERS = {"LiteLLM": logging.CRITICAL, "LiteLLM Router": logging.CRITICAL, "LiteLLM Proxy": logging.CRITICAL} | {
+    name: logging.WARNING for name in ("httpx", "httpcore", "openai")
+}
+_LITELLM_NAMES = {"ollama": "ollama_chat"}  # litellm's "ollama" is the older completion API, without tools
+_NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
+_GRACE = 1.0  # seconds beyond the timeout in which the HTTP client may still end the call by itself
+_CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English (help.openai.com, "What are tokens")
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+# Settings that are fields of the request, or that would change where a request goes, with which key, or how often.
+_OF_THE_REQUEST = frozenset(
+    ("model", "messages", "tools", "functions", "response_format", "temperature", "max_tokens", "timeout", "stream")
+    + ("stream_options", "n")
+)
+_OF_THE_CLIENT = frozenset(
+    ("base_url", "api_base", "api_key", "api_version", "organization", "headers", "extra_headers", "drop_params")
+    + ("additional_drop_params", "deployment_id", "max_retries", "num_retries", "retry_policy", "fallbacks", "client")
+)
+_CLIENT_PREFIXES = ("aws_", "azure_", "litellm_", "mock_", "oci_", "s3_", "vertex_", "watsonx_", "_")
+
+
+@dataclass(frozen=True, repr=False)
+class Endpoint:
+    """Where a provider is reached, and with which key.
+
+    Args:
+        base_url: The base URL, None for the provider's own.
+        api_key: The key, None for the one in the environment.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = None
+
+    def __repr__(self) -> str:
+        url = None if self.base_url is None else public_url(self.base_url)
+        return f"Endpoint(base_url={url!r}, api_key={'***' if self.api_key else None})"
+
+
+_OWN_ADDRESS = Endpoint()
+_import_lock = threading.Lock()
+_prepared = False
+
+
+def import_in_background() -> None:
+    """Start to import litellm in a thread of its own, and return at once. The first call then waits for less."""
+
+    def load() -> None:
+        try:
+            _litellm()
+        except Exception:
+            # The call that needs litellm imports it again and raises this where someone can see it.
+            logging.getLogger(__name__).debug("litellm could not be imported in the background", exc_info=True)
+
+    threading.Thread(target=load, name="import-litellm", daemon=True).start()
+
+
+def _litellm() -> Any:
+    """The litellm module, prepared: local prices, no telemetry, quiet."""
+    global _prepared
+    with _import_lock:
+        if not _prepared:
+            os.environ.update(_ENVIRONMENT)
+        import litellm
+
+        if not _prepared:
+            litellm.telemetry = False
+            litellm.suppress_debug_info = True
+            litellm.disable_hf_tokenizer_download = True
+            for name, level in _LOGGERS.items():
+                logger = logging.getLogger(name)
+                logger.setLevel(max(logger.level, level))
+            _prepared = True
+    return litellm
+
+
+class LiteLLMClient:
+    """Asks models through litellm. Thread-safe; one for all steps of a run is enough.
+
+    Nothing is retried here: that is the retry policy's part. Errors never hold a key, and no chain of causes that could.
+
+    Args:
+        endpoints: Address and key by provider; others as litellm finds them in the environment.
+
+    Example::
+
+        client = LiteLLMClient({"hosted_vllm": Endpoint("http://127.0.0.1:8000/v1")})
+        client.complete(ModelRequest(ModelReference("hosted_vllm", "qwen3"), (Message("user", "Hello"),))).text
+    """
+
+    def __init__(self, endpoints: Mapping[str, Endpoint] = MappingProxyType({})) -> None:
+        self._endpoints = dict(endpoints)
+
+    def __repr__(self) -> str:
+        return f"LiteLLMClient({self._endpoints!r})"
+
+    def complete(self, request: ModelRequest) -> ModelAnswer:
+        """Ask once.
+
+        An answer that was cut off at its token limit is returned with ``finish_reason="length"``. Where the provider
+        reports no usage, tokens are estimated (four characters a token). ``request.timeout`` bounds the whole call.
+
+        Raises:
+            ModelKeyError: The key is missing (known before anything is sent) or refused.
+            ModelRateLimitError: With the seconds to wait, where the provider gave them.
+            ModelUnreachableError: No connection.
+            ModelTimeoutError: No complete answer within ``request.timeout``.
+            UnknownModelError: The provider, or the model, is not known.
+            ModelRequestError: The request is refused: an unknown setting, a value out of range, too long a prompt.
+            ModelRefusalError: The model or the content filter refused, and there is no text.
+            ModelAnswerError: The answer is empty or cannot be read.
+            ModelError: The provider failed, or the connection was cut.
+        """
+        endpoint = self._endpoints.get(request.model.provider, _OWN_ADDRESS)
+        _check_key(request.model, endpoint)
+        litellm = _litellm()
+        _check_key_by_litellm(litellm, request.model, endpoint)
+        arguments = _arguments(litellm, request, endpoint)
+        started = time.monotonic()
+        response, failure = None, None
+        try:
+            response = _within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
+        except TimeoutError:
+            failure = litellm_errors.timed_out(request.model, request.timeout)
+        except Exception as error:
+            failure = litellm_errors.translated(error, request.model, endpoint.base_url, request.timeout)
+        if failure is not None:
+            # Raised here and not in the handler: the original error may hold the key, and would be its context.
+            raise self._without_keys(failure)
+        try:
+            return _answer(litellm, request, response, time.monotonic() - started)
+        except ModelError as error:
+            raise self._without_keys(error) from None
+
+    def _without_keys(self, error: ModelError) -> ModelError:
+        """``error`` with every key taken out of its texts."""
+        keys = [endpoint.api_key for endpoint in self._endpoints.values() if endpoint.api_key]
+        error.message = without_secrets(error.message, keys)
+        error.args = (error.message,)
+        error.hint = None if error.hint is None else without_secrets(error.hint, keys)
+        return error
+
+
+def _check_key(model: ModelReference, endpoint: Endpoint) -> None:
+    """Fail at once where a hosted provider's key is neither given nor set. A server of one's own may need none."""
+    variables = key_variables(model.provider)
+    if variables and not endpoint.api_key and endpoint.base_url is None and not has_key(model.provider):
+        raise litellm_errors.missing_key(model, variables)
+
+
+def _check_key_by_litellm(litellm: Any, model: ModelReference, endpoint: Endpoint) -> None:
+    """The same for providers that only litellm's own tables know."""
+    if endpoint.api_key or endpoint.base_url is not None or key_variables(model.provider) is not None:
+        return
+    missing = litellm.validate_environment(f"{model.provider}/{model.name}")["missing_keys"]
+    variables = tuple(name for name in missing if name.endswith(("KEY", "TOKEN")))
+    if variables:
+        raise litellm_errors.missing_key(model, variables)
+
+
+def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """The arguments of ``litellm.completion``."""
+    _check_settings(litellm, request)
+    provider = _LITELLM_NAMES.get(request.model.provider, request.model.provider)
+    arguments: dict[str, Any] = {
+        **request.settings,
+        "model": f"{provider}/{request.model.name}",
+        "messages": [_message(message) for message in request.messages],
+        "timeout": request.timeout,
+        "num_retries": 0,
+        "max_retries": 0,
+        "drop_params": False,
+    }
+    if request.temperature is not None:
+        arguments["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        arguments["max_tokens"] = request.max_tokens
+    if request.schema is not None:
+        schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if request.tools:
+        arguments["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)},
+            }
+            for t in request.tools
+        ]
+    if endpoint.base_url is not None:
+        arguments["api_base"] = endpoint.base_url
+    if endpoint.api_key:
+        arguments["api_key"] = endpoint.api_key
+    elif endpoint.base_url is not None and not (
+        key_variables(request.model.provider) and has_key(request.model.provider)
+    ):
+        arguments["api_key"] = _NO_KEY
+    return arguments
+
+
+def _check_settings(litellm: Any, request: ModelRequest) -> None:
+    """Refuse settings with which a pipeline file would send requests, or keys, elsewhere, or repeat them."""
+    from litellm.types.utils import all_litellm_params
+
+    for name in request.settings:
+        if name in _OF_THE_REQUEST:
+            raise ModelRequestError(
+                f'"{name}" is no setting of {request.model}: it is part of the request itself',
+                hint=f'remove "{name}" from the settings and use the key of the step',
+            )
+        if name in _OF_THE_CLIENT or name in all_litellm_params or name.startswith(_CLIENT_PREFIXES):
+            near = nearest(name, litellm.DEFAULT_CHAT_COMPLETION_PARAM_VALUES)
+            raise ModelRequestError(
+                f'"{name}" is no setting of {request.model}: it says how litellm works, not what the model does{near}',
+                hint="addresses and keys belong to the models resource; remove the setting",
+            )
+
+
+def _message(message: Message) -> dict[str, Any]:
+    made: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        made["content"] = message.content or None
+        made["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        made["tool_call_id"] = message.tool_call_id
+    return made
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What ``call`` gives, or TimeoutError.
+
+    The HTTP clients only bound the wait for the next byte, and some providers send blanks to stay connected. A thread
+    cannot be stopped: a call that is given up goes on until its connection ends, and nobody hears of it.
+    """
+    done: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((call(), None))
+        except Exception as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, name="model-call", daemon=True).start()
+    try:
+        value, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return value
+
+
+def _answer(litellm: Any, request: ModelRequest, response: Any, latency: float) -> ModelAnswer:
+    """The answer in litellm's response, checked that there is one."""
+    usage = _usage(litellm, request, response)
+    choices = getattr(response, "choices", None) or []
+    if not choices:
+        raise _with_usage(ModelAnswerError(f"{request.model} gave no answer at all", hint="try again"), usage)
+    message = choices[0].message
+    text = message.content or ""
+    finish_reason = _FINISH_REASONS.get(str(choices[0].finish_reason), "stop")
+    calls = tuple(
+        ToolCall(call.id or f"call_{n}", call.function.name or "", call.function.arguments or "{}")
+        for n, call in enumerate(message.tool_calls or [])
+    )
+    refusal = (getattr(message, "provider_specific_fields", None) or {}).get("refusal")
+    if not text and not calls:
+        if refusal or finish_reason == "content_filter":
+            why = f": {refusal}" if refusal else ": its content filter stopped the answer"
+            error = ModelRefusalError(f"{request.model} refused to answer{why}", hint="change the prompt or the model")
+            raise _with_usage(error, usage)
+        if finish_reason != "length":
+            raise _with_usage(ModelAnswerError(f"{request.model} gave an empty answer", hint="try again"), usage)
+    answered = str(response.model or request.model.name).removeprefix(f"{request.model.provider}/")
+    model = ModelReference(request.model.provider, answered)
+    return ModelAnswer(text, model, finish_reason, calls, usage, latency)
+
+
+def _with_usage(error: ModelError, usage: Usage) -> ModelError:
+    error.usage = usage
+    return error
+
+
+def _usage(litellm: Any, request: ModelRequest, response: Any) -> Usage:
+    reported = getattr(response, "usage", None)
+    input_tokens = int(getattr(reported, "prompt_tokens", 0) or 0)
+    output_tokens = int(getattr(reported, "completion_tokens", 0) or 0)
+    details = getattr(reported, "prompt_tokens_details", None)
+    cached = int(getattr(details, "cached_tokens", 0) or 0)
+    if input_tokens == 0 and output_tokens == 0:
+        # Nothing reported. Zero would let a budget be overspent without a word.
+        input_tokens = _estimate(str([_message(message) for message in request.messages]))
+        output_tokens = _estimate("".join(str(choice.message.content or "") for choice in response.choices))
+    cost = _cost(litellm, request.model, input_tokens, output_tokens, response)
+    return Usage(1, input_tokens, output_tokens, cached, cost)
+
+
+def _estimate(text: str) -> int:
+    return math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+
+
+def _cost(litellm: Any, model: ModelReference, input_tokens: int, output_tokens: int, response: Any) -> float | None:
+    """US dollars by litellm's price map, None when it has no price for the model."""
+    provider = _LITELLM_NAMES.get(model.provider, model.provider)
+    try:
+        entry = litellm.get_model_info(model=model.name, custom_llm_provider=provider)
+        if not _is_priced(litellm, entry):
+            return None
+        usage = response.usage
+        if usage.prompt_tokens or usage.completion_tokens:
+            return float(
+                litellm.completion_cost(completion_response=response, model=model.name, custom_llm_provider=provider)
+            )
+        prompt, completion = litellm.cost_per_token(
+            model=model.name,
+            prompt_tokens=input_tokens,
+            completion_tokens=output_tokens,
+            custom_llm_provider=provider,
+        )
+        return float(prompt + completion)
+    except Exception:
+        return None  # litellm raises plain Exceptions of many kinds for models that its map does not have
+
+
+def _is_priced(litellm: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether the price map names a price: litellm reads a missing one as zero."""
+    raw = litellm.model_cost.get(entry.get("key"), {})
+    return any(name.startswith(("input_cost", "output_cost", "tiered_pricing")) for name in raw)
