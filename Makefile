@@ -39,8 +39,7 @@ demo: $(VENV)/.runs  ## Run the main pipeline here and say where its products ar
 	@echo "Open the UI with \`make dev\`: the assets, their lineage and this run are there."
 
 dev: $(VENV)/.runs  ## Open the Dagster UI
-	@mkdir -p .orchestrator
-	@DAGSTER_HOME="$(CURDIR)/.orchestrator" $(BIN)/dagster dev -w workspace.yaml
+	@$(BIN)/orchestrator dev
 
 test: $(VENV)/.develops  ## Run the tests
 	@$(BIN)/python -m pytest

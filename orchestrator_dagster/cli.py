@@ -98,6 +98,30 @@ def tools(name: str | None) -> None:
         _stop(error)
 
 
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dev(arguments: tuple[str, ...]) -> None:
+    """Open the Dagster UI on this project's runs; ARGUMENTS go to `dagster dev`, for example `--port 3001`."""
+    import os
+
+    from orchestrator_dagster.definitions.instance import instance_home
+    from orchestrator_dagster.project import find_project
+
+    project = find_project(Path.cwd())
+    workspace = project / "workspace.yaml"
+    if not workspace.is_file():
+        _stop(
+            OrchestratorError(
+                f'there is no workspace.yaml in "{project}"',
+                hint="write one that loads the module orchestrator_dagster.code_location",
+            )
+        )
+    os.environ["DAGSTER_HOME"] = str(instance_home(project))
+    os.chdir(project)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
+    os.execv(sys.executable, command)
+
+
 def _all_files(files: Iterable[Path]) -> list[Path]:
     from orchestrator_dagster.project import pipeline_files
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.graphs import graph_output, pipeline_graph
 from orchestrator_dagster.definitions.metadata import code_reference
+from orchestrator_dagster.models.references import BUILTIN
 
 _KIND = "dagster/kind/"
+_TOOL_KINDS = {"data_processing": "pandas", "report_generator": "report"}
 _FORMAT_KINDS = {"md": "markdown", "jsonl": "json", "tsv": "csv", "txt": "text", "xlsx": "excel"}
 
 
@@ -63,9 +65,14 @@ def _metadata(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str,
 
 
 def _tags(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, str]:
+    """The product's tags and its kinds: those it names, else its format and what made it."""
     step = pipeline.by_id[product.step]
-    source = step.tool or ("llm" if step.kind == "model" else "python")
-    if step.models and step.models[0].startswith("builtin:"):
-        source = "extractive"
-    kinds = product.kinds or (source, _FORMAT_KINDS.get(product.format, product.format))
+    kinds = product.kinds or (_maker(step), _FORMAT_KINDS.get(product.format, product.format))
     return {**product.tags, **{f"{_KIND}{kind}": "" for kind in kinds}}
+
+
+def _maker(step: CompiledStep) -> str:
+    """What makes a step's products, by the names that the UI has icons for."""
+    if step.kind == "model":
+        return "extractive" if step.models[0].startswith(BUILTIN) else "llm"
+    return _TOOL_KINDS.get(step.tool or "", step.tool or "python")

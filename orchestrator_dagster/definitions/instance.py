@@ -12,6 +12,8 @@ _CONFIG = """\
 # Runs of this project are recorded here. `dagster dev` shows them with DAGSTER_HOME set to this folder.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 """
 
 

@@ -73,7 +73,7 @@ class ProductIOManager(dg.ConfigurableIOManager):
         found = ProductMetadata.extract(materialization.metadata)
         if found.file is None or found.format is None:
             raise ProductError(f"the asset {key.to_user_string()} is no product of a pipeline")
-        return decode(found.file, found.format, as_frame=_wants_frame(context))
+        return decode(str(found.file.path), found.format, as_frame=_wants_frame(context))
 
 
 def _wants_frame(context: InputContext) -> bool:

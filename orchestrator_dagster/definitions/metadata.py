@@ -17,7 +17,7 @@ from orchestrator_dagster.workspace import Workspace
 class ProductMetadata(NamespacedMetadataSet):
     """What a product's materialization says. Numbers plot in the UI; ``cost`` is in US dollars, absent when unknown."""
 
-    file: Optional[str] = None  # noqa: UP045 - Dagster reads these annotations on Python 3.10 too
+    preview: Optional[dg.MarkdownMetadataValue] = None  # noqa: UP045 - Dagster reads these annotations on Python 3.10 too
     path: Optional[str] = None  # noqa: UP045
     format: Optional[str] = None  # noqa: UP045
     bytes: Optional[int] = None  # noqa: UP045
@@ -33,7 +33,7 @@ class ProductMetadata(NamespacedMetadataSet):
     cost: Optional[float] = None  # noqa: UP045
     attempts: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
-    preview: Optional[dg.MarkdownMetadataValue] = None  # noqa: UP045
+    file: Optional[dg.PathMetadataValue] = None  # noqa: UP045
 
     @classmethod
     def namespace(cls) -> str:
@@ -67,7 +67,7 @@ def product_metadata(
         table = dict(TableMetadataSet(row_count=product.rows, column_schema=_schema(product)))
     return {
         **ProductMetadata(
-            file=str(workspace.resolve(product.path)),
+            preview=dg.MarkdownMetadataValue(product.preview) if product.preview else None,
             path=product.path,
             format=product.format,
             bytes=product.bytes,
@@ -83,14 +83,15 @@ def product_metadata(
             cost=usage.cost if model else None,
             attempts=outcome.attempts,
             seconds=round(outcome.duration, 3),
-            preview=dg.MarkdownMetadataValue(product.preview) if product.preview else None,
+            file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
         ),
         **table,
     }
 
 
 def _schema(product: ProductFile) -> dg.TableSchema:
-    return dg.TableSchema(columns=[dg.TableColumn(name) for name in product.columns or ()])
+    columns = zip(product.columns or (), product.column_types or (), strict=True)
+    return dg.TableSchema(columns=[dg.TableColumn(name, type=kind) for name, kind in columns])
 
 
 def outcome_metadata(outcome: Outcome) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
         outs=outs,
         required_resource_keys=set(RESOURCES),
         retry_policy=_retry_policy(step.retries),
-        tags={**step.spec.tags, "dagster/compute_kind": step.tool or ("llm" if step.kind == "model" else "python")},
+        tags=dict(step.spec.tags),
         code_version=step.code_version,
         pool=step.spec.pool,
     )

@@ -132,6 +132,7 @@ def _product(event: DagsterEvent) -> ProductFile | None:
     if found.path is None or found.format is None:
         return None
     table = TableMetadataSet.extract(made.metadata)
+    columns = table.column_schema.columns if table.column_schema else None
     return ProductFile(
         variable=found.variable or made.asset_key.path[-1],
         key=tuple(made.asset_key.path),
@@ -140,7 +141,8 @@ def _product(event: DagsterEvent) -> ProductFile | None:
         bytes=found.bytes or 0,
         sha256=found.sha256 or "",
         rows=table.row_count,
-        columns=tuple(column.name for column in table.column_schema.columns) if table.column_schema else None,
+        columns=tuple(column.name for column in columns) if columns is not None else None,
+        column_types=tuple(column.type for column in columns) if columns is not None else None,
     )
 
 

@@ -25,7 +25,6 @@ from orchestrator_dagster.models.client import (
     Usage,
 )
 from orchestrator_dagster.models.provider_keys import has_key, key_variables, public_url, without_secrets
-from orchestrator_dagster.text import nearest
 
 # What litellm reads when it is imported. Prices and headers come from its package, not from the network; a .env file
 # beside it is not read (what is in the environment counts); its errors do not ask people to report them.
@@ -36,8 +35,13 @@ _ENVIRONMENT = {
     "LITELLM_DISABLE_BUG_REPORT_LINK": "true",
 }
 # httpx writes whole URLs at INFO, and some providers take the key in the URL.
-_LOGGERS = {"LiteLLM": logging.CRITICAL, "LiteLLM Router": logging.CRITICAL, "LiteLLM Proxy": logging.CRITICAL} | {
-    name: logging.WARNING for name in ("httpx", "httpcore", "openai")
+_LOGGERS = {
+    "LiteLLM": logging.CRITICAL,
+    "LiteLLM Router": logging.CRITICAL,
+    "LiteLLM Proxy": logging.CRITICAL,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "openai": logging.WARNING,
 }
 _LITELLM_NAMES = {"ollama": "ollama_chat"}  # litellm's "ollama" is the older completion API, without tools
 _NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
@@ -50,14 +54,16 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 # Settings that are fields of the request, or that would change where a request goes, with which key, or how often.
-_OF_THE_REQUEST = frozenset(
-    ("model", "messages", "tools", "functions", "response_format", "temperature", "max_tokens", "timeout", "stream")
-    + ("stream_options", "n")
-)
-_OF_THE_CLIENT = frozenset(
-    ("base_url", "api_base", "api_key", "api_version", "organization", "headers", "extra_headers", "drop_params")
-    + ("additional_drop_params", "deployment_id", "max_retries", "num_retries", "retry_policy", "fallbacks", "client")
-)
+# fmt: off
+_OF_THE_REQUEST = frozenset({
+    "model", "messages", "tools", "functions", "response_format", "temperature", "max_tokens", "timeout", "stream",
+    "stream_options", "n",
+})
+_OF_THE_CLIENT = frozenset({
+    "base_url", "api_base", "api_key", "api_version", "organization", "headers", "extra_headers", "drop_params",
+    "additional_drop_params", "deployment_id", "max_retries", "num_retries", "retry_policy", "fallbacks", "client",
+})
+# fmt: on
 _CLIENT_PREFIXES = ("aws_", "azure_", "litellm_", "mock_", "oci_", "s3_", "vertex_", "watsonx_", "_")
 
 
@@ -68,10 +74,20 @@ class Endpoint:
     Args:
         base_url: The base URL, None for the provider's own.
         api_key: The key, None for the one in the environment.
+
+    Raises:
+        ModelRequestError: The base URL is not one of http or https.
     """
 
     base_url: str | None = None
     api_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ModelRequestError(
+                f'the base URL "{without_secrets(self.base_url)}" is no http or https address',
+                hint="write it in full, for example http://127.0.0.1:8000/v1",
+            )
 
     def __repr__(self) -> str:
         url = None if self.base_url is None else public_url(self.base_url)
@@ -118,7 +134,7 @@ def _litellm() -> Any:
 class LiteLLMClient:
     """Asks models through litellm. Thread-safe; one for all steps of a run is enough.
 
-    Nothing is retried here: that is the retry policy's part. Errors never hold a key, and no chain of causes that could.
+    Nothing is retried here: that is the retry policy's part. Errors hold no key, and no cause that could.
 
     Args:
         endpoints: Address and key by provider; others as litellm finds them in the environment.
@@ -158,7 +174,8 @@ class LiteLLMClient:
         _check_key_by_litellm(litellm, request.model, endpoint)
         arguments = _arguments(litellm, request, endpoint)
         started = time.monotonic()
-        response, failure = None, None
+        response: Any = None
+        failure: ModelError | None = None
         try:
             response = _within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
         except TimeoutError:
@@ -201,7 +218,7 @@ def _check_key_by_litellm(litellm: Any, model: ModelReference, endpoint: Endpoin
 
 def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[str, Any]:
     """The arguments of ``litellm.completion``."""
-    _check_settings(litellm, request)
+    _check_settings(request)
     provider = _LITELLM_NAMES.get(request.model.provider, request.model.provider)
     arguments: dict[str, Any] = {
         **request.settings,
@@ -238,7 +255,7 @@ def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[
     return arguments
 
 
-def _check_settings(litellm: Any, request: ModelRequest) -> None:
+def _check_settings(request: ModelRequest) -> None:
     """Refuse settings with which a pipeline file would send requests, or keys, elsewhere, or repeat them."""
     from litellm.types.utils import all_litellm_params
 
@@ -249,9 +266,8 @@ def _check_settings(litellm: Any, request: ModelRequest) -> None:
                 hint=f'remove "{name}" from the settings and use the key of the step',
             )
         if name in _OF_THE_CLIENT or name in all_litellm_params or name.startswith(_CLIENT_PREFIXES):
-            near = nearest(name, litellm.DEFAULT_CHAT_COMPLETION_PARAM_VALUES)
             raise ModelRequestError(
-                f'"{name}" is no setting of {request.model}: it says how litellm works, not what the model does{near}',
+                f'"{name}" is no setting of {request.model}: it says how litellm works, not what the model does',
                 hint="addresses and keys belong to the models resource; remove the setting",
             )
 
@@ -344,28 +360,36 @@ def _estimate(text: str) -> int:
 
 def _cost(litellm: Any, model: ModelReference, input_tokens: int, output_tokens: int, response: Any) -> float | None:
     """US dollars by litellm's price map, None when it has no price for the model."""
-    provider = _LITELLM_NAMES.get(model.provider, model.provider)
+    prices = _prices(litellm, model)
+    if not any(prices):
+        return 0.0 if prices else None
     try:
-        entry = litellm.get_model_info(model=model.name, custom_llm_provider=provider)
-        if not _is_priced(litellm, entry):
-            return None
-        usage = response.usage
-        if usage.prompt_tokens or usage.completion_tokens:
+        reported = getattr(response, "usage", None)
+        if getattr(reported, "prompt_tokens", 0) or getattr(reported, "completion_tokens", 0):
             return float(
-                litellm.completion_cost(completion_response=response, model=model.name, custom_llm_provider=provider)
+                litellm.completion_cost(
+                    completion_response=response, model=model.name, custom_llm_provider=model.provider
+                )
             )
         prompt, completion = litellm.cost_per_token(
             model=model.name,
             prompt_tokens=input_tokens,
             completion_tokens=output_tokens,
-            custom_llm_provider=provider,
+            custom_llm_provider=model.provider,
         )
         return float(prompt + completion)
     except Exception:
-        return None  # litellm raises plain Exceptions of many kinds for models that its map does not have
+        return None  # litellm raises plain Exceptions of many kinds when it cannot tell a price
 
 
-def _is_priced(litellm: Any, entry: Mapping[str, Any]) -> bool:
-    """Whether the price map names a price: litellm reads a missing one as zero."""
-    raw = litellm.model_cost.get(entry.get("key"), {})
-    return any(name.startswith(("input_cost", "output_cost", "tiered_pricing")) for name in raw)
+def _prices(litellm: Any, model: ModelReference) -> list[float]:
+    """The prices that litellm's map names for the model; empty for none. litellm itself reads a missing one as zero."""
+    entry = litellm.model_cost.get(f"{model.provider}/{model.name}")
+    if entry is None:
+        entry = litellm.model_cost.get(model.name, {})
+        if not str(entry.get("litellm_provider", "")).startswith(model.provider):
+            return []  # another provider's model of the same name
+    if "tiered_pricing" in entry:
+        return [math.nan]  # there are prices, in steps
+    names = ("input_cost_per_", "output_cost_per_")
+    return [float(entry[name]) for name in entry if name.startswith(names) and isinstance(entry[name], (int, float))]

@@ -28,6 +28,9 @@ _LOCAL = frozenset(("ollama", "ollama_chat", "hosted_vllm", "lm_studio", "llamaf
 # litellm and the openai package put their own names before the provider's words, some of them twice.
 _PREFIXES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)\s*(?::|-|\u2013)\s*)+")
 
+# … and behind it what Python objects they read it into.
+_OBJECTS = re.compile(r", Received response - <.*", re.DOTALL)
+
 
 def translated(error: Exception, model: ModelReference, base_url: str | None, timeout: float) -> ModelError:
     """The error of this package that says what ``error`` means.
@@ -42,7 +45,8 @@ def translated(error: Exception, model: ModelReference, base_url: str | None, ti
         timeout: Seconds after which the call was given up.
     """
     import httpx
-    import litellm
+    import litellm.exceptions
+    import openai
 
     chain = list(_chain(error))
     response = _response(chain)
@@ -52,7 +56,9 @@ def translated(error: Exception, model: ModelReference, base_url: str | None, ti
         transport, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
     ):
         return unreachable(model, _address(transport, base_url), str(transport))
-    if response is None and (isinstance(error, litellm.Timeout) or isinstance(transport, httpx.TimeoutException)):
+    if response is None and (
+        isinstance(error, litellm.exceptions.Timeout) or isinstance(transport, httpx.TimeoutException)
+    ):
         return timed_out(model, timeout)
     if response is None and transport is not None:
         return ModelError(
@@ -65,24 +71,26 @@ def translated(error: Exception, model: ModelReference, base_url: str | None, ti
             f'litellm knows no provider "{model.provider}"{nearest(model.provider, known)}',
             hint="write provider:name, for example openai:gpt-5",
         )
+    if any(type(link) is openai.OpenAIError and "api_key" in str(link) for link in chain):
+        return ModelKeyError(f"there is no key for {model}: {words}", hint="set the variable that the message names")
     status = response.status_code if response is not None else int(getattr(error, "status_code", 0) or 0)
     return _by_status(error, model, status, words, response)
 
 
 def _by_status(error: Exception, model: ModelReference, status: int, words: str, response: Any) -> ModelError:
-    import litellm
+    from litellm.exceptions import AuthenticationError, ContentPolicyViolationError, ContextWindowExceededError
 
     said = f"{status}: {words}" if response is not None else words
-    if isinstance(error, litellm.ContentPolicyViolationError):
+    if isinstance(error, ContentPolicyViolationError):
         return ModelRefusalError(
             f"the content filter of {model} refused the request ({said})", hint="change the prompt or the model"
         )
-    if isinstance(error, litellm.ContextWindowExceededError):
+    if isinstance(error, ContextWindowExceededError):
         return ModelRequestError(
             f"the prompt is too long for {model} ({said})",
             hint="shorten what the step puts into its prompt, or take a model with a longer context",
         )
-    if status in (401, 403) or (response is None and isinstance(error, litellm.AuthenticationError)):
+    if status in (401, 403) or (response is None and isinstance(error, AuthenticationError)):
         return refused_key(model, said)
     if status == 404:
         return UnknownModelError(
@@ -188,6 +196,7 @@ def _words(error: Exception, response: Any) -> str:
     text = _said_by_provider(response)
     if text is None:
         text = _PREFIXES.sub("", str(getattr(error, "message", None) or error))
+        text = _OBJECTS.sub("", text)
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 

@@ -32,14 +32,16 @@ _VARIABLES: Mapping[str, tuple[str, ...]] = {
     "zai": ("ZAI_API_KEY",),
 }
 # These take no key, or find credentials also in files, roles and sign-ins that only their own libraries can look for.
-_NOT_CHECKED = frozenset(
-    ("azure", "azure_ai", "bedrock", "chatgpt", "databricks", "docker_model_runner", "github_copilot", "hosted_vllm")
-    + ("llamafile", "lm_studio", "ollama", "ollama_chat", "oobabooga", "petals", "sagemaker", "sagemaker_chat")
-    + ("snowflake", "triton", "vertex_ai", "vertex_ai_beta", "vllm", "watsonx", "watsonx_text", "xinference")
-)
+# fmt: off
+_NOT_CHECKED = frozenset({
+    "azure", "azure_ai", "bedrock", "chatgpt", "databricks", "docker_model_runner", "github_copilot", "hosted_vllm",
+    "llamafile", "lm_studio", "ollama", "ollama_chat", "oobabooga", "petals", "sagemaker", "sagemaker_chat",
+    "snowflake", "triton", "vertex_ai", "vertex_ai_beta", "vllm", "watsonx", "watsonx_text", "xinference",
+})
+# fmt: on
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST = 8  # a shorter value of such a variable is a switch or a number, and would blot out ordinary words
-_SHAPES = re.compile(r"\b(?:sk|gsk|hf|xai|AIza|key)[-_][\w-]{12,}|(?<=[Bb]earer )[^\s'\",]+")
+_SHAPES = re.compile(r"\b(?:sk|gsk|hf|xai)[-_][\w-]{12,}|(?<=[Bb]earer )[^\s'\",]+")
 _HIDDEN = "***"
 
 

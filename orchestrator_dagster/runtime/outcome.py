@@ -88,6 +88,7 @@ class ProductFile(Record):
     sha256: str
     rows: int | None = None
     columns: tuple[str, ...] | None = None
+    column_types: tuple[str, ...] | None = None
     preview: str = ""
 
 

@@ -14,6 +14,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledPro
 from orchestrator_dagster.errors import ProductError
 from orchestrator_dagster.language.template_filters import json_value, to_text
 from orchestrator_dagster.language.templates import render
+from orchestrator_dagster.language.types import type_of
 from orchestrator_dagster.runtime.outcome import ProductFile
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tables import markdown_table
@@ -65,6 +66,7 @@ def write_product(
     data = encode(value, product)
     written = workspace.write(base / relative, data, within=base)
     rows = table_rows(value)
+    columns = _columns(rows) if rows is not None else None
     return ProductFile(
         variable=product.variable,
         key=product.key,
@@ -73,7 +75,8 @@ def write_product(
         bytes=written.bytes,
         sha256=written.sha256,
         rows=len(rows) if rows is not None else None,
-        columns=tuple(_columns(rows)) if rows is not None else None,
+        columns=tuple(columns) if columns is not None else None,
+        column_types=_types(rows, columns) if rows is not None and columns is not None else None,
         preview=services.redactor.text(preview(value, product.format)),
     )
 
@@ -103,6 +106,17 @@ def table_rows(value: Any) -> list[Mapping[str, Any]] | None:
 
 def _columns(rows: list[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(str(name) for row in rows for name in row))
+
+
+def _types(rows: list[Mapping[str, Any]], columns: list[str]) -> tuple[str, ...]:
+    """The type of each column: that of its values where they agree, ``number`` for integers among numbers, else any."""
+    found: list[str] = []
+    for name in columns:
+        kinds = {type_of(json_value(row[name]) if hasattr(row[name], "tolist") else row[name]) for row in rows if name in row} - {None}
+        if kinds == {"integer", "number"}:
+            kinds = {"number"}
+        found.append(kinds.pop() or "any" if len(kinds) == 1 else "any")
+    return tuple(found)
 
 
 def preview(value: Any, format: str) -> str:
