@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from orchestrator_dagster.frozen import freeze
+from orchestrator_dagster.language.template_text import has_template as has_template
+from orchestrator_dagster.language.template_text import whole_expression as whole_expression
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
-WHOLE_EXPRESSION = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
+LONGEST_DURATION = 30 * 86400.0
+
+#: Stands in the data for an entry that was wrong and is already reported.
+TAKEN_OUT = object()
 
 
 class Model(BaseModel):
@@ -24,32 +29,34 @@ class Model(BaseModel):
     @model_validator(mode="after")
     def _freeze_containers(self) -> Self:
         # `frozen` stops assignments, not changes inside a dict or list.
-        for name in self.model_fields_set:
-            value = self.__dict__[name]
+        values = self.__dict__
+        for name, value in values.items():
             if isinstance(value, (dict, list)):
-                self.__dict__[name] = freeze(value)
+                values[name] = freeze(value)
         return self
 
 
-def problem(code: str, message: str, *, hint: str | None = None, suggestion: str | None = None) -> PydanticCustomError:
-    """An error for a validator to raise; the reader turns it into a diagnostic with this code."""
-    context = {"text": message, "hint": hint, "suggestion": suggestion, "code": code}
-    return PydanticCustomError("orchestrator", "{text}", context)
+def problem(
+    code: str,
+    message: str,
+    *,
+    hint: str | None = None,
+    suggestion: str | None = None,
+    at: tuple[str | int, ...] = (),
+    on_key: bool = False,
+) -> PydanticCustomError:
+    """An error for a validator to raise; the reader turns it into a diagnostic with this code.
 
-
-def has_template(value: Any) -> bool:
-    """Whether a text has something that is rendered: ``{{``, ``{%`` or ``<AUTO``."""
-    return isinstance(value, str) and ("{{" in value or "{%" in value or "<<" in value or "<AUTO" in value)
-
-
-def whole_expression(value: Any) -> str | None:
-    """The expression when a text is one whole ``{{ expression }}``, else None.
-
-    >>> whole_expression(" {{ a.b }} "), whole_expression("{{ a }} and {{ b }}")
-    (' a.b ', None)
+    Args:
+        code: One of the codes of :mod:`~orchestrator_dagster.language.diagnostics`.
+        message: What is wrong and what was expected.
+        hint: The one next step.
+        suggestion: The nearest valid name.
+        at: Where inside the validated value it is.
+        on_key: Whether the key there is wrong, and not its value.
     """
-    found = WHOLE_EXPRESSION.match(value) if isinstance(value, str) else None
-    return found["expression"] if found else None
+    context = {"text": message, "hint": hint, "suggestion": suggestion, "code": code, "at": at, "on_key": on_key}
+    return PydanticCustomError("orchestrator", "{text}", context)
 
 
 def _one_map(value: Any) -> Any:
@@ -61,16 +68,27 @@ def _one_map(value: Any) -> Any:
             raise problem("wrong-type", "expected a map, or a list of one-key maps", hint="write `name: value` pairs")
         return value
     merged: dict[str, Any] = {}
-    for item in value:
-        if isinstance(item, str) and not has_template(item):
+    for number, item in enumerate(value):
+        if item is TAKEN_OUT:
+            continue
+        if isinstance(item, str) and item.strip() and not has_template(item):
             item = {item: None}
         if not isinstance(item, Mapping) or len(item) != 1:
+            found = f"; this one has {', '.join(map(str, item))}" if isinstance(item, Mapping) and item else ""
             raise problem(
-                "wrong-type", "each entry of the list must be a map with one key", hint="write `- name: value`"
+                "wrong-type",
+                f"each entry of the list must be a map with one key{found}",
+                hint="write `- name: value`, and what belongs to the name indented below it",
+                at=(number,),
             )
         name = next(iter(item))
         if name in merged:
-            raise problem("yaml-duplicate-key", f'the name "{name}" stands twice', hint="remove one of the two")
+            raise problem(
+                "yaml-duplicate-key",
+                f'the name "{name}" stands twice',
+                hint="remove one of the two",
+                at=(number,),
+            )
         merged.update(item)
     return merged
 
@@ -81,29 +99,60 @@ def _names(value: Any) -> Any:
         return ()
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
+        raise problem("wrong-type", "expected a name, or a list of names", hint="write `[first, second]`")
     return value
 
 
 def _duration(value: Any) -> Any:
     """Seconds from ``30``, ``1.5``, ``500ms``, ``30s``, ``2m``, ``1h30m``; a template stays text."""
-    if isinstance(value, bool) or value is None or has_template(value):
+    if value is None or has_template(value):
         return value
-    if isinstance(value, str):
-        units = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-        text = value.strip().lower().replace(" ", "")
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|sec|min|s|m|h|d)", text)
-        if parts and "".join(number + unit for number, unit in parts) == text:
-            value = sum(float(number) * units[unit] for number, unit in parts)
-        elif re.fullmatch(r"\d+(\.\d+)?", text):
-            value = float(text)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 30 * 86400:
+    seconds = _seconds(value)
+    hint = "write seconds (30) or a text such as 500ms, 2m, 1h30m"
+    if seconds is None:
+        raise problem("wrong-value", f"{_shown(value)} is no duration", hint=hint)
+    if not 0 < seconds <= LONGEST_DURATION:
+        raise problem("wrong-value", f"a duration is more than 0 and at most 30 days, found {_shown(value)}", hint=hint)
+    return seconds
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
         return float(value)
-    raise problem("wrong-value", f"{value!r} is no duration", hint="write seconds (30) or a text such as 500ms, 2m, 1h30m")
+    if not isinstance(value, str):
+        return None
+    units = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+    text = value.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d{1,12}(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d{1,12}(?:\.\d+)?)(ms|sec|min|s|m|h|d)", text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * units[unit] for number, unit in parts)
+    return None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40]
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise problem("wrong-type", f"expected a number, found {str(value).lower()}")
+    return value
 
 
 OneMap = BeforeValidator(_one_map)
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Duration = Annotated[float | str, BeforeValidator(_duration)]
+Duration = Annotated[Union[float, str], BeforeValidator(_duration)]
+#: Python takes true for 1, and Pydantic takes "on" for true: a pipeline file does neither.
+Integer = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Switch = Annotated[bool, Field(strict=True)]
 
 
 def check_identifier(value: str, what: str) -> str:

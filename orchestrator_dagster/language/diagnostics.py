@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -102,9 +104,10 @@ class Diagnostic:
             number = str(self.span.line)
             column, source = _window(self.span.column, self.source_line)
             end = self.span.end_column if self.span.end_line == self.span.line else len(self.source_line) + 1
-            width = max(1, min(end - self.span.column, len(source) - column + 1))
+            length = max(1, min(end - self.span.column, len(source) - column + 1))
+            before, marked = _cells(source[: column - 1]), _cells(source[column - 1 : column - 1 + length])
             lines.append(f"  {number} | {source}")
-            lines.append(f"  {' ' * len(number)} | {' ' * (column - 1)}{'^' * width}")
+            lines.append(f"  {' ' * len(number)} | {' ' * before}{'^' * max(1, marked)}")
         if self.hint:
             lines.append(f"  next: {self.hint}")
         return "\n".join(lines)
@@ -128,7 +131,8 @@ class Diagnostic:
 
 def _window(column: int, source: str, width: int = 160) -> tuple[int, str]:
     """A long line cut to the part around ``column``; tabs become blanks so that the caret stands right."""
-    source = source.replace("\t", " ").rstrip("\r\n")
+    # A control character in a broken file must not reach the terminal.
+    source = _CONTROL.sub("\ufffd", source.replace("\t", " ").rstrip("\r\n"))
     if len(source) <= width:
         return min(column, len(source) + 1), source
     start = max(0, column - 1 - width // 2)
@@ -136,12 +140,35 @@ def _window(column: int, source: str, width: int = 160) -> tuple[int, str]:
     return column - start + len(head), head + source[start : start + width]
 
 
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else not unicodedata.combining(sign) for sign in text)
+
+
+def lines_of(text: str, ends: bool = False) -> list[str]:
+    """The lines of a text as YAML counts them; ``str.splitlines`` knows more line ends than YAML does.
+
+    Args:
+        text: The text.
+        ends: Whether each line keeps its line end.
+    """
+    parts = _LINE_END.split(text)
+    lines = [line + (end if ends else "") for line, end in zip(parts[::2], [*parts[1::2], ""], strict=True)]
+    return lines if lines[-1] else lines[:-1]
+
+
+_LINE_END = re.compile("(\r\n|[\n\r\x85\u2028\u2029])")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 class Problems:
     """Collects the diagnostics of one file, fills in file and source line, gives them back in file order."""
 
     def __init__(self, file: str, text: str = "") -> None:
         self.file = file
-        self._lines = text.splitlines()
+        self._lines = lines_of(text)
         self._found: dict[tuple[Any, ...], Diagnostic] = {}
 
     def add(

@@ -123,6 +123,7 @@ def _litellm() -> Any:
         if not _prepared:
             litellm.telemetry = False
             litellm.suppress_debug_info = True
+            litellm.drop_params = False  # LITELLM_DROP_PARAMS would win over what a call says
             litellm.disable_hf_tokenizer_download = True
             for name, level in _LOGGERS.items():
                 logger = logging.getLogger(name)
@@ -237,6 +238,8 @@ def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[
         schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
         arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
     if request.tools:
+        # With tools, litellm first imports its proxy's MCP gateway, which takes packages that are not installed here.
+        arguments["_skip_mcp_handler"] = True
         arguments["tools"] = [
             {
                 "type": "function",

@@ -20,19 +20,19 @@ from orchestrator_dagster.models.extractive.words import listed, plain, stem, wo
 _SPAN = re.compile(r"\w+(?:['’\-]\w+)*(?: +\w+(?:['’\-]\w+)*)*")
 # Say little alone, whatever the text: no key term, and no end of a phrase.
 _PALE = listed(
-    """able according cold cool cooler hot warm warmer add added adding affect allow allowed allows amount area areas average based began begin
-    beginning bring build built call called case cases cause caused causes change changed changes choose close
-    common compared consider contain contains cost cover covered covers day days depend depends describe
-    different easy effect effects end example fact factor fall find finds first follow form found full grow
-    grown grows growing half hard help helped helps high higher highest hold hour hours hundred important
-    improve include included includes including increase increased increases inside job know known large larger
-    lead leads level levels low lower lowered lowers lowest main matter measure measured month months number
-    numbers offer offers open part parts people percent place places plan point possible process produce
-    produced provide provided provides range rate reach reached reaches reduce reduced reduces require required
-    requires rest result results rise rises run set share show showed shown shows side simple single size small
-    smaller spend start started stay step studies study support system systems task third thousand time times
-    total turn type types value view way week weeks whole work works world year years jahr jahre jahren zeit
-    teil grad prozent ans année années jour jours año años día días parte"""
+    """able according cold cool cooler hot warm warmer add added adding affect allow allowed allows amount area areas
+    average based began begin beginning bring build built call called case cases cause caused causes change
+    changed changes choose close common compared consider contain contains cost cover covered covers day days
+    depend depends describe different easy effect effects end example fact factor fall find finds first follow
+    form found full grow grown grows growing half hard help helped helps high higher highest hold hour hours
+    hundred important improve include included includes including increase increased increases inside job know
+    known large larger lead leads level levels low lower lowered lowers lowest main matter measure measured
+    month months number numbers offer offers open part parts people percent place places plan point possible
+    process produce produced provide provided provides range rate reach reached reaches reduce reduced reduces
+    require required requires rest result results rise rises run set share show showed shown shows side simple
+    single size small smaller spend start started stay step studies study support system systems task third
+    thousand time times total turn type types value view way week weeks whole work works world year years jahr
+    jahre jahren zeit teil grad prozent ans année années jour jours año años día días parte"""
 )
 _WEAK_ENDING = re.compile(r".{2,}ly$|.{3,}ed$")
 

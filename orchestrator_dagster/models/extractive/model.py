@@ -79,6 +79,7 @@ class ExtractiveModel:
         if request.max_tokens is not None and count_tokens(text) > request.max_tokens:
             text, whole = _cut(text, request.max_tokens, is_json=request.schema is not None)
             reason = "stop" if whole else "length"
+        text = text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair cannot be written to a file
         stops = request.settings.get("stop") or ()
         for stop in [stops] if isinstance(stops, str) else stops:
             text = text.split(stop, 1)[0] if stop else text

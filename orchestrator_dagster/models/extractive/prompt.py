@@ -243,7 +243,7 @@ def read_data(name: str, content: str, into: Sources) -> None:
     text = content.strip()
     if text[:1] in ("[", "{", '"'):
         try:
-            _walk(name, json.loads(text), into, 0)
+            _walk(name, json.loads(text, parse_int=_cell, parse_float=_cell, parse_constant=str), into, 0)
             return
         except (ValueError, RecursionError):
             pass  # it only looks like JSON: a text that opens with a bracket
@@ -339,7 +339,9 @@ def _csv_rows(text: str) -> list[dict[str, Any]]:
 
 
 def _cell(text: str) -> str | float | int:
+    """A cell or JSON number; one that no float can hold exactly enough stays text."""
     text = text.strip()
     if re.fullmatch(r"-?[0-9]{1,15}", text):
         return int(text)
-    return float(text) if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text) else text
+    is_decimal = re.fullmatch(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?", text)
+    return float(text) if is_decimal else text

@@ -29,7 +29,7 @@ _MONTHS = listed(
     june july october december"""
 )
 
-_END = re.compile(r"[.!?…]+[\"”’»')\]*_]*(?=\s)|[。！？]+[」』）]?")
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"”’»')\]*_]*(?=\s)|[。！？]+[」』）]?")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\))\s+(?:\[[ xX]\]\s+)?(?=\S)")
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
@@ -201,7 +201,7 @@ def _sentences(body: str, index: int) -> tuple[list[Sentence], list[str]]:
             continue
         for number, part in enumerate(split_sentences(raw)):
             text = clean(part)
-            if sum(1 for _ in re.finditer(r"\w+", text)) < _SHORTEST and not re.search("[\u3040-\u9fff]{6}", text):
+            if sum(1 for _ in re.finditer(r"\w+", text)) < _SHORTEST and not re.search("[\u3040-\u9fff]{4}", text):
                 continue
             whole = bool(re.search(r"[.!?…。！？][\"”’»')\]]*$", text)) and not re.match(r"[a-zß-öø-ÿ]", text)
             found.append(Sentence(text, part, index, len(found), number == 0, section, not whole))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from orchestrator_dagster.models.extractive.key_terms import key_terms
 from orchestrator_dagster.models.extractive.prompt import Prompt, Table
-from orchestrator_dagster.models.extractive.ranking import Corpus, in_order, select
+from orchestrator_dagster.models.extractive.ranking import ANNOUNCES, Corpus, in_order, select
 from orchestrator_dagster.models.extractive.text import Document, Sentence
 from orchestrator_dagster.models.extractive.wishes import Wishes
 from orchestrator_dagster.models.extractive.words import words
@@ -128,22 +128,27 @@ class Writer:
         wishes = self.wishes
         most = wishes.items or (wishes.sentences[1] if wishes.sentences else _ANSWER_SENTENCES)
         best = found[0][0]
-        near = [one for score, one in found if score >= 0.5 * best or wishes.sentences or wishes.items]
+        share = 0.6 * self.corpus.coverage(self.topic, self.corpus.stems[found[0][1]])
+        counted = wishes.sentences or wishes.items
+        near = [
+            one
+            for score, one in found
+            if counted or (score >= 0.5 * best and self.corpus.coverage(self.topic, self.corpus.stems[one]) >= share)
+        ]
         chosen: list[Sentence] = []
         for one in near[:40]:
             if len(chosen) == self._fewer(most):
                 break
             if not any(_alike(self.corpus, one, other) for other in chosen):
                 chosen.append(one)
-        if (
-            re.match(r"(?i)\W*(?:why|how (?!many|much|far|long|often)|warum|pourquoi|por qué)", self.prompt.question)
-            and chosen
-        ):
-            # Reasons tend to stand behind the sentence that names the matter.
+        question = self.prompt.question
+        asks_why = re.match(r"(?i)\W*(?:why|how (?!many|much|far|long|often)|warum|pourquoi|por qué)", question)
+        if asks_why or ANNOUNCES.search(chosen[0].text):
+            # Reasons, and what was announced, stand behind the sentence that names the matter.
             pool = self.corpus.documents[chosen[0].document].sentences
-            following = pool[chosen[0].position + 1 : chosen[0].position + 2]
-            if following and not following[0].opens and following[0] not in chosen and len(chosen) < self._fewer(most):
-                chosen.insert(1, following[0])
+            following = [one for one in pool[chosen[0].position + 1 : chosen[0].position + 3] if not one.opens]
+            following = following[: 1 if asks_why else 2]
+            chosen = list(dict.fromkeys([chosen[0], *following, *chosen[1:]]))[: max(len(chosen), self._fewer(most))]
         texts = [f"{_closed(one.text)}{self._source(one)}" for one in chosen]
         return _cut_to(wishes, "\n".join(f"- {text}" for text in texts) if wishes.bullets else " ".join(texts))
 

@@ -259,7 +259,7 @@ def _cells(value: Any, rows: int) -> list[Any]:
     if not is_column(value):
         return [value] * rows
     cells = nullable(value).astype(object)
-    return cells.where(cells.notna(), None).tolist()  # type: ignore[no-any-return]
+    return list(cells.where(cells.notna(), None).tolist())
 
 
 def _one_kind(name: str, arguments: list[Any]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError
 from orchestrator_dagster.tools.data.aggregating import nullable_columns
-from orchestrator_dagster.tools.data.columns import kind, names_list, require_columns, simplest
+from orchestrator_dagster.tools.data.columns import from_values, kind, names_list, require_columns, simplest
 from orchestrator_dagster.tools.data.loading import read_table
-from orchestrator_dagster.tools.data.plain import table_result
-from orchestrator_dagster.tools.data.types import Frame, Names, OutputPath
+from orchestrator_dagster.tools.data.plain import plain_values, table_result
+from orchestrator_dagster.tools.data.types import Column, Frame, Names, OutputPath
 from orchestrator_dagster.tools.tool import ToolContext
 
 How = Literal["inner", "left", "right", "outer", "cross"]
@@ -37,9 +38,7 @@ def merge(
     left_on: Annotated[Names | None, Field(description="Key columns of the left table")] = None,
     right_on: Annotated[Names | None, Field(description="Key columns of the right table, in the same order")] = None,
     how: Annotated[How, Field(description="Which rows without a partner are kept")] = "inner",
-    suffixes: Annotated[
-        list[str], Field(min_length=2, max_length=2, description="For columns that both tables have")
-    ] = ["_left", "_right"],  # noqa: B006 - never changed; pydantic copies it
+    suffixes: Annotated[tuple[str, str], Field(description="For columns that both tables have")] = ("_left", "_right"),
     validate: Annotated[
         Relation | None, Field(description="Refuse the join when the keys are not in this relation")
     ] = None,
@@ -74,7 +73,7 @@ def merge(
         counted = _count(joined, table, keys, how, validate)
         warnings += counted.pop("warnings")
         unmatched = {name: unmatched[name] + counted[name] for name in unmatched}
-        joined = _join(joined, table, keys, how, (suffixes[0], suffixes[1]))
+        joined = _join(joined, table, keys, how, suffixes)
     for line in warnings:
         context.log(f"data_processing.merge: {line}")
     return table_result(context, joined, output_path, **unmatched, warnings=warnings)
@@ -223,9 +222,6 @@ def concat(
     """
     import pandas as pd
 
-    from orchestrator_dagster.tools.data.columns import from_values
-    from orchestrator_dagster.tools.data.plain import plain_values
-
     tables = [read_table(context, table) for table in datasets]
     if not tables:
         raise ParametersError("`datasets` is empty", hint="give at least one table")
@@ -239,22 +235,20 @@ def concat(
     joined = {}
     rows = sum(len(table) for table in tables)
     for name in names:
-        parts = [table[name] for table in tables if name in table.columns]
-        complete = len(parts) == len(tables)
-        if complete and len({str(part.dtype) for part in parts}) == 1:
+        parts = [table[name] if name in table.columns else None for table in tables]
+        if len({None if part is None else str(part.dtype) for part in parts}) == 1:  # and each table has it
             joined[name] = pd.concat(parts, ignore_index=True)
-        else:
-            cells: list[Any] = []
-            for table in tables:
-                cells += _cells(table[name]) if name in table.columns else [None] * len(table)
-            joined[name] = from_values(cells)
-            if kind(joined[name]) == "mixed":  # dates beside texts: as their texts
-                joined[name] = from_values(
-                    [c for t in tables for c in (plain_values(t[name]) if name in t.columns else [None] * len(t))]
-                )
+            continue
+        joined[name] = _stacked(tables, parts, _cells)
+        if kind(joined[name]) == "mixed":  # such as dates beside texts: all of them as they would be handed on
+            joined[name] = _stacked(tables, parts, plain_values)
     return table_result(context, pd.DataFrame(joined, index=range(rows)), output_path)
 
 
-def _cells(column: Any) -> list[Any]:
-    cells = column.astype(object)
-    return cells.where(column.notna(), None).tolist()  # type: ignore[no-any-return]
+def _stacked(tables: list[Frame], parts: list[Column | None], cells_of: Callable[[Column], list[Any]]) -> Column:
+    pairs = zip(tables, parts, strict=True)
+    return from_values([c for table, part in pairs for c in ([None] * len(table) if part is None else cells_of(part))])
+
+
+def _cells(column: Column) -> list[Any]:
+    return list(column.astype(object).where(column.notna(), None).tolist())

@@ -78,7 +78,7 @@ def test_an_explosion_is_refused_before_it_happens(run):
         ({"on": "who", "left_on": "who", "right_on": "who"}, "not both"),
         ({"on": "who", "how": "cross"}, "takes no keys"),
         ({"on": "who", "how": "iner"}, "how"),
-        ({"on": "who", "right": [{"who": "a"}, {"who": "a"}], "validate": "many_to_one"}, "not many_to_one.*right.* a 2 times"),
+        ({"right": [{"who": "a"}] * 2, "validate": "many_to_one"}, "not many_to_one.*right.* a 2 times"),
         ({"right": [{"x": 1}]}, "no column in common"),
         ({"right": None}, "no `right` table"),
         ({"datasets": [[{"a": 1}]]}, "two tables or more"),

@@ -1,0 +1,62 @@
+"""A project of its own for each test: real files, a real Dagster instance, no keys from the machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE")
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*KEYS, "DAGSTER_HOME", "ORCHESTRATOR_ROOT", "ORCHESTRATOR_PIPELINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder, which is also the current folder."""
+    folder = tmp_path / "project"
+    (folder / "pipelines").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "workspace.yaml", folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def demo(project: Path) -> Path:
+    """A project with the main pipeline and its data."""
+    shutil.copytree(REPOSITORY / "data", project / "data")
+    shutil.copy(REPOSITORY / "pipelines" / "research_report.yaml", project / "pipelines")
+    return project
+
+
+@pytest.fixture
+def write(project: Path) -> Callable[[str, str], Path]:
+    """Writes a file of the project: ``write("pipelines/x.yaml", "id: x …")``."""
+
+    def make(name: str, text: str) -> Path:
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
+    """A real instance on disk."""
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    with DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+

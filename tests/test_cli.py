@@ -1,0 +1,179 @@
+"""The command, as a process: what stands on stdout and stderr, exit codes, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Write = Callable[[str, str], Path]
+
+FIVE_MISTAKES = """\
+id: five
+inputs:
+  - topic: None
+steps:
+  - id: read
+    tool: filesytem
+    parameters: {path: a.txt}
+  - id: write
+    tool: filesystem
+    action: write
+    parameters: {path: b.txt, contents: "{{ tpic }}"}
+    products:
+      - text: ../b.txt
+  - id: late
+    depends_on: [wrte]
+    action: echo
+    parameters: {message: hello}
+"""
+
+
+def orchestrator(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator_dagster.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_run_prints_the_document_and_progress(demo: Path) -> None:
+    done = orchestrator("run", "pipelines/research_report.yaml", "-i", "topic=shade", "-i", "max_findings=3", cwd=demo)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["success"] is True
+    assert document["outputs"]["findings"] == 3
+    assert "extract_findings: completed" in done.stderr
+    assert "wrote outputs/research_report/report.md" in done.stderr
+    assert "DEBUG" not in done.stderr
+    assert (demo / ".orchestrator" / "history").is_dir()
+
+
+def test_run_writes_the_document_to_a_file(demo: Path) -> None:
+    done = orchestrator(
+        "run", "pipelines/research_report.yaml", "-i", "topic=shade", "-o", "out/result.json", "--quiet", cwd=demo
+    )
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr == ""
+    assert json.loads((demo / "out/result.json").read_text())["status"] == "completed"
+
+
+def test_inputs_from_a_file_and_from_options(demo: Path) -> None:
+    (demo / "inputs.yaml").write_text("topic: drought\nmax_findings: 2\n")
+    done = orchestrator(
+        "run", "pipelines/research_report.yaml", "--inputs-file", "inputs.yaml", "-i", "max_findings=4", cwd=demo
+    )
+    document = json.loads(done.stdout)
+    assert document["outputs"]["findings"] == 4
+    assert document["outputs"]["report"].startswith("# Drought")
+
+
+def test_a_failed_run_prints_its_document_and_exits_1(write: Write, project: Path) -> None:
+    write("pipelines/f.yaml", "id: f\nsteps:\n  - {id: read, tool: filesystem, action: read, parameters: {path: no.txt}}\n")
+    done = orchestrator("run", "pipelines/f.yaml", cwd=project)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["status"] == "failed"
+    assert document["error"]["step"] == "read"
+    assert "pipelines/f.yaml:3:5" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_five_mistakes_give_five_messages(write: Write, project: Path) -> None:
+    write("pipelines/five.yaml", FIVE_MISTAKES)
+    for command in (["validate"], ["run"]):
+        done = orchestrator(*command, "pipelines/five.yaml", cwd=project)
+        assert done.returncode == 2
+        lines = [line for line in done.stderr.splitlines() if line.startswith("pipelines/five.yaml:")]
+        places = [line.split(" ")[0].rstrip(":").split(":", 1)[1] for line in lines]
+        assert places == ["6:11", "11:31", "11:45", "13:15", "15:18"], done.stderr
+        assert 'did you mean "filesystem"' in done.stderr
+        assert 'did you mean "content"' in done.stderr
+        assert 'did you mean "topic"' in done.stderr
+        assert 'did you mean "write"' in done.stderr
+        assert "^" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (project / ".orchestrator").exists()
+
+
+def test_validate_as_json(write: Write, project: Path) -> None:
+    write("pipelines/five.yaml", FIVE_MISTAKES)
+    write("pipelines/good.yaml", "id: good\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n")
+    done = orchestrator("validate", "--json", "pipelines", cwd=project)
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
+    assert len(found) == 5
+    assert found[0] == {
+        "code": "unknown-tool",
+        "severity": "error",
+        "message": 'step "read" names the tool "filesytem"',
+        "file": "pipelines/five.yaml",
+        "line": 6,
+        "column": 11,
+        "end_line": 6,
+        "end_column": 20,
+        "step": "read",
+        "suggestion": "filesystem",
+        "hint": "`orchestrator tools` lists them",
+    }
+    assert orchestrator("validate", "pipelines/good.yaml", cwd=project).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        (None, "file-missing", ":1:1:"),
+        ("", "yaml-empty", ":1:1:"),
+        ("id: x\nsteps: [\n", "yaml-syntax", ":2:8:"),
+        ("id: x\nsteps:\n  - id: a\n    prompt: {{ topic }}\n", "yaml-unquoted-template", ":4:13:"),
+        ("- just\n- a list\n", "not-a-map", ":1:1:"),
+        ("id: x\nsteps:\n  - {id: a, action: echo, parameters: {message: '{{ nobody }}'}}\n", "unknown-name", ":3:51:"),
+        ("id: x\nsteps:\n  - {id: a, prompt: hi}\n", "no-model", ":3:13:"),
+        ("id: x\noutput_dir: ../elsewhere\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n", "output-path", ":2:13:"),
+    ],
+)
+def test_bad_files(write: Write, project: Path, text: str | None, code: str, place: str) -> None:
+    if text is not None:
+        write("pipelines/bad.yaml", text)
+    for command in ("validate", "run"):
+        done = orchestrator(command, "pipelines/bad.yaml", cwd=project)
+        assert done.returncode == 2, done.stderr
+        assert f"pipelines/bad.yaml{place} error[{code}]" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (project / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-i", "topc=x"], 'did you mean "topic"'),
+        (["-i", "nonsense"], "KEY=VALUE"),
+        (["--inputs-file", "missing.yaml"], "missing.yaml"),
+        (["-i", "topic=x", "-i", "max_findings=none"], "max_findings"),
+    ],
+)
+def test_wrong_inputs_exit_2(demo: Path, arguments: list[str], said: str) -> None:
+    done = orchestrator("run", "pipelines/research_report.yaml", *arguments, cwd=demo)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (demo / "outputs").exists()
+
+
+def test_tools_are_listed_and_described(project: Path) -> None:
+    listed = orchestrator("tools", cwd=project)
+    assert "filesystem" in listed.stdout
+    shown = orchestrator("tools", "data-processing", cwd=project)
+    assert "group_by" in shown.stdout
+    wrong = orchestrator("tools", "filesytem", cwd=project)
+    assert wrong.returncode == 2
+    assert 'did you mean "filesystem"' in wrong.stderr
