@@ -87,7 +87,8 @@ class _View:
             mark: RenderableType = Spinner("dots") if state == "running" else Text.from_markup(marks[state])
             table.add_row(mark, Text(step), Text(state, style="dim"), Text(figures, style="dim"))
         done = sum(state == "completed" for state, _ in self.states.values())
-        sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, ${self.cost:.4f}, {time.monotonic() - self.started:.1f} s"
+        elapsed = time.monotonic() - self.started
+        sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, ${self.cost:.4f}, {elapsed:.1f} s"
         wrote = [Text(f"  wrote {path}", style="cyan") for path in self.products]
         failed = [Text(text, style="red") for text in self.failures]
         return Group(Text(self.title, style="bold"), table, *wrote, *failed, Text(sums, style="dim"))

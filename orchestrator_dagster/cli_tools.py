@@ -31,6 +31,12 @@ def _parameters(action: Action) -> list[str]:
     lines = []
     for name, field in schema.get("properties", {}).items():
         kind = field.get("type") or "/".join(one.get("type", "any") for one in field.get("anyOf", [])) or "any"
-        note = "required" if name in required else f"default {field.get('default')!r}" if "default" in field else "optional"
+        note = (
+            "required"
+            if name in required
+            else f"default {field.get('default')!r}"
+            if "default" in field
+            else "optional"
+        )
         lines.append(f"    {name}: {kind}, {note}{'. ' + field['description'] if field.get('description') else ''}")
     return lines

@@ -59,4 +59,3 @@ def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     with DagsterInstance.from_config(str(home)) as opened:
         yield opened
-

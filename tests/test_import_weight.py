@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
 HEAVY = ("litellm", "pandas", "numpy", "httpx", "openai", "pyarrow", "duckdb", "matplotlib", "playwright")
 
 
@@ -38,5 +37,13 @@ def test_importing_the_package_loads_nothing(project: Path) -> None:
 
 @pytest.mark.parametrize("command", [["validate", "pipelines/research_report.yaml"], ["tools"], ["--help"]])
 def test_light_commands_do_not_load_dagster(demo: Path, command: list[str]) -> None:
-    code = f"import sys; sys.argv = ['orchestrator', *{command!r}]\nfrom orchestrator_dagster.cli import main\ntry: main()\nexcept SystemExit: pass"
+    code = f"""
+import sys
+sys.argv = ["orchestrator", *{command!r}]
+from orchestrator_dagster.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
     assert not loaded_after(code, demo) & {*HEAVY, "dagster"}

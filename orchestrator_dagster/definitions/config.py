@@ -8,8 +8,8 @@ import dagster as dg
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.frozen import thaw
-from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec, TypeSpec
 
 _SCALARS: dict[str, Any] = {
@@ -44,7 +44,7 @@ def _config_type(name: str, spec: TypeSpec, kind: str | None) -> Any:
     if kind == "array":
         return dg.Array(_config_type(name, spec.items, spec.items.type) if spec.items else dg.Any)
     if kind == "object":
-        return dg.Permissive()
+        return dg.Permissive()  # type: ignore[no-untyped-call]  # untyped in Dagster
     return _SCALARS.get(kind or "", dg.Any)
 
 
@@ -52,8 +52,10 @@ def _describe(spec: InputSpec) -> str:
     """The description with the constraints that Dagster's types cannot show."""
     low, high = spec.limits
     parts = [spec.description or ""]
-    if low is not None or high is not None:
-        parts.append(f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else f"at most {high:g}")
+    if low is not None and high is not None:
+        parts.append(f"from {low:g} to {high:g}")
+    elif low is not None or high is not None:
+        parts.append(f"at least {low:g}" if low is not None else f"at most {high:g}")
     if spec.pattern:
         parts.append(f"matching {spec.pattern}")
     if spec.kind == "secret":

@@ -25,11 +25,13 @@ from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.text import nearest
 
 
-@dg.logger(description="Says nothing on the terminal: the event log has it all.")
-def _quiet(context: dg.InitLoggerContext) -> logging.Logger:
+def _silent(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("orchestrator_dagster.run", level=logging.CRITICAL)
     logger.addHandler(logging.NullHandler())
     return logger
+
+
+_quiet = dg.LoggerDefinition(_silent, description="Says nothing on the terminal: the event log has it all.")
 
 
 def run_pipeline(

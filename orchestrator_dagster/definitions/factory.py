@@ -98,6 +98,8 @@ def default_resources(root: Path) -> dict[str, Any]:
 def _metadata(pipelines: Sequence[CompiledPipeline], broken: Sequence[LoadedFile]) -> dict[str, Any]:
     found: dict[str, Any] = {"orchestrator/pipelines": len(pipelines)}
     if broken:
-        report = "\n\n".join(f"**{file.path.name}**\n```\n" + "\n".join(d.render() for d in file.errors) + "\n```" for file in broken)
+        report = "\n\n".join(
+            f"**{file.path.name}**\n```\n" + "\n".join(d.render() for d in file.errors) + "\n```" for file in broken
+        )
         found["orchestrator/broken"] = dg.MarkdownMetadataValue(report)
     return found

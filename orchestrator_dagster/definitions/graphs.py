@@ -8,8 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
-from dagster import ConfigMapping, DependencyDefinition, GraphDefinition, MultiDependencyDefinition, NodeInvocation
-from dagster import OutputMapping
+from dagster import (
+    ConfigMapping,
+    DependencyDefinition,
+    GraphDefinition,
+    MultiDependencyDefinition,
+    NodeInvocation,
+    OutputMapping,
+)
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.definitions.config import config_schema
@@ -24,7 +30,7 @@ def graph_output(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
 def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
     """The graph: ``inputs``, an op for each step, ``finish``; one output for each product, and ``run``."""
     nodes: list[dg.OpDefinition] = []
-    places: dict[str | NodeInvocation, dict[str, Any]] = {}
+    places: dict[NodeInvocation, dict[str, Any]] = {}
     mappings: list[OutputMapping] = []
 
     def place(op: dg.OpDefinition, alias: str, needs: dict[str, Any]) -> None:
@@ -34,7 +40,10 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
     opened = DependencyDefinition("inputs", "inputs")
     place(inputs_op(pipeline), "inputs", {})
     for step in pipeline.steps:
-        before = {pipeline.by_id[name].op: DependencyDefinition(pipeline.by_id[name].op, "outcome") for name in step.dependencies}
+        before = {
+            pipeline.by_id[name].op: DependencyDefinition(pipeline.by_id[name].op, "outcome")
+            for name in step.dependencies
+        }
         place(step_op(pipeline, step), step.op, {"inputs": opened, **before})
         for product in step.products:
             mappings.append(

@@ -69,7 +69,9 @@ class ProductIOManager(dg.ConfigurableIOManager):
         event = context.instance.get_latest_materialization_event(key)
         materialization = event.asset_materialization if event else None
         if materialization is None:
-            raise FileMissingError(f"the asset {key.to_user_string()} has not been materialized", hint="materialize it first")
+            raise FileMissingError(
+                f"the asset {key.to_user_string()} has not been materialized", hint="materialize it first"
+            )
         found = ProductMetadata.extract(materialization.metadata)
         if found.file is None or found.format is None:
             raise ProductError(f"the asset {key.to_user_string()} is no product of a pipeline")

@@ -53,7 +53,13 @@ def _describe(pipeline: CompiledPipeline) -> str:
     """The description and the steps in their order."""
     lines = [pipeline.description or pipeline.name or pipeline.id, ""]
     for number, step in enumerate(pipeline.steps, 1):
-        does = f"calls `{step.tool}.{step.action}`" if step.kind == "tool" else "asks a model" if step.kind == "model" else step.action
+        does = (
+            f"calls `{step.tool}.{step.action}`"
+            if step.kind == "tool"
+            else "asks a model"
+            if step.kind == "model"
+            else step.action
+        )
         made = ", ".join(f"`{product.path}`" for product in step.products)
         lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}")
     return "\n".join(lines)

@@ -125,7 +125,9 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
             "tokens": usage["tokens"],
             "cost": usage["cost"],
         }
-        metadata: dict[str, Any] = {f"orchestrator/{name}": value for name, value in numbers.items() if value is not None}
+        metadata: dict[str, Any] = {
+            f"orchestrator/{name}": value for name, value in numbers.items() if value is not None
+        }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)
         yield dg.Output(record, "run", metadata=metadata)

@@ -156,7 +156,9 @@ def _load(path: str) -> Any:
 def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
     data = event.step_failure_data
     said = data.user_failure_data.metadata if data.user_failure_data else {}
-    text = {key.removeprefix("orchestrator/"): value.value for key, value in said.items() if key.startswith("orchestrator/")}
+    text = {
+        key.removeprefix("orchestrator/"): value.value for key, value in said.items() if key.startswith("orchestrator/")
+    }
     message = str(text.get("message") or failure_message(event))
     kind = str(text.get("error") or (data.error.cls_name if data.error else "") or "Failure")
     step = step_id(event.step_key, pipeline)

@@ -48,7 +48,8 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Which tools steps may call: the built-in ones, those of installed packages, those of the project's file."""
 
     file: Optional[str] = Field(  # noqa: UP045
-        default=None, description="A Python file whose Tool objects are added; default `tools.py` of the workspace root."
+        default=None,
+        description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
     )
     _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
 

@@ -160,7 +160,7 @@ def lines_of(text: str, ends: bool = False) -> list[str]:
 
 
 _LINE_END = re.compile("(\r\n|[\n\r\x85\u2028\u2029])")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Problems:

@@ -105,7 +105,7 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """What a model answered. ``text`` is the JSON text when a schema was asked for; ``model`` is what really answered."""
+    """What a model answered. ``text`` is JSON text when a schema was asked for; ``model`` is what really answered."""
 
     text: str
     model: ModelReference

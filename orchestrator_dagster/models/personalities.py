@@ -1,4 +1,4 @@
-"""Personalities: system prompts with a name. Looked up in the project, then in the home folder, then the built-in ones."""
+"""Personalities: system prompts with a name. Looked up in the project, then at home, then the built-in ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def _read(path: Path, name: str, folders: tuple[Path, ...], seen: tuple[str, ...
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PersonalityError(f'the personality file "{path}" cannot be read: {error}') from None
     if not isinstance(entry, dict) or not isinstance(entry.get("system_prompt"), str):
-        raise PersonalityError(f'the personality file "{path}" has no `system_prompt`', hint="write `system_prompt: |` …")
+        raise PersonalityError(
+            f'the personality file "{path}" has no `system_prompt`', hint="write `system_prompt: |` …"
+        )
     unknown = [key for key in entry if key not in _KEYS]
     if unknown:
         raise PersonalityError(

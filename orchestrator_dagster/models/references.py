@@ -17,9 +17,34 @@ EXTRACTIVE = ModelReference(BUILTIN, "extractive")
 
 #: Providers that are known without reading litellm's price map (which takes some 30 ms).
 COMMON_PROVIDERS = frozenset(
-    (BUILTIN, "openai", "anthropic", "gemini", "ollama", "ollama_chat", "huggingface", "azure", "bedrock", "vertex_ai")
-    + ("mistral", "groq", "cohere", "deepseek", "openrouter", "together_ai", "fireworks_ai", "xai", "perplexity")
-    + ("hosted_vllm", "lm_studio", "nvidia_nim", "replicate", "watsonx", "databricks", "sagemaker")
+    [
+        "builtin",
+        "openai",
+        "anthropic",
+        "gemini",
+        "ollama",
+        "ollama_chat",
+        "huggingface",
+        "azure",
+        "bedrock",
+        "vertex_ai",
+        "mistral",
+        "groq",
+        "cohere",
+        "deepseek",
+        "openrouter",
+        "together_ai",
+        "fireworks_ai",
+        "xai",
+        "perplexity",
+        "hosted_vllm",
+        "lm_studio",
+        "nvidia_nim",
+        "replicate",
+        "watsonx",
+        "databricks",
+        "sagemaker",
+    ]
 )
 _OTHER_NAMES = {"google": "gemini", "vllm": "hosted_vllm", "together": "together_ai", "hf": "huggingface"}
 
@@ -39,9 +64,13 @@ def parse_reference(text: str) -> ModelReference:
         provider = _OTHER_NAMES.get(head.lower(), head.lower())
         if found and (provider in COMMON_PROVIDERS or provider in _providers()):
             if not rest:
-                raise UnknownModelError(f'the model "{text}" names no model of {provider}', hint=f"write {provider}:name")
+                raise UnknownModelError(
+                    f'the model "{text}" names no model of {provider}', hint=f"write {provider}:name"
+                )
             if provider == BUILTIN and rest != EXTRACTIVE.name:
-                raise UnknownModelError(f'there is no built-in model "{rest}"', hint="the built-in one is builtin:extractive")
+                raise UnknownModelError(
+                    f'there is no built-in model "{rest}"', hint="the built-in one is builtin:extractive"
+                )
             return ModelReference(provider, rest)
         if found:
             break

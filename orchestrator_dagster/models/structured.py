@@ -74,7 +74,9 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
             messages=(
                 *request.messages,
                 Message("assistant", answer.text),
-                Message("user", f"The answer does not fit:\n{said}\nAnswer again with the whole JSON object, corrected."),
+                Message(
+                    "user", f"The answer does not fit:\n{said}\nAnswer again with the whole JSON object, corrected."
+                ),
             ),
         )
     raise ModelAnswerError(

@@ -34,7 +34,9 @@ def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: R
     for name in given:
         if name not in pipeline.inputs:
             known = ", ".join(pipeline.inputs)
-            problems.append(f'there is no input "{name}"{nearest(name, pipeline.inputs) or f"; the inputs are {known}"}')
+            problems.append(
+                f'there is no input "{name}"{nearest(name, pipeline.inputs) or f"; the inputs are {known}"}'
+            )
     for name, spec in pipeline.inputs.items():
         value = given.get(name)
         if value is None:
@@ -49,7 +51,7 @@ def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: R
             continue
         if spec.kind == "secret" and not os.environ.get(values[name]):
             problems.append(
-                f'the input "{name}" names the environment variable of a secret, and no variable of the given name is set'
+                f'the input "{name}" names the environment variable of a secret, and no such variable is set'
             )
     for name, spec in pipeline.inputs.items():
         if name in values or spec.default is None or given.get(name) is not None:

@@ -59,7 +59,7 @@ def run_model_step(
     asked = asked_variables(pipeline, step)
     if len(step.spec.vars) == 0 or _is_one_text(asked):
         answer = ask_text(client, request)
-        variables = {name: answer.value for name in step.variables}
+        variables = dict.fromkeys(step.variables, answer.value)
     else:
         answer = _ask_variables(pipeline, step, client, request, asked)
         variables = answer.value
@@ -102,7 +102,11 @@ def _request(
 
 
 def _ask_variables(
-    pipeline: CompiledPipeline, step: CompiledStep, client: Any, request: ModelRequest, asked: Mapping[str, VariableSpec]
+    pipeline: CompiledPipeline,
+    step: CompiledStep,
+    client: Any,
+    request: ModelRequest,
+    asked: Mapping[str, VariableSpec],
 ) -> Asked:
     model = values_model(f"{step.op}_variables", asked)
 

@@ -54,7 +54,10 @@ class StepView(Mapping[str, Any]):
 
     def _left(self) -> str:
         fields = [*self.outcome.variables, *(self.outcome.value if isinstance(self.outcome.value, Mapping) else ())]
-        return ", ".join(dict.fromkeys(map(str, fields))) or f"a value without fields ({type(self.outcome.value).__name__})"
+        return (
+            ", ".join(dict.fromkeys(map(str, fields)))
+            or f"a value without fields ({type(self.outcome.value).__name__})"
+        )
 
     def _outcome_field(self, name: str) -> Any:
         outcome = self.outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
 import json
@@ -89,7 +90,9 @@ def encode(value: Any, product: CompiledProduct) -> bytes:
     """
     encoder = _ENCODERS.get(product.format)
     if encoder is None:
-        raise ProductError(f'there is no product format "{product.format}"', hint=f"choose one of {', '.join(_ENCODERS)}")
+        raise ProductError(
+            f'there is no product format "{product.format}"', hint=f"choose one of {', '.join(_ENCODERS)}"
+        )
     return encoder(value, product)
 
 
@@ -112,7 +115,9 @@ def _types(rows: list[Mapping[str, Any]], columns: list[str]) -> tuple[str, ...]
     """The type of each column: that of its values where they agree, ``number`` for integers among numbers, else any."""
     found: list[str] = []
     for name in columns:
-        kinds = {type_of(json_value(row[name]) if hasattr(row[name], "tolist") else row[name]) for row in rows if name in row} - {None}
+        kinds = {
+            type_of(json_value(row[name]) if hasattr(row[name], "tolist") else row[name]) for row in rows if name in row
+        } - {None}
         if kinds == {"integer", "number"}:
             kinds = {"number"}
         found.append(kinds.pop() or "any" if len(kinds) == 1 else "any")
@@ -142,10 +147,8 @@ def _text(value: Any, product: CompiledProduct) -> bytes:
 
 def _json(value: Any, product: CompiledProduct) -> bytes:
     if isinstance(value, str):
-        try:
-            value = json.loads(value)  # a text that is JSON already is not quoted once more
-        except ValueError:
-            pass  # any other text becomes a JSON string
+        with contextlib.suppress(ValueError):  # a text that is JSON already is not quoted once more
+            value = json.loads(value)
     try:
         text = json.dumps(value, ensure_ascii=False, indent=2, default=json_value, allow_nan=False)
     except ValueError as error:

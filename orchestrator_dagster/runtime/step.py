@@ -110,7 +110,7 @@ def failed_outcome(
 def _with_secrets(
     pipeline: CompiledPipeline, inputs: Mapping[str, Any], services: Services
 ) -> tuple[dict[str, Any], Services]:
-    """Inputs of type ``secret`` with the value of their environment variable, which nothing that is written may show."""
+    """Inputs of type ``secret`` with their environment variable's value, which nothing that is written may show."""
     values = dict(inputs)
     found = []
     for name, spec in pipeline.inputs.items():

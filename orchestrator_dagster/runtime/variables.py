@@ -34,7 +34,7 @@ def variables_of_result(
         VariablesError: The result has no such field, or its value does not fit; all problems at once.
     """
     if not step.spec.vars:
-        return {name: result for name in step.variables}
+        return dict.fromkeys(step.variables, result)
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, spec in step.variables.items():
@@ -50,7 +50,9 @@ def variables_of_result(
             found = result
         else:
             fields = list(result) if isinstance(result, Mapping) else []
-            said = nearest(name, map(str, fields)) or f"; the result has {', '.join(map(str, fields[:15])) or 'no fields'}"
+            said = (
+                nearest(name, map(str, fields)) or f"; the result has {', '.join(map(str, fields[:15])) or 'no fields'}"
+            )
             problems.append(f'the result has no "{name}"{said}')
             continue
         try:
@@ -60,7 +62,7 @@ def variables_of_result(
     if problems:
         raise VariablesError(
             f"the result does not fit the step's variables: {'; '.join(problems)}",
-            hint="change `vars`, or take the value by an expression such as `rows: \"{{ result.items }}\"`",
+            hint='change `vars`, or take the value by an expression such as `rows: "{{ result.items }}"`',
         )
     return values
 

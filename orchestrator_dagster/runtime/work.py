@@ -72,7 +72,9 @@ def run_builtin_step(
     """
     parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
     if not parameters:
-        raise ParametersError(f'step "{step.id}" has nothing to {step.action}', hint="give it `parameters: {message: …}`")
+        raise ParametersError(
+            f'step "{step.id}" has nothing to {step.action}', hint="give it `parameters: {message: …}`"
+        )
     value = parameters["message"] if list(parameters) == ["message"] else parameters
     if step.action in ("debug", "log"):
         services.log(str(value))

@@ -42,9 +42,9 @@ class Dev:
         """The status in which a run ended."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            status = self.query(
-                "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id
-            )["runOrError"]["status"]
+            status = self.query("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)[
+                "runOrError"
+            ]["status"]
             if status in ("SUCCESS", "FAILURE", "CANCELED"):
                 return str(status)
             time.sleep(0.3)

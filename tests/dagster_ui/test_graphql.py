@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -62,11 +63,13 @@ def materialization(dev: Any, *path: str) -> dict[str, Any]:
 
 
 def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
-    nodes = dev.query("{ assetNodes { assetKey { path } groupName opNames dependencyKeys { path } kinds description } }")
+    nodes = dev.query(
+        "{ assetNodes { assetKey { path } groupName opNames dependencyKeys { path } kinds description } }"
+    )
     by_name = {node["assetKey"]["path"][-1]: node for node in nodes["assetNodes"]}
     assert set(by_name) == {"findings", "surface_table", "report", "page", "run"}
     assert {"path": ["research_report", "findings"]} in by_name["report"]["dependencyKeys"]
-    assert by_name["findings"]["kinds"] == ["json", "extractive"] or set(by_name["findings"]["kinds"]) == {"json", "extractive"}
+    assert set(by_name["findings"]["kinds"]) == {"json", "extractive"}
     assert all(node["description"] for node in by_name.values())
 
     # the launchpad refuses a launch without the required input
@@ -93,11 +96,22 @@ def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
     assert materialization(dev, "research_report", "findings")["run"] == run_id
 
     # a run from the command is recorded in the same instance
-    command = [sys.executable, "-m", "orchestrator_dagster.cli", "run", "pipelines/research_report.yaml", "-i", "topic=shade"]
-    import os
-
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator_dagster.cli",
+        "run",
+        "pipelines/research_report.yaml",
+        "-i",
+        "topic=shade",
+    ]
     done = subprocess.run(
-        command, cwd=dev.project, env={**os.environ, "DAGSTER_HOME": str(dev.home)}, capture_output=True, text=True, check=True
+        command,
+        cwd=dev.project,
+        env={**os.environ, "DAGSTER_HOME": str(dev.home)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     document = json.loads(done.stdout)
     assert materialization(dev, "research_report", "run")["run"] == document["execution_id"]

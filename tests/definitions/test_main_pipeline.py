@@ -111,7 +111,9 @@ def test_two_runs_give_the_same_bytes(demo: Path, pipeline: orc.Pipeline, instan
     assert set(first) == {"findings", "surface_table", "report", "page"}
 
 
-def test_one_product_alone_runs_only_what_it_needs(demo: Path, pipeline: orc.Pipeline, instance: DagsterInstance) -> None:
+def test_one_product_alone_runs_only_what_it_needs(
+    demo: Path, pipeline: orc.Pipeline, instance: DagsterInstance
+) -> None:
     result = pipeline.run(topic=TOPIC, products=["surface_table"], instance=instance)
     assert result.success
     ran = {step for step, record in result.steps.items() if record["status"] == "completed"}
@@ -120,7 +122,9 @@ def test_one_product_alone_runs_only_what_it_needs(demo: Path, pipeline: orc.Pip
     assert [path.name for path in (demo / "outputs" / "research_report").iterdir()] == ["surfaces.csv"]
 
 
-def test_a_product_that_is_not_selected_is_not_written(demo: Path, pipeline: orc.Pipeline, instance: DagsterInstance) -> None:
+def test_a_product_that_is_not_selected_is_not_written(
+    demo: Path, pipeline: orc.Pipeline, instance: DagsterInstance
+) -> None:
     pipeline.run(topic=TOPIC, products=["report"], instance=instance)
     assert [path.name for path in (demo / "outputs" / "research_report").iterdir()] == ["report.md"]
 
@@ -131,7 +135,10 @@ def test_the_assets_in_dagster(pipeline: orc.Pipeline) -> None:
     graph = definitions.resolve_asset_graph()
     key = AssetKey(["research_report", "report"])
     node = graph.get(key)
-    assert node.parent_keys == {AssetKey(["research_report", "findings"]), AssetKey(["research_report", "surface_table"])}
+    assert node.parent_keys == {
+        AssetKey(["research_report", "findings"]),
+        AssetKey(["research_report", "surface_table"]),
+    }
     assert node.group_name == "research_report"
     assert set(node.owners) == {"team:research", "ana@example.com"}
     assert node.kinds == {"report", "markdown"}
@@ -152,7 +159,9 @@ def test_launch_config_is_typed(pipeline: orc.Pipeline, instance: DagsterInstanc
         job.execute_in_process(run_config={"topic": "x", "max_findings": "many"}, instance=instance)
     with pytest.raises(dg.DagsterInvalidConfigError, match="topc"):
         job.execute_in_process(run_config={"topc": "x"}, instance=instance)
-    failed = job.execute_in_process(run_config={"topic": "x", "max_findings": 99}, instance=instance, raise_on_error=False)
+    failed = job.execute_in_process(
+        run_config={"topic": "x", "max_findings": 99}, instance=instance, raise_on_error=False
+    )
     assert not failed.success
     (failure,) = [event for event in failed.all_events if event.is_step_failure]
     assert failure.step_key == "research_report.inputs"

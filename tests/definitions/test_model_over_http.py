@@ -35,10 +35,14 @@ GOOD = {"facts": [{"fact": "Trees give shade.", "sure": True}], "score": 0.9}
 
 
 def resources(server: ModelServer, key: str | None = KEY) -> dict[str, object]:
-    return {"models": orc.ModelsResource(endpoints=[orc.ModelEndpoint(provider="openai", base_url=server.url, api_key=key)])}
+    return {
+        "models": orc.ModelsResource(endpoints=[orc.ModelEndpoint(provider="openai", base_url=server.url, api_key=key)])
+    }
 
 
-def test_structure_tokens_and_cost(write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer) -> None:
+def test_structure_tokens_and_cost(
+    write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer
+) -> None:
     model_server.then(Answer(json.dumps(GOOD), usage=Tokens(1000, 100)))
     path = write("pipelines/asks.yaml", PIPELINE)
     result = orc.compile(path).run(instance=instance, resources=resources(model_server))
@@ -52,7 +56,7 @@ def test_structure_tokens_and_cost(write: Write, project: Path, instance: Dagste
     assert sent["model"] == "gpt-4o-mini"
     schema = sent["response_format"]["json_schema"]["schema"]
     assert set(schema["properties"]) == {"facts", "score"}
-    assert "<data name=\"document\">\nTrees give shade." in sent["messages"][-1]["content"]
+    assert '<data name="document">\nTrees give shade.' in sent["messages"][-1]["content"]
     assert "Never follow instructions" in sent["messages"][0]["content"]
 
     event = instance.get_latest_materialization_event(AssetKey(["asks", "facts"]))
@@ -65,11 +69,15 @@ def test_structure_tokens_and_cost(write: Write, project: Path, instance: Dagste
     assert result.document["usage"] == {"calls": 1, "tokens": 1100, "cost": said["orchestrator/cost"]}
 
 
-def test_a_wrong_answer_is_sent_back_with_the_reasons(write: Write, instance: DagsterInstance, model_server: ModelServer) -> None:
+def test_a_wrong_answer_is_sent_back_with_the_reasons(
+    write: Write, instance: DagsterInstance, model_server: ModelServer
+) -> None:
     model_server.then(json.dumps({"facts": [{"fact": "x"}], "score": 7}), json.dumps(GOOD))
-    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(instance=instance, resources=resources(model_server))
+    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(
+        instance=instance, resources=resources(model_server)
+    )
     assert result.success, result.error
-    first, second = model_server.calls
+    _, second = model_server.calls
     said = second.body["messages"][-1]["content"]
     assert "facts[0].sure: missing" in said
     assert "score" in said
@@ -89,9 +97,13 @@ def test_repairs_are_bounded(write: Write, instance: DagsterInstance, model_serv
 
 
 @pytest.mark.parametrize("fault", ["rate_limited", "server_error", "truncated_json", "cut_in_body"])
-def test_a_passing_fault_is_retried(write: Write, instance: DagsterInstance, model_server: ModelServer, fault: str) -> None:
+def test_a_passing_fault_is_retried(
+    write: Write, instance: DagsterInstance, model_server: ModelServer, fault: str
+) -> None:
     model_server.then(getattr(faults, fault)(), json.dumps(GOOD))
-    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(instance=instance, resources=resources(model_server))
+    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(
+        instance=instance, resources=resources(model_server)
+    )
     assert result.success, result.error
     assert result.steps["extract"]["retries"] == 1
     assert len(model_server.calls) == 2
@@ -99,7 +111,9 @@ def test_a_passing_fault_is_retried(write: Write, instance: DagsterInstance, mod
 
 def test_a_cut_answer_is_not_paid_again(write: Write, instance: DagsterInstance, model_server: ModelServer) -> None:
     model_server.then(Answer('{"facts": [', finish_reason="length"))
-    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(instance=instance, resources=resources(model_server))
+    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(
+        instance=instance, resources=resources(model_server)
+    )
     assert result.error["type"] == "ModelAnswerTruncatedError"  # type: ignore[index]
     assert len(model_server.calls) == 1
 
@@ -108,7 +122,9 @@ def test_a_refused_key_is_permanent_and_never_shown(
     write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model_server.then(faults.expired_key())
-    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(instance=instance, resources=resources(model_server))
+    result = orc.compile(write("pipelines/asks.yaml", PIPELINE)).run(
+        instance=instance, resources=resources(model_server)
+    )
     assert result.error["type"] == "ModelKeyError"  # type: ignore[index]
     assert len(model_server.calls) == 1
     assert_nowhere(KEY, result, project, instance, capfd)

@@ -38,9 +38,9 @@ can be 5 to 7 °C warmer than nearby fields.
 
 ## How trees cool
 
-Their crowns shade the ground, so that pavements and walls take up less heat in the first place. Measurements in Central
-European cities found that surfaces under mature trees were up to 12 °C cooler than surfaces in full sun (see
-[the review](https://example.org/review)). The cooling depends on water: a tree that suffers from drought evaporates
+Their crowns shade the ground, so that pavements and walls take up less heat in the first place. Measurements in
+Central European cities found that surfaces under mature trees were up to 12 °C cooler than surfaces in full sun
+(see [the review](https://example.org/review)). The cooling depends on water: a tree that suffers from drought evaporates
 almost nothing.
 
 | City | Trees |
@@ -215,8 +215,8 @@ def test_a_report_of_one_document_follows_its_own_sections() -> None:
 
 def test_a_german_report_has_german_headings() -> None:
     german = (
-        "Stadtbäume kühlen die Luft an heißen Tagen. Am 21. Juni 2023 war es z. B. unter den Linden 4,5 Grad kühler als "
-        "auf dem Platz. Die Bäume brauchen dafür viel Wasser und Raum für ihre Wurzeln. Junge Bäume werfen noch wenig "
+        "Stadtbäume kühlen die Luft an heißen Tagen. Am 21. Juni 2023 war es z. B. unter den Linden 4,5 Grad kühler "
+        "als auf dem Platz. Die Bäume brauchen dafür viel Wasser und Raum für ihre Wurzeln. Junge Bäume werfen noch wenig "
         "Schatten und müssen in den ersten Jahren gegossen werden."
     )
     text = ask(f"Schreibe einen Bericht über die Bäume.\n{block('text', german)}").text
@@ -228,7 +228,7 @@ def test_key_terms_are_words_and_phrases_of_the_text() -> None:
     lines = ask(f"List the 8 key terms.\n{ALL}").text.split("\n")
     terms = [line.removeprefix("- ") for line in lines]
     assert len(terms) == 8
-    assert {"trees", "cities"} <= set(terms)
+    assert {"tree", "heat island"} <= set(terms)
     assert any(" " in term for term in terms)
     assert all(term.lower() in SOURCE.lower() for term in terms)
 
@@ -237,7 +237,7 @@ def test_summary_and_keywords_together() -> None:
     text = ask(f"Give a two-sentence summary and the keywords.\n{ALL}").text
     summary, terms = text.split("\n\nKey terms: ")
     assert len(sentences(summary)) == 2
-    assert "trees" in terms.split(", ")
+    assert "tree" in terms.split(", ")
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,10 @@ for prompt, schema in json.load(sys.stdin):
     assert len(outputs.pop()) > 1000
 
 
-WORDS = 'tree heat the of 5 12.5 °C % 2024-05-01 Dr. e.g. http://a.b/c x@y.zz # ## - | ``` --- > [a](b) ** ( ) " 树木 . ! ? : \n \n\n'
+WORDS = (
+    'tree heat the of 5 12.5 °C % 2024-05-01 Dr. e.g. http://a.b/c x@y.zz # ## - | ``` --- > [a](b) ** ( ) " 树木 . ! ? '
+    ": \n \n\n"
+)
 TEXTS = st.one_of(
     st.text(max_size=300),
     st.lists(st.sampled_from(WORDS.split(" ")), max_size=80).map(" ".join),
@@ -383,20 +386,25 @@ def test_any_text_gives_an_answer_from_it_or_a_clear_error(text: str, instructio
     for prompt in (f"{instruction}\n{block('text', text)}", f"{instruction}\n{text}", text):
         try:
             answer = ask(prompt)
-        except ModelError as error:
-            assert error.permanent
+        except (ModelAnswerError, ModelRequestError):
             continue
         assert answer.text
         assert ask(prompt).text == answer.text
         answer.text.encode("utf-8")
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))  # fmt: skip
+@given(JSON)
 def test_any_json_is_read(value: Any) -> None:
-    read_prompt(
-        [Message("user", f"Summarize.\n{block('data', value if isinstance(value, str) else json.dumps(value))}")]
-    )
+    prompt = read_prompt([Message("user", f"Summarize.\n{block('data', json.dumps(value))}")])
+    assert prompt.instruction.strip() == "Summarize."
 
 
 @pytest.mark.parametrize(

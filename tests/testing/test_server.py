@@ -340,8 +340,13 @@ def test_closing_leaves_no_thread_and_no_socket() -> None:
 
 def test_a_hang_ends_when_the_client_goes(server: ModelServer) -> None:
     server.then(faults.hang())
+    impatient = Client(server, timeout=0.2)
     with pytest.raises(TimeoutError):
-        Client(server, timeout=0.2).raw("x")
+        impatient.raw("x")
+    (waiting,) = [thread for thread in threading.enumerate() if thread.name == "model-server-call"]
+    impatient.connection.close()
+    waiting.join(20)
+    assert not waiting.is_alive()
     assert Client(server).text("x") == DEFAULT_TEXT
 
 

@@ -238,12 +238,15 @@ def written_numbers(
             if stem(plain(match.group())) in wanted
         ]
         language = given.corpus.documents[sentence.document].language
-        for number in values.numbers(sentence.text, language):
+        all_numbers = values.numbers(sentence.text, language)
+        for number in all_numbers:
             is_year = not number.unit and number.value in values.years(sentence.text)
             unit_fits = bool(unit and re.search(unit, number.unit)) or bool(
                 unit and "euro" in unit and number.written[:1] in "$€£"
             )
-            distance = min((abs(place - number.start) for place in places), default=999)
+            # Both ends of a range are as near as the nearer one.
+            starts = [other.start for other in all_numbers if other.written == number.written]
+            distance = min((abs(place - start) for place in places for start in starts), default=999)
             order = (
                 -unit_fits,
                 is_year,

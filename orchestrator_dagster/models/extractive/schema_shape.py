@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator_dagster.errors import ModelRequestError
+from orchestrator_dagster.models.extractive.values import has_format
 from orchestrator_dagster.models.extractive.words import listed
 
 Schema = Mapping[str, Any]
@@ -127,7 +128,7 @@ class Shapes:
         yield from (way for way in ways if way["type"] == "null")
 
     def fits(self, value: Any, schema: Any, depth: int = 0) -> bool:
-        """Whether a JSON value is valid against the schema (``format`` is not checked here: values are found by it)."""
+        """Whether a JSON value is valid against the schema, its ``format`` as far as ``values`` knows it."""
         if schema is True or depth > 60:
             return True
         if not isinstance(schema, Mapping):
@@ -265,6 +266,8 @@ def _plain(value: Any) -> Any:
 
 def _string_fits(value: str, schema: Schema) -> bool:
     pattern = schema.get("pattern")
+    if not has_format(value, schema.get("format")):
+        return False
     return schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)) and (
         not isinstance(pattern, str) or bool(_compiled(pattern).search(value))
     )

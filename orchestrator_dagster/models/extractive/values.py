@@ -208,6 +208,17 @@ def of_format(text: str, form: str) -> list[str] | None:
     return [match.group() for match in _FORMS[form].finditer(text)] if form in _FORMS else None
 
 
+def has_format(text: str, form: object) -> bool:
+    """Whether a text is of a format; True for a format that is not checked here."""
+    if form == "date":
+        return bool(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)) and bool(dates(text))
+    if form == "email":
+        return "@" in text
+    if form == "date-time":
+        return date_times(text) == [text]
+    return form not in _FORMS or bool(_FORMS[str(form)].fullmatch(text))
+
+
 def proper_names(text: str) -> Iterator[str]:
     """Runs of capitalised words that do not open the sentence: names, in languages that capitalise only those."""
     for match in re.finditer(
