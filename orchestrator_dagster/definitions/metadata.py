@@ -20,19 +20,19 @@ class ProductMetadata(NamespacedMetadataSet):
     preview: Optional[dg.MarkdownMetadataValue] = None  # noqa: UP045 - Dagster reads these annotations on Python 3.10 too
     path: Optional[str] = None  # noqa: UP045
     format: Optional[str] = None  # noqa: UP045
-    bytes: Optional[int] = None  # noqa: UP045
-    sha256: Optional[str] = None  # noqa: UP045
-    step: Optional[str] = None  # noqa: UP045
-    variable: Optional[str] = None  # noqa: UP045
-    defined_at: Optional[str] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
-    model_reason: Optional[str] = None  # noqa: UP045
     model_about: Optional[str] = None  # noqa: UP045
+    model_reason: Optional[str] = None  # noqa: UP045
     input_tokens: Optional[int] = None  # noqa: UP045
     output_tokens: Optional[int] = None  # noqa: UP045
     cost: Optional[float] = None  # noqa: UP045
-    attempts: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
+    attempts: Optional[int] = None  # noqa: UP045
+    step: Optional[str] = None  # noqa: UP045
+    variable: Optional[str] = None  # noqa: UP045
+    defined_at: Optional[str] = None  # noqa: UP045
+    bytes: Optional[int] = None  # noqa: UP045
+    sha256: Optional[str] = None  # noqa: UP045
     file: Optional[dg.PathMetadataValue] = None  # noqa: UP045
 
     @classmethod
@@ -70,19 +70,19 @@ def product_metadata(
             preview=dg.MarkdownMetadataValue(product.preview) if product.preview else None,
             path=product.path,
             format=product.format,
-            bytes=product.bytes,
-            sha256=product.sha256,
-            step=step.id,
-            variable=product.variable,
-            defined_at=pipeline.location(step),
             model=f"{model.provider}:{model.name}" if model else None,
-            model_reason=model.reason if model else None,
             model_about=model.about if model else None,
+            model_reason=model.reason if model else None,
             input_tokens=usage.input_tokens if model else None,
             output_tokens=usage.output_tokens if model else None,
             cost=usage.cost if model else None,
-            attempts=outcome.attempts,
             seconds=round(outcome.duration, 3),
+            attempts=outcome.attempts,
+            step=step.id,
+            variable=product.variable,
+            defined_at=pipeline.location(step),
+            bytes=product.bytes,
+            sha256=product.sha256,
             file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
         ),
         **table,

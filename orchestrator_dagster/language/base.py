@@ -24,7 +24,7 @@ TAKEN_OUT = object()
 class Model(BaseModel):
     """Base of the language's models: immutable, unknown keys refused, a number where text is expected is its text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     @model_validator(mode="after")
     def _freeze_containers(self) -> Self:

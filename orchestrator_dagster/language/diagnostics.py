@@ -29,6 +29,7 @@ CODES: dict[str, str] = {
     "yaml-number": "A number that JSON cannot hold (infinite, not a number, thousands of digits).",
     "not-a-map": "A pipeline file is a map of keys.",
     "unknown-key": "No such key here.",
+    "unused-key": "The key stands here and is not read.",
     "missing-key": "A required key is missing.",
     "wrong-type": "The value has another type than the key takes.",
     "wrong-value": "The value is not one that the key takes.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 
-from orchestrator_dagster.language.base import Duration, Model, OneMap, check_identifier, problem
+from orchestrator_dagster.language.base import Duration, Integer, Model, OneMap, Switch, check_identifier, problem
 from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, Models, Qc, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step, check_variable_name
 from orchestrator_dagster.language.types import InputSpec
@@ -28,7 +28,7 @@ class Schedule(Model):
     cron: str = Field(..., description="Cron expression of five fields.")
     timezone: str = Field("UTC", description="IANA time zone.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of the runs.")
-    enabled: bool = Field(False, description="Whether it is on without being switched on in the UI.")
+    enabled: Switch = Field(False, description="Whether it is on without being switched on in the UI.")
 
 
 class Trigger(Model):
@@ -37,7 +37,7 @@ class Trigger(Model):
     files: str | None = Field(None, description="A glob; each new or changed file starts one run.")
     asset: str | None = Field(None, description="Key of an asset whose new materialization starts a run.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of the runs.")
-    enabled: bool = Field(False, description="Whether it is on without being switched on in the UI.")
+    enabled: Switch = Field(False, description="Whether it is on without being switched on in the UI.")
 
 
 class Partitions(Model):
@@ -70,7 +70,7 @@ class Pipeline(Model):
     personality: str | None = Field(None, description="Personality of all model steps; default `standard`.")
     budget: Budget | None = Field(None, description="The most that a run may spend.")
     cache: CacheMode | None = Field(None, description="When an answered call is served again.")
-    limits: dict[str, int] = Field(default_factory=dict, description="Calls at once by provider.")
+    limits: dict[str, Integer] = Field(default_factory=dict, description="Calls at once by provider.")
 
     inputs: Annotated[dict[str, InputSpec], OneMap] = Field(
         default_factory=dict,
@@ -107,5 +107,25 @@ class Pipeline(Model):
         for name in value:
             check_variable_name(name)
             if name in BUILT_IN_NAMES:
-                raise problem("reserved-name", f'"{name}" is a name of the language, no input may be called so')
+                raise problem(
+                    "reserved-name",
+                    f'"{name}" is a name of the language, no input may be called so',
+                    hint="rename the input",
+                    at=(name,),
+                    on_key=True,
+                )
+        return value
+
+    @field_validator("outputs")
+    @classmethod
+    def _output_values(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, item in value.items():
+            if item is None:
+                raise problem(
+                    "missing-key",
+                    f'the output "{name}" has no value',
+                    hint=f'write `{name}: "{{{{ some_step.{name} }}}}"`',
+                    at=(name,),
+                    on_key=True,
+                )
         return value

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator_dagster.language.base import Duration, Model, Names, problem
+from orchestrator_dagster.language.base import Duration, Integer, Model, Names, Number, Switch, problem
+from orchestrator_dagster.language.wording import described
+from orchestrator_dagster.text import nearest_name
 
 Strategy = Literal["cost", "performance", "balanced"]
 CacheMode = Literal["run", "always", "off"]
@@ -15,7 +17,7 @@ CacheMode = Literal["run", "always", "off"]
 class Retries(Model):
     """How often, and after what pause, a failed step is tried again: a number, or a map of these keys."""
 
-    max: int = Field(..., ge=0, le=100, description="Attempts after the first.")
+    max: Integer = Field(..., ge=0, le=100, description="Attempts after the first.")
     delay: Duration | None = Field(None, description="Pause before the first retry, in seconds or as `2s`, `1m`.")
     backoff: Literal["exponential", "linear", "constant"] = Field("constant", description="How the pause grows.")
     jitter: Literal["full", "plus_minus"] | None = Field(None, description="How the pause is spread by chance.")
@@ -28,7 +30,7 @@ class Retries(Model):
         if not isinstance(value, dict):
             raise problem(
                 "wrong-type",
-                f"expected a number of retries or a map, found {value!r}",
+                f"expected a number of retries or a map, found {described(value)}",
                 hint="write `retries: 3` or `retries: {max: 3, delay: 2s, backoff: exponential}`",
             )
         return value
@@ -37,9 +39,9 @@ class Retries(Model):
 class Budget(Model):
     """The most that a pipeline or step may spend on models."""
 
-    cost: float | None = Field(None, gt=0, description="US dollars.")
-    tokens: int | None = Field(None, gt=0, description="Tokens, in and out together.")
-    calls: int | None = Field(None, gt=0, description="Model calls, failed ones included.")
+    cost: Number | None = Field(None, gt=0, description="US dollars.")
+    tokens: Integer | None = Field(None, gt=0, description="Tokens, in and out together.")
+    calls: Integer | None = Field(None, gt=0, description="Model calls, failed ones included.")
 
 
 class SelectionSchema(Model):
@@ -47,18 +49,16 @@ class SelectionSchema(Model):
 
     strategy: Strategy = Field("balanced", description="Cheapest, best, or best for its price, of those that fit.")
     fallback: Names = Field((), description="Models to use, in order, when the chosen one cannot be reached.")
-    max_cost_per_call: float | None = Field(None, gt=0, description="US dollars that one call may be estimated at.")
-    allow_paid: bool = Field(True, description="Whether models that cost money may be chosen.")
+    max_cost_per_call: Number | None = Field(None, gt=0, description="US dollars that one call may be estimated at.")
+    allow_paid: Switch = Field(True, description="Whether models that cost money may be chosen.")
     timeout: Duration | None = Field(None, description="Time a call may take.")
-    override: bool = Field(False, description="Whether the schema also replaces a step's fixed model.")
+    override: Switch = Field(False, description="Whether the schema also replaces a step's fixed model.")
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value not in ("cost", "performance", "balanced"):
-                from orchestrator_dagster.text import nearest_name
-
                 raise problem(
                     "wrong-value",
                     f'there is no selection strategy "{value}"',
@@ -66,6 +66,10 @@ class SelectionSchema(Model):
                     hint="choose cost, performance or balanced",
                 )
             return {"strategy": value}
+        if not isinstance(value, dict):
+            raise problem(
+                "wrong-type", f"expected a strategy's name or a map, found {described(value)}", hint="write `selection_schema: cost`"
+            )
         return value
 
 
@@ -73,7 +77,7 @@ def _models(value: Any) -> Any:
     """One model, or a list of candidates."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return (str(value),)
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise problem("wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name")
 
@@ -86,8 +90,8 @@ class Expert(Model):
 
     model: Models = Field(..., description="A model, or a list of candidates.")
     provider: str | None = Field(None, description="Provider of the model, when its name does not say it.")
-    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature.")
-    max_tokens: int | None = Field(None, gt=0, description="Most tokens of an answer.")
+    temperature: Number | None = Field(None, ge=0, le=2, description="Sampling temperature.")
+    max_tokens: Integer | None = Field(None, gt=0, description="Most tokens of an answer.")
     personality: str | None = Field(None, description="Personality of its system prompt.")
 
     @model_validator(mode="before")
@@ -109,5 +113,5 @@ class Qc(Model):
 
     rubric: str = Field(..., description="What a good product is.")
     products: Names = Field((), description="Variables to judge; none means all products together.")
-    threshold: float = Field(0.7, ge=0, le=1, description="Smallest score that passes.")
-    blocking: bool = Field(False, description="Whether a failed check stops other pipelines that use the product.")
+    threshold: Number = Field(0.7, ge=0, le=1, description="Smallest score that passes.")
+    blocking: Switch = Field(False, description="Whether a failed check stops other pipelines that use the product.")

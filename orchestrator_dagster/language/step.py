@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
-from orchestrator_dagster.language.base import Duration, Model, Names, OneMap, check_identifier, problem
+from orchestrator_dagster.language.base import (
+    Duration,
+    Integer,
+    Model,
+    Names,
+    Number,
+    OneMap,
+    Switch,
+    check_identifier,
+    problem,
+)
 from orchestrator_dagster.language.settings import (
     Budget,
     CacheMode,
@@ -80,10 +91,10 @@ class Step(Model):
     selection_schema: SelectionSchema | None = Field(None, description="How a model is chosen.")
     requires_model: ModelNeeds | None = Field(None, description="What the model must bring.")
     personality: str | None = Field(None, description="A personality's name, or a system prompt.")
-    temperature: float | None = Field(None, ge=0, le=2, description="Sampling temperature.")
-    max_tokens: int | None = Field(None, gt=0, description="Most tokens of the answer.")
-    max_tool_calls: int | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
-    repair: int | None = Field(None, ge=0, le=10, description="Times an answer that does not fit is sent back; default 2.")
+    temperature: Number | None = Field(None, ge=0, le=2, description="Sampling temperature.")
+    max_tokens: Integer | None = Field(None, gt=0, description="Most tokens of the answer.")
+    max_tool_calls: Integer | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
+    repair: Integer | None = Field(None, ge=0, le=10, description="Times an answer that does not fit is sent back; default 2.")
     budget: Budget | None = Field(None, description="The most that the step may spend.")
     cache: CacheMode | None = Field(None, description="When an answered call is served again.")
 
@@ -94,7 +105,7 @@ class Step(Model):
         default_factory=dict, description="Files made from variables."
     )
 
-    condition: str | bool | None = Field(
+    condition: str | Switch | None = Field(
         None, validation_alias=AliasChoices("condition", "if"), description="The step runs only when this is true."
     )
     on_false: str | None = Field(None, description="Step to go to when the condition is false.")
@@ -107,10 +118,10 @@ class Step(Model):
 
     for_each: Any = Field(None, description="A list; the step runs once for each item.")
     as_: str | None = Field(None, alias="as", description="Name of the item, beside `item`.")
-    while_: str | bool | None = Field(None, alias="while", description="Repeat as long as this is true.")
-    until: str | bool | None = Field(None, description="Repeat until this is true.")
-    max_parallel: int | str | None = Field(None, description="Items at once.")
-    max_iterations: int | str | None = Field(None, description="Most passes; default 10.")
+    while_: str | Switch | None = Field(None, alias="while", description="Repeat as long as this is true.")
+    until: str | Switch | None = Field(None, description="Repeat until this is true.")
+    max_parallel: Integer | str | None = Field(None, description="Items at once.")
+    max_iterations: Integer | str | None = Field(None, description="Most passes; default 10.")
     on_item_failure: Literal["fail", "continue", "skip"] | None = Field(None, description="What a failed item does.")
     on_limit: Literal["fail", "continue"] | None = Field(None, description="What reaching max_iterations does.")
     steps: tuple[Step, ...] | None = Field(None, description="Steps that are repeated.")
@@ -133,10 +144,38 @@ class Step(Model):
             check_variable_name(name)
         return value
 
+    @field_validator("products")
+    @classmethod
+    def _product_names(cls, value: dict[str, ProductSpec]) -> dict[str, ProductSpec]:
+        for name in value:
+            check_variable_name(name)
+        return value
+
 
 def check_variable_name(name: str) -> None:
     """Refuse a variable's or input's name that no template could read."""
-    if not name.isidentifier() or not name.isascii():
+    if not _VARIABLE.match(name):
         raise problem(
-            "wrong-id", f'"{name}" is no name: letters, digits and _, a letter first', hint="templates read it by this name"
+            "wrong-id",
+            f'"{name}" is no name: letters, digits and _, a letter first',
+            hint=f"write it as `{_as_variable(name)}`: templates read it by this name",
+            at=(name,),
+            on_key=True,
         )
+    if name in _WORDS:
+        raise problem(
+            "reserved-name",
+            f'"{name}" is a word of the template language',
+            hint="choose another name",
+            at=(name,),
+            on_key=True,
+        )
+
+
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_WORDS = frozenset(("and", "or", "not", "in", "is", "if", "else", "elif", "for"))
+
+
+def _as_variable(name: str) -> str:
+    made = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "value"
+    return made if made[0].isalpha() else f"v_{made}"

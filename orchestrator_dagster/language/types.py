@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from orchestrator_dagster.language.base import Model, problem, whole_expression
+from orchestrator_dagster.language.base import Model, Number, Switch, problem, whole_expression
+from orchestrator_dagster.language.wording import described
 from orchestrator_dagster.text import nearest_name
 
 TypeName = Literal["string", "integer", "number", "boolean", "array", "object"]
@@ -55,9 +57,9 @@ class TypeSpec(Model):
     enum: tuple[Any, ...] | None = Field(
         None, validation_alias=AliasChoices("enum", "choices"), description="The only values allowed."
     )
-    minimum: float | None = Field(None, description="Smallest number allowed.")
-    maximum: float | None = Field(None, description="Largest number allowed.")
-    range: tuple[float, float] | None = Field(None, description="Smallest and largest number, as a list of two.")
+    minimum: Number | None = Field(None, description="Smallest number allowed.")
+    maximum: Number | None = Field(None, description="Largest number allowed.")
+    range: tuple[Number, Number] | None = Field(None, description="Smallest and largest number, as a list of two.")
     pattern: str | None = Field(None, description="Regular expression that the text must match somewhere.")
     items: TypeSpec | None = Field(None, description="Type of a list's items; a map of names is an object's fields.")
     properties: dict[str, TypeSpec] | None = Field(None, description="Types of an object's fields.")
@@ -83,18 +85,35 @@ class TypeSpec(Model):
         return (self.minimum if self.minimum is not None else low, self.maximum if self.maximum is not None else high)
 
 
-def check_limits(spec: TypeSpec) -> None:
-    """Refuse limits that nothing can meet and patterns that are none."""
-    import re
+#: Which types each constraint says something about.
+_CONSTRAINED: dict[str, tuple[str, ...]] = {
+    "minimum": ("integer", "number"), "maximum": ("integer", "number"), "range": ("integer", "number"),
+    "pattern": ("string", "path", "secret"), "items": ("array",), "properties": ("object",),
+}  # fmt: skip
 
+
+def check_limits(spec: TypeSpec) -> None:
+    """Refuse constraints that nothing can meet, that do not belong to the type, and patterns that are none."""
+    for key, kinds in _CONSTRAINED.items():
+        if spec.type is not None and getattr(spec, key) is not None and spec.type not in kinds:
+            fitting = " or ".join(kind for kind in kinds if kind not in ("path", "secret"))
+            raise problem(
+                "wrong-value",
+                f"`{key}` belongs to the type {fitting}, and the type is {spec.type}",
+                hint=f"remove `{key}` or change `type`",
+                at=(key,),
+                on_key=True,
+            )
     low, high = spec.limits
     if low is not None and high is not None and low > high:
         raise problem("wrong-value", f"the minimum {low:g} is larger than the maximum {high:g}")
+    if spec.enum is not None and not spec.enum:
+        raise problem("wrong-value", "the list of values allowed is empty", hint="remove `enum`", at=("enum",))
     if spec.pattern is not None:
         try:
             re.compile(spec.pattern)
-        except re.error as error:
-            raise problem("wrong-value", f"the pattern is no regular expression: {error}") from None
+        except (re.error, OverflowError, RecursionError) as error:
+            raise problem("wrong-value", f"the pattern is no regular expression: {error}", at=("pattern",)) from None
 
 
 def short_type(value: Any) -> Any:
@@ -104,6 +123,12 @@ def short_type(value: Any) -> Any:
         return {"type": known} if known else {"type": "string", "description": value}
     if isinstance(value, dict) and value and not _describes(value):
         return {"type": "object", "properties": value}
+    if not isinstance(value, dict) and not isinstance(value, TypeSpec):
+        raise problem(
+            "wrong-type",
+            f"expected a type's name or a map, found {described(value)}",
+            hint=f"the types are {', '.join(dict.fromkeys(TYPE_NAMES.values()))}",
+        )
     return value
 
 
@@ -160,7 +185,7 @@ class InputSpec(TypeSpec):
     type: Annotated[InputTypeName | None, _type_name(INPUT_TYPE_NAMES)] = Field(  # type: ignore[assignment]
         None, description="Type of the value; without it, the default's type."
     )
-    required: bool | None = Field(None, description="Whether a launch must give it; true when there is no default.")
+    required: Switch | None = Field(None, description="Whether a launch must give it; true when there is no default.")
     default: Any = Field(None, description="Its value when a launch gives none.")
     examples: tuple[Any, ...] | None = Field(None, description="Example values, for people.")
     asset: str | None = Field(None, description="Key of an asset (`pipeline/variable`) whose value is loaded.")

@@ -98,13 +98,15 @@ def _without_quotes(line: str) -> str:
     while number < len(signs):
         sign = line[number]
         if quote:
-            if sign == "\\" and quote == '"':
+            if (sign == "\\" and quote == '"') or (quote == "'" and line.startswith("''", number)):
                 signs[number : number + 2] = "  "[: len(signs) - number]
                 number += 2
                 continue
+            signs[number] = " "
             if sign == quote:
                 quote = ""
-            signs[number] = " "
+                if line[number + 1 :].lstrip()[:1] not in ("", ",", "]", "}", ":", "#"):
+                    return "".join(signs[:number])  # what follows a closed quote is another mistake
         elif sign in "'\"" and start:
             quote, signs[number] = sign, " "
         elif sign == "#" and (number == 0 or line[number - 1].isspace()):

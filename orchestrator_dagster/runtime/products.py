@@ -22,7 +22,7 @@ from orchestrator_dagster.tables import markdown_table
 
 _PREVIEW_LINES = 20
 _PREVIEW_ROWS = 10
-_PREVIEW_CHARACTERS = 2000
+_PREVIEW_CHARACTERS = 4000
 
 
 def write_product(
@@ -128,7 +128,7 @@ def preview(value: Any, format: str) -> str:
     """The beginning of a product as markdown: some rows of a table, the first lines of a text."""
     rows = table_rows(value)
     if rows is not None:
-        return markdown_table(rows[:_PREVIEW_ROWS], max_rows=_PREVIEW_ROWS)[:_PREVIEW_CHARACTERS]
+        return _preview_table(rows)
     if format in ("png", "xlsx", "parquet"):
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=json_value)
@@ -137,6 +137,17 @@ def preview(value: Any, format: str) -> str:
     if format not in ("md", "markdown"):
         shown = f"```{format}\n{shown}\n```"
     return shown if len(lines) <= _PREVIEW_LINES else f"{shown}\n\n… {len(lines) - _PREVIEW_LINES} more lines"
+
+
+def _preview_table(rows: list[Mapping[str, Any]]) -> str:
+    """As many of the first rows as fit, and how many more there are."""
+    text = ""
+    for count in range(min(len(rows), _PREVIEW_ROWS), 0, -1):
+        text = markdown_table(rows[:count])
+        if len(text) <= _PREVIEW_CHARACTERS:
+            break
+    more = len(rows) - count
+    return f"{text}\n\n… {more} more rows" if more else text
 
 
 def _text(value: Any, product: CompiledProduct) -> bytes:

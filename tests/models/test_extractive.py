@@ -40,8 +40,8 @@ can be 5 to 7 °C warmer than nearby fields.
 
 Their crowns shade the ground, so that pavements and walls take up less heat in the first place. Measurements in
 Central European cities found that surfaces under mature trees were up to 12 °C cooler than surfaces in full sun
-(see [the review](https://example.org/review)). The cooling depends on water: a tree that suffers from drought evaporates
-almost nothing.
+(see [the review](https://example.org/review)). The cooling depends on water: a tree that suffers from drought
+evaporates almost nothing.
 
 | City | Trees |
 |------|-------|
@@ -68,10 +68,10 @@ Miller wrote a long book about the trees of the city in the summer.
 HEAT = """# Heat waves and health
 
 Heat waves kill more people in Europe than any other natural hazard. The summer of 2022 caused more than 60,000
-heat-related deaths, mostly among people older than 65. Risk rises sharply when nights stay warm, because the body cannot
-recover. A study of 93 European cities estimated that raising tree cover to 30 percent would prevent about one third of
-the deaths that the urban heat island causes. Tree cover in these cities averages 15 percent today. Trees do not help
-much at night in narrow streets, where dense crowns can trap warm air.
+heat-related deaths, mostly among people older than 65. Risk rises sharply when nights stay warm, because the body
+cannot recover. A study of 93 European cities estimated that raising tree cover to 30 percent would prevent about
+one third of the deaths that the urban heat island causes. Tree cover in these cities averages 15 percent today.
+Trees do not help much at night in narrow streets, where dense crowns can trap warm air.
 """
 COSTS = """# What a street tree costs
 
@@ -216,8 +216,8 @@ def test_a_report_of_one_document_follows_its_own_sections() -> None:
 def test_a_german_report_has_german_headings() -> None:
     german = (
         "Stadtbäume kühlen die Luft an heißen Tagen. Am 21. Juni 2023 war es z. B. unter den Linden 4,5 Grad kühler "
-        "als auf dem Platz. Die Bäume brauchen dafür viel Wasser und Raum für ihre Wurzeln. Junge Bäume werfen noch wenig "
-        "Schatten und müssen in den ersten Jahren gegossen werden."
+        "als auf dem Platz. Die Bäume brauchen dafür viel Wasser und Raum für ihre Wurzeln. Junge Bäume werfen noch "
+        "wenig Schatten und müssen in den ersten Jahren gegossen werden."
     )
     text = ask(f"Schreibe einen Bericht über die Bäume.\n{block('text', german)}").text
     assert "## Zusammenfassung" in text
@@ -369,7 +369,7 @@ for prompt, schema in json.load(sys.stdin):
 
 
 WORDS = (
-    'tree heat the of 5 12.5 °C % 2024-05-01 Dr. e.g. http://a.b/c x@y.zz # ## - | ``` --- > [a](b) ** ( ) " 树木 . ! ? '
+    'tree heat the of 5 12.5 °C % 2024-05-01 Dr. e.g. http://a.b x@y.zz # ## - | ``` --- > [a](b) ** ( ) " 树木 . ! ? '
     ": \n \n\n"
 )
 TEXTS = st.one_of(

@@ -312,9 +312,9 @@ def test_max_tokens_takes_fewer_items_before_it_cuts() -> None:
 NAMES = st.sampled_from(
     re.findall(
         r"\w+",
-        """title summary findings claim quote source sources url date year score confidence keywords topics tree_count cost
-        temperature author is_hot mentions_trees rows report recommendations risk answer level value data x tags email
-        index entities sections explanation""",
+        """title summary findings claim quote source sources url date year score confidence keywords topics tree_count
+        cost temperature author is_hot mentions_trees rows report recommendations risk answer level value data x tags
+        email index entities sections explanation""",
     )
 )
 

@@ -1,8 +1,8 @@
 """The key terms of a text: words and two-word phrases.
 
-A phrase is two neighbouring content words with nothing between them but a blank. Its score is its damped frequency
-times the rareness of its parts, lifted by 1.6 for saying more than a word does; a word's own score counts mostly where
-it does not stand inside a repeated phrase (the idea of the C-value: Frantzi, Ananiadou and Mima, 2000).
+A phrase is two neighbouring content words with nothing between them but a blank, more than once. Its score is its
+damped frequency times the rareness of its parts, lifted by 1.6 for saying more than a word does; a word's own score
+counts mostly where it does not stand inside a phrase (the idea of the C-value: Frantzi, Ananiadou and Mima, 2000).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from orchestrator_dagster.models.extractive.ranking import Corpus
 from orchestrator_dagster.models.extractive.text import Sentence
-from orchestrator_dagster.models.extractive.words import listed, plain, stem, words
+from orchestrator_dagster.models.extractive.words import listed, plain, stem, without_elision, words
 
 _SPAN = re.compile(r"\w+(?:['’\-]\w+)*(?: +\w+(?:['’\-]\w+)*)*")
 # Say little alone, whatever the text: no key term, and no end of a phrase.
@@ -65,18 +65,15 @@ def key_terms(corpus: Corpus, most: int, sentences: Sequence[Sentence] | None = 
             forms[stems][form] += 1
             where[stems][sentence.document] = None
     counts = {stems: sum(found.values()) for stems, found in forms.items()}
-    # In a text too short to repeat itself every phrase is a candidate.
-    repeated = sum(1 for count in counts.values() if count > 1) > 3
-    phrases = {stems: count for stems, count in counts.items() if len(stems) == 2 and (count > 1 or not repeated)}
+    phrases = {stems: count for stems, count in counts.items() if len(stems) == 2 and count > 1}
     inside: Counter[tuple[str, ...]] = Counter()
     scores: dict[tuple[str, ...], float] = {}
     spread = {stems: 1 + 0.4 * math.log(len(found)) for stems, found in where.items()}
     for stems, count in phrases.items():
         rare = (corpus.idf(stems[0]) + corpus.idf(stems[1])) / 2
         scores[stems] = 1.6 * count**0.8 * rare * spread[stems]
-        if count > 1:
-            for word in stems:
-                inside[(word,)] += count
+        for word in stems:
+            inside[(word,)] += count
     for stems, count in counts.items():
         if len(stems) == 1 and count - inside[stems] > 0:
             alone = count - 0.7 * inside[stems]
@@ -106,7 +103,7 @@ def _overlaps(stems: tuple[str, ...], other: tuple[str, ...], counts: dict[tuple
         return counts[stems] < 3 * counts[other]
     # Of "urban heat" and "heat island" that always stand together one is enough.
     chained = len(other) == 2 and (stems[0] == other[1] or stems[1] == other[0]) and counts[stems] == counts[other]
-    return len(shared) == len(stems) or chained or (len(other) == 2 and counts[stems] == 1)
+    return len(shared) == len(stems) or chained
 
 
 def _candidates(text: str, stops: frozenset[str]) -> list[tuple[tuple[str, ...], str]]:
@@ -116,6 +113,7 @@ def _candidates(text: str, stops: frozenset[str]) -> list[tuple[tuple[str, ...],
         before: tuple[str, str] | None = None
         for word in words(span):
             base = plain(word)
+            word = without_elision(word)
             shown = word.lower() if opening and word[1:].islower() else re.sub(r"['’]s$", "", word)
             opening = False
             if base in stops or len(base) < 3 or base.isdigit() or not re.search(r"[^\W\d_]", base):

@@ -16,7 +16,15 @@ from typing import Any
 
 from orchestrator_dagster.models.client import Message
 from orchestrator_dagster.models.extractive.text import Document, read_document
-from orchestrator_dagster.models.extractive.words import TASK_WORDS, content_stems, plain, stem, stop_words, words
+from orchestrator_dagster.models.extractive.words import (
+    STOP_WORDS,
+    TASK_WORDS,
+    content_stems,
+    plain,
+    stem,
+    stop_words,
+    words,
+)
 
 _BLOCK = re.compile(r"<data\s+name=(?:\"([^\"]*)\"|'([^']*)')[^<>]*>")
 _TEXT_KEYS = (
@@ -67,8 +75,8 @@ _RULES_LABEL = re.compile(
 )
 _LABEL = re.compile(r"\s*(?:#+\s*|\*\*)?[^\n.!?]{2,60}:\**\s*$")
 _TOPIC = re.compile(
-    r"(?i)\b(?:analy[sz]e|discuss|explore|investigate|research|about|regarding|concerning|on the (?:topic"
-    r"|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
+    r"(?i)\b(?:analy[sz]e|(?:overview|summary|analysis|history) of|discuss|explore|investigate|research|about"
+    r"|regarding|concerning|on the (?:topic|subject) of|on|über|zum thema|zu|sur|sobre)\s+"
     r"(?:the (?:topic|subject)(?: of)?:?\s+)?[\"“„'«]?(?P<topic>[^\n.,:;?!\"“”»«()<>{}]{3,80})"
 )
 _TOPIC_END = re.compile(
@@ -84,6 +92,7 @@ _NO_TOPIC = re.compile(
     r"|above|given|"
     r"results?|it|them|folgenden?|texten?|dokumenten?|documentos?|textes?|textos?)\b)|(?:it|its|them|each)\b"
 )
+_TASK_STEMS = frozenset(stem(plain(word)) for word in TASK_WORDS)
 _DEEPEST = 12
 
 
@@ -158,12 +167,13 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     stops = stop_words(document.language for document in sources.documents)
     # 400 words of instruction say what it is about; more is most likely text that was put there by a template.
     stems = content_stems(" ".join([subject, *words(about)[:400]]), stops)
-    task = {stem(plain(word)) for word in TASK_WORDS}
+    told = [word for word in stems if word not in _TASK_STEMS and not word.isdigit()]
+    told = told or (stems if question else [])  # "What is a table?" is about tables
     return Prompt(
         instruction="\n".join([instruction, *given]).strip(),
         system="\n".join(message.content for message in messages if message.role == "system"),
         topic=" ".join(subject.split())[:120] if subject and "?" not in subject else _topic(instruction),
-        topic_stems=tuple(dict.fromkeys(word for word in stems if word not in task and not word.isdigit())),
+        topic_stems=tuple(dict.fromkeys(told)),
         question=question,
         sources=sources,
     )
@@ -233,7 +243,11 @@ def _question(instruction: str, parameters: Sequence[tuple[str, str]]) -> str:
 def _topic(instruction: str) -> str:
     for match in _TOPIC.finditer(instruction[:4000]):
         topic = _TOPIC_END.split(match["topic"], maxsplit=1)[0].strip(" '’-")
-        if len(topic) > 2 and not _NO_TOPIC.match(topic) and len(words(topic)) <= 12:
+        # "about 250 words", "on the main findings": about the task, not about a subject.
+        told = [
+            word for word in content_stems(topic, STOP_WORDS["en"]) if word not in _TASK_STEMS and not word.isdigit()
+        ]
+        if len(topic) > 2 and told and not _NO_TOPIC.match(topic) and len(words(topic)) <= 12:
             return topic
     return ""
 

@@ -127,8 +127,14 @@ class Shapes:
         yield from (way for way in ways if way["type"] != "null")
         yield from (way for way in ways if way["type"] == "null")
 
-    def fits(self, value: Any, schema: Any, depth: int = 0) -> bool:
-        """Whether a JSON value is valid against the schema, its ``format`` as far as ``values`` knows it."""
+    def fits(self, value: Any, schema: Any) -> bool:
+        """Whether a JSON value is valid against the schema, both where ``format`` is checked and where it is a note.
+
+        Validators differ in that, and under ``oneOf`` and ``not`` an unchecked format can make a value invalid.
+        """
+        return all(self._valid(value, schema, 0, formats) for formats in (True, False))
+
+    def _valid(self, value: Any, schema: Any, depth: int, formats: bool) -> bool:
         if schema is True or depth > 60:
             return True
         if not isinstance(schema, Mapping):
@@ -136,15 +142,15 @@ class Shapes:
         if value is None and schema.get("nullable") is True:
             return True
         deeper = depth + 1
-        if "$ref" in schema and not self.fits(value, self._target(schema["$ref"]), deeper):
+        if "$ref" in schema and not self._valid(value, self._target(schema["$ref"]), deeper, formats):
             return False
-        if not all(self.fits(value, part, deeper) for part in schema.get("allOf") or ()):
+        if not all(self._valid(value, part, deeper, formats) for part in schema.get("allOf") or ()):
             return False
-        if "anyOf" in schema and not any(self.fits(value, part, deeper) for part in schema["anyOf"]):
+        if "anyOf" in schema and not any(self._valid(value, part, deeper, formats) for part in schema["anyOf"]):
             return False
-        if "oneOf" in schema and sum(self.fits(value, part, deeper) for part in schema["oneOf"]) != 1:
+        if "oneOf" in schema and sum(self._valid(value, part, deeper, formats) for part in schema["oneOf"]) != 1:
             return False
-        if "not" in schema and self.fits(value, schema["not"], deeper):
+        if "not" in schema and self._valid(value, schema["not"], deeper, formats):
             return False
         kinds = schema.get("type")
         if kinds is not None and not any(_is(value, kind) for kind in (kinds if isinstance(kinds, list) else [kinds])):
@@ -154,24 +160,24 @@ class Shapes:
         if "const" in schema and not same(value, schema["const"]):
             return False
         if isinstance(value, str):
-            return _string_fits(value, schema)
+            return _string_fits(value, schema, formats)
         if isinstance(value, list):
-            return self._array_fits(value, schema, deeper)
+            return self._array_fits(value, schema, deeper, formats)
         if isinstance(value, dict):
-            return self._object_fits(value, schema, deeper)
+            return self._object_fits(value, schema, deeper, formats)
         return isinstance(value, bool) or value is None or number_fits(value, schema)
 
-    def _array_fits(self, value: list[Any], schema: Schema, depth: int) -> bool:
+    def _array_fits(self, value: list[Any], schema: Schema, depth: int, formats: bool) -> bool:
         if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             return False
         if schema.get("uniqueItems") and len(unique(value)) < len(value):
             return False
         first = schema.get("prefixItems") or []
-        return all(self.fits(item, part, depth) for item, part in zip(value, first, strict=False)) and all(
-            self.fits(item, schema.get("items", True), depth) for item in value[len(first) :]
+        return all(self._valid(item, part, depth, formats) for item, part in zip(value, first, strict=False)) and all(
+            self._valid(item, schema.get("items", True), depth, formats) for item in value[len(first) :]
         )
 
-    def _object_fits(self, value: dict[str, Any], schema: Schema, depth: int) -> bool:
+    def _object_fits(self, value: dict[str, Any], schema: Schema, depth: int, formats: bool) -> bool:
         if not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value)):
             return False
         if any(key not in value for key in schema.get("required") or ()):
@@ -181,9 +187,9 @@ class Shapes:
             rules = [known[key]] if key in known else []
             rules += [rule for pattern, rule in patterns.items() if _compiled(pattern).search(key)]
             rules = rules or [schema.get("additionalProperties", True)]
-            if not all(self.fits(item, rule, depth) for rule in rules):
+            if not all(self._valid(item, rule, depth, formats) for rule in rules):
                 return False
-            if not self.fits(key, schema.get("propertyNames", True), depth):
+            if not self._valid(key, schema.get("propertyNames", True), depth, formats):
                 return False
         return True
 
@@ -264,9 +270,9 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _string_fits(value: str, schema: Schema) -> bool:
+def _string_fits(value: str, schema: Schema, formats: bool) -> bool:
     pattern = schema.get("pattern")
-    if not has_format(value, schema.get("format")):
+    if formats and not has_format(value, schema.get("format")):
         return False
     return schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)) and (
         not isinstance(pattern, str) or bool(_compiled(pattern).search(value))

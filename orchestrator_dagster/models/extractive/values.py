@@ -216,7 +216,8 @@ def has_format(text: str, form: object) -> bool:
         return "@" in text
     if form == "date-time":
         return date_times(text) == [text]
-    return form not in _FORMS or bool(_FORMS[str(form)].fullmatch(text))
+    known = _FORMS.get(form) if isinstance(form, str) else None
+    return known is None or bool(known.fullmatch(text))
 
 
 def proper_names(text: str) -> Iterator[str]:

@@ -65,7 +65,9 @@ _TERMS = re.compile(
     r"|central|list|extract|identify|find|which)"
     r"(?: \w+){0,3}? (?:topics|themes|terms)\b|schlüsselwörter|schlagwörter|mots[ -]clés|palabras clave"
 )
-_SUMMARY = re.compile(r"(?i)summar|zusammenfass|\bfasse\b|résum|\bresum|abstract|overview|tl;?dr")
+_SUMMARY = re.compile(
+    r"(?i)summar|zusammenfass|\bfasse\b|résum|\bresum(?:en|ir)\b|\bresume (?:el|la|los|las|est)|abstract|overview|tl;?dr"
+)
 
 
 @dataclass(frozen=True)

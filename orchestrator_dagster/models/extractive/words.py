@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+(?:['’\-]\w+)*")
 _PIECE = re.compile(r"\w+|[^\w\s]")
 # Scripts that are written without blanks: two neighbouring signs stand for a word there.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2,}")
-_ELISION = re.compile(r"^(?:[cdjlmnst]|qu)['’](?=\w)")
+_ELISION = re.compile(r"(?i)^(?:[cdjlmnst]|qu)['’](?=\w)")
 
 
 def listed(text: str) -> frozenset[str]:
@@ -125,6 +125,11 @@ def plain(word: str) -> str:
     folded = unicodedata.normalize("NFC", word).lower().replace("’", "'")
     folded = _ELISION.sub("", folded)
     return folded[:-2] if folded.endswith("'s") else folded
+
+
+def without_elision(word: str) -> str:
+    """A French word without the ``l'`` or ``d'`` before it."""
+    return _ELISION.sub("", word)
 
 
 @lru_cache(maxsize=65536)

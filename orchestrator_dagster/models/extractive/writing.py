@@ -199,7 +199,11 @@ class Writer:
         sections: dict[str, list[Sentence]] = {}
         for one in rest:
             sections.setdefault(one.section, []).append(one)
-        named = {name: pool for name, pool in sections.items() if name and name != document.title}
+        named = {
+            name: [one for one in pool if not one.fragment]
+            for name, pool in sections.items()
+            if name and name != document.title and not all(one.fragment for one in pool)
+        }
         if len(named) >= 2:
             found = []
             for name, pool in list(named.items())[: max(2, self._fewer(12))]:
