@@ -1,20 +1,17 @@
 """The tool data-processing against bare pandas: a CSV of 100,000 rows, filtered and aggregated.
 
-Both read the same file in the same process, in turns; printed are the medians and their ratio. Run it with
-``python benchmarks/data_processing.py [--rows N] [--rounds N]``.
+Both read the same file in the same process, in turns.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import Row, medians
 from orchestrator_dagster.tools.data import data_processing
 from orchestrator_dagster.tools.tool import ToolContext
 from orchestrator_dagster.workspace import Workspace
@@ -55,27 +52,11 @@ def tool(context: ToolContext, action: str, **parameters: Any) -> Any:
     return data_processing.find(action).call(context, parameters)
 
 
-def median_seconds(functions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Medians of the functions, run in turns so that a slow moment of the machine meets all of them."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()  # the first round imports and warms
-    for _ in range(rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=100_000)
-    arguments.add_argument("--rounds", type=int, default=7)
-    options = arguments.parse_args()
+def measure(rows: int = 100_000, rounds: int = 7) -> list[Row]:
+    """The rows of this benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sales.csv"
-        write_csv(path, options.rows)
+        write_csv(path, rows)
         context = ToolContext(Workspace(Path(folder)))
         wanted = {"price": list(FUNCTIONS), "quantity": "sum"}
 
@@ -91,18 +72,17 @@ def main() -> None:
             kept = tool(context, "filter", data="sales.csv", conditions=EXPRESSION)
             return tool(context, "aggregate", data=kept, group_by="region", aggregations=wanted)
 
-        table: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
-            ("read, filter, aggregate", lambda: pandas_read_filter_aggregate(path), filter_aggregate),
-            ("the same in two steps, rows as values between", lambda: pandas_read_filter_aggregate(path), two_steps),
-            ("read and write csv", lambda: pandas_convert(path), convert),
+        def bare() -> Any:
+            return pandas_read_filter_aggregate(path)
+
+        table: list[tuple[str, Callable[[], Any], Callable[[], Any], str]] = [
+            (f"data-processing: read, filter, aggregate {rows:,} rows", filter_aggregate, bare, "1.5"),
+            ("data-processing: the same in two steps, rows as values between", two_steps, bare, ""),
+            ("data-processing: read and write csv", convert, lambda: pandas_convert(path), "1.5"),
         ]
-        print(f"{options.rows:,} rows, {path.stat().st_size / 1e6:.1f} MB, median of {options.rounds} rounds")
-        print(f"{'':56}{'pandas':>9}{'tool':>9}{'ratio':>7}")
-        for name, reference, ours in table:
-            medians = median_seconds({"pandas": reference, "tool": ours}, options.rounds)
-            ratio = medians["tool"] / medians["pandas"]
-            print(f"{name:56}{medians['pandas']:8.3f}s{medians['tool']:8.3f}s{ratio:6.2f}x")
-
-
-if __name__ == "__main__":
-    main()
+        found = []
+        for name, ours, reference, ratio in table:
+            ours(), reference()  # the first round imports and warms
+            times = medians({"ours": ours, "pandas": reference}, rounds)
+            found.append(Row(name, times["ours"], times["pandas"], "bare pandas", ratio))
+        return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledProduct, CompiledStep
-from orchestrator_dagster.compiler.fingerprint import PROSE, pipeline_fingerprint, step_version
+from orchestrator_dagster.compiler.fingerprint import input_meaning, pipeline_fingerprint, step_meaning, step_version
 from orchestrator_dagster.compiler.header import op_name
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.models import ModelChoice
@@ -30,7 +30,8 @@ class Draft:
     step: Step
     place: Place
     work: Work | None
-    edges: list[str] = field(default_factory=list)
+    edges: dict[str, None] = field(default_factory=dict)
+    inputs: set[str] = field(default_factory=set)
     includes: set[str] = field(default_factory=set)
     models: ModelChoice | None = None
     products: tuple[CompiledProduct, ...] = ()
@@ -41,8 +42,10 @@ def assemble(
     order: Sequence[Sequence[str]],
     drafts: Mapping[str, Draft],
     inputs: Mapping[str, InputSpec],
+    outputs: Mapping[str, Any],
     output_steps: Mapping[str, tuple[str, ...]],
     includes: Mapping[str, str],
+    personalities: Mapping[str, str],
 ) -> CompiledPipeline:
     """Put the compiled pipeline together.
 
@@ -51,22 +54,17 @@ def assemble(
         order: The levels of the steps.
         drafts: Every step by id.
         inputs: All inputs, ``output_dir`` among them.
+        outputs: The outputs, each behind those it reads.
         output_steps: For each output the steps it reads.
         includes: Text of each included file.
+        personalities: System prompt of each personality by its name.
     """
     pipeline, document = reading.pipeline, reading.document
     assert pipeline is not None
-    header = {
-        "personality": pipeline.personality,
-        "inputs": {name: spec.model_dump(mode="json", exclude_unset=True) for name, spec in pipeline.inputs.items()},
-    }
-    place = {name: number for number, name in enumerate(drafts)}
-    steps: dict[str, CompiledStep] = {}
+    assembler = _Assembler(reading, drafts, inputs, includes, personalities)
     for level in order:
         for name in level:
-            made = _step(drafts[name], pipeline, steps, header, includes, place)
-            at = document.span(drafts[name].place)
-            steps[name] = made.model_copy(update={"line": at.line, "column": at.column})
+            assembler.add(name)
     return CompiledPipeline(
         id=pipeline.id,
         file=document.file,
@@ -77,9 +75,9 @@ def assemble(
         owners=pipeline.owners,
         tags=pipeline.tags,
         inputs=dict(inputs),
-        steps=tuple(steps.values()),
+        steps=tuple(assembler.done.values()),
         levels=tuple(tuple(level) for level in order),
-        outputs=thaw(pipeline.outputs),
+        outputs=thaw(dict(outputs)),
         output_steps=dict(output_steps),
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
@@ -89,46 +87,69 @@ def assemble(
     )
 
 
-def _step(
-    draft: Draft,
-    pipeline: Pipeline,
-    done: Mapping[str, CompiledStep],
-    header: Mapping[str, Any],
-    includes: Mapping[str, str],
-    place: Mapping[str, int],
-) -> CompiledStep:
-    step, work, models = draft.step, draft.work, draft.models
-    assert work is not None
-    edges = tuple(sorted(draft.edges, key=place.__getitem__))
-    own = step.model_dump(mode="json", exclude_unset=True, exclude=set(PROSE))
-    own["includes"] = {name: includes[name] for name in sorted(draft.includes)}
-    own["models"] = models.model_dump(mode="json") if models else None
-    upstream = _nearest_products(edges, done)
-    retries = step.retries or pipeline.retries or (MODEL_RETRIES if work.kind == "model" else NO_RETRIES)
-    return CompiledStep(
-        id=step.id,
-        op=op_name(step.id),
-        kind=work.kind,
-        spec=step,
-        line=1,
-        column=1,
-        dependencies=edges,
-        tool=work.tool,
-        action=work.action,
-        instruction=work.instruction,
-        parameters=work.parameters,
-        # A product of a step that declares no variables is made from its main value, under the product's name.
-        variables=dict(step.vars) or {name: VariableSpec() for name in step.products},
-        models=models.names if models else (),
-        model_reason=models.reason if models else "",
-        personality=step.personality or (models.personality if models else None) or pipeline.personality,
-        settings=_settings(step, work, models),
-        retries=retries,
-        timeout=step.timeout if step.timeout is not None else pipeline.timeout,
-        products=tuple(product.model_copy(update={"upstream": upstream}) for product in draft.products),
-        includes=tuple(sorted(draft.includes)),
-        code_version=step_version(own, header, {one: done[one].code_version for one in edges}),
-    )
+class _Assembler:
+    """Makes compiled steps, each after those it depends on."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        drafts: Mapping[str, Draft],
+        inputs: Mapping[str, InputSpec],
+        includes: Mapping[str, str],
+        personalities: Mapping[str, str],
+    ) -> None:
+        assert reading.pipeline is not None
+        self.pipeline: Pipeline = reading.pipeline
+        self.document = reading.document
+        self.drafts = drafts
+        self.inputs = {name: input_meaning(spec) for name, spec in inputs.items()}
+        self.includes = includes
+        self.personalities = personalities
+        self.place = {name: number for number, name in enumerate(drafts)}
+        self.done: dict[str, CompiledStep] = {}
+        self.products_before: dict[str, frozenset[AssetPath]] = {}
+
+    def add(self, name: str) -> None:
+        """Make the step of that id."""
+        draft, pipeline = self.drafts[name], self.pipeline
+        step, work, models = draft.step, draft.work, draft.models
+        assert work is not None
+        edges = tuple(sorted(draft.edges, key=self.place.__getitem__))
+        upstream = frozenset[AssetPath]().union(*(self.products_before[one] for one in edges))
+        at = self.document.span(draft.place)
+        personality = step.personality or (models.personality if models else None) or pipeline.personality
+        made = CompiledStep(
+            id=step.id,
+            op=op_name(step.id),
+            kind=work.kind,
+            spec=step,
+            line=at.line,
+            column=at.column,
+            dependencies=edges,
+            tool=work.tool,
+            action=work.action,
+            instruction=work.instruction,
+            parameters=work.parameters,
+            # A product of a step that declares no variables is made from its main value, under the product's name.
+            variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
+            models=models.names if models else (),
+            model_reason=models.reason if models else "",
+            personality=personality,
+            settings=_settings(step, work, models),
+            retries=step.retries or pipeline.retries or (MODEL_RETRIES if work.kind == "model" else NO_RETRIES),
+            timeout=step.timeout if step.timeout is not None else pipeline.timeout,
+            products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
+            includes=tuple(sorted(draft.includes)),
+        )
+        around = {
+            "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
+            "includes": {one: self.includes[one] for one in sorted(draft.includes)},
+            "personality": self.personalities.get(personality or "", personality) if work.kind == "model" else None,
+        }
+        before = {one: self.done[one].code_version for one in edges}
+        self.done[name] = made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
+        # Those that follow are made from this step's products; when it makes none, from those it is made from.
+        self.products_before[name] = frozenset(product.key for product in made.products) or upstream
 
 
 def _settings(step: Step, work: Work, models: ModelChoice | None) -> dict[str, Any]:
@@ -139,20 +160,3 @@ def _settings(step: Step, work: Work, models: ModelChoice | None) -> dict[str, A
         if getattr(step, key) is not None:
             settings[key] = getattr(step, key)
     return settings
-
-
-def _nearest_products(edges: Sequence[str], done: Mapping[str, CompiledStep]) -> tuple[AssetPath, ...]:
-    """The products that a step is made from: those of the nearest steps before it that make some."""
-    found: dict[AssetPath, None] = {}
-    seen: set[str] = set()
-    waiting = list(edges)
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen:
-            continue
-        seen.add(name)
-        if done[name].products:
-            found.update(dict.fromkeys(product.key for product in done[name].products))
-        else:
-            waiting.extend(done[name].dependencies)
-    return tuple(sorted(found))

@@ -22,8 +22,7 @@ class Compiled(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def model_post_init(self, context: Any) -> None:
-        for name in self.model_fields_set:
-            value = self.__dict__[name]
+        for name, value in self.__dict__.items():
             if isinstance(value, (dict, list)) and not isinstance(value, FrozenDict):
                 self.__dict__[name] = freeze(value)
 
@@ -136,7 +135,7 @@ class CompiledPipeline(Compiled):
 
     def to_json(self) -> str:
         """The pipeline as JSON text."""
-        return self.model_dump_json(exclude_unset=True)
+        return self.model_dump_json(exclude_unset=True, by_alias=True)
 
     @classmethod
     def from_json(cls, text: str) -> CompiledPipeline:

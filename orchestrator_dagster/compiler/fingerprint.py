@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.compiler.compiled import CompiledStep
+    from orchestrator_dagster.language.types import InputSpec
 
 #: Raised when the meaning of the language changes, so that what was computed before counts as changed.
 LANGUAGE_VERSION = 1
-
-#: Fields of a step that are only for people.
-PROSE = frozenset(("name", "metadata", "tags"))
-
 
 def digest(value: Any) -> str:
     """SHA-256, in hex, of a JSON value in one fixed spelling."""
@@ -20,18 +20,40 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def step_version(own: Mapping[str, Any], header: Mapping[str, Any], before: Mapping[str, str]) -> str:
-    """The code version of a step: of what it does, the header's defaults it uses, and the steps it depends on.
+def step_meaning(step: CompiledStep) -> dict[str, Any]:
+    """What a step does, without what is only for people or only says when and how often it is tried."""
+    return {
+        "kind": step.kind,
+        "tool": step.tool,
+        "action": step.action,
+        "instruction": step.instruction,
+        "parameters": step.parameters,
+        "variables": {name: spec.model_dump(mode="json", exclude_unset=True) for name, spec in step.variables.items()},
+        "declared": bool(step.spec.vars),
+        "models": step.models,
+        "settings": step.settings,
+        "repair": step.spec.repair,
+        "products": [[one.variable, one.key, one.path, one.format, one.template] for one in step.products],
+    }
+
+
+def input_meaning(spec: InputSpec) -> dict[str, Any]:
+    """What decides an input's value when nothing is given, and which values it takes."""
+    return spec.model_dump(mode="json", exclude_unset=True, exclude={"description", "examples"})
+
+
+def step_version(own: Mapping[str, Any], around: Mapping[str, Any], before: Mapping[str, str]) -> str:
+    """The code version of a step: of what it does, what of the header it uses, and the steps it depends on.
 
     Args:
-        own: The step as written, without :data:`PROSE`, with the texts of what it includes.
-        header: The header's settings that reach it (models, personality, inputs).
+        own: From :func:`step_meaning`.
+        around: The inputs it reads, the texts it includes, the system prompt it works under.
         before: Code version of each step it depends on.
 
     Returns:
         16 hex digits.
     """
-    return digest([LANGUAGE_VERSION, own, header, before])[:16]
+    return digest([LANGUAGE_VERSION, own, around, before])[:16]
 
 
 def pipeline_fingerprint(text: str, includes: Mapping[str, str]) -> str:

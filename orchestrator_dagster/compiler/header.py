@@ -93,8 +93,9 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
 
 def check_personalities(
     pipeline: Pipeline, find: Callable[[str], object], document: Document, problems: Problems
-) -> None:
-    """Check that every personality that is named is somewhere."""
+) -> dict[str, str]:
+    """Check that every personality that is named is somewhere; gives the system prompt of each by its name."""
+    prompts: dict[str, str] = {}
     places = [(("personality",), pipeline.personality, None)]
     places += [(("experts", name, "personality"), one.personality, None) for name, one in pipeline.experts.items()]  # type: ignore[misc]
     places += [(("steps", n, "personality"), one.personality, one.id) for n, one in enumerate(pipeline.steps)]  # type: ignore[misc]
@@ -102,9 +103,10 @@ def check_personalities(
         if value is None or has_template(value):
             continue
         try:
-            find(value)
+            prompts[value] = str(getattr(find(value), "system_prompt", value))
         except PersonalityError as error:
             problems.add("unknown-personality", error.message, document.span(place), step=step, hint=error.hint)
+    return prompts
 
 
 def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,9 @@ from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.wording import Fault, faults, path_text
 from orchestrator_dagster.text import nearest_name
 
 #: Bare actions that ask a model, with every older spelling.
@@ -45,15 +48,18 @@ class Work:
     shape: Any = None
 
 
-def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, problems: Problems) -> Work | None:
+def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Work | None:
     """Find out what a step does; None when it does nothing that can be understood (then the problem is noted)."""
+    document, problems = reading.document, reading.problems
+    if reading.lost(place, "tool", "action", "prompt", "instruction", "pipeline", "parameters"):
+        return None  # what it does is what was wrong
     parameters = thaw(step.parameters)
     claims = [key for key in ("tool", "prompt", "pipeline") if getattr(step, key)]
     if len(claims) > 1:
         problems.add(
             "step-kind",
             f'step "{step.id}" has `{claims[0]}` and `{claims[1]}`: a step does one thing',
-            document.key_span((*place, _written(step, claims[1], document, place))),
+            document.key_span((*place, claims[1])),
             step=step.id,
             hint=f"remove one of them, or make two steps{_tools_hint(claims)}",
         )
@@ -61,7 +67,7 @@ def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, pro
     if step.tool:
         return _tool_work(step, step.tool, parameters, place, tools, document, problems)
     if step.prompt is not None:
-        written = _written(step, "prompt", document, place)
+        written = document.spelling((*place, "prompt"))
         if step.action and _word(step.action) not in MODEL_ACTIONS:
             problems.add(
                 "step-kind",
@@ -70,7 +76,16 @@ def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, pro
                 step=step.id,
                 hint="remove `action`: a step with a prompt asks a model",
             )
-        return _model_work(step, step.prompt, (written,), parameters)
+        if not step.prompt.strip():
+            problems.add(
+                "step-kind",
+                f'step "{step.id}": `{written}` is empty',
+                document.span((*place, "prompt")),
+                step=step.id,
+                hint="write what the model is asked",
+            )
+            return None
+        return _model_work(step, step.prompt, ("prompt",), parameters)
     if step.action:
         return _bare_action(step, step.action, parameters, place, tools, document, problems)
     if isinstance(parameters.get("prompt"), str):
@@ -79,6 +94,8 @@ def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, pro
     asked = [key for key in (*MODEL_KEYS, "vars") if getattr(step, key) not in (None, (), {})]
     if step.description and asked:
         return _model_work(step, step.description, ("description",), parameters)
+    if reading.lost(place, *MODEL_KEYS, "vars", "description", "for_each", "steps"):
+        return None
     problems.add(
         "step-kind",
         f'step "{step.id}" says nothing to do',
@@ -91,13 +108,6 @@ def work_of(step: Step, place: Place, tools: ToolShapes, document: Document, pro
 
 def _tools_hint(claims: list[str]) -> str:
     return "; a model that may call tools has `prompt` and `tools: [name]`" if claims == ["tool", "prompt"] else ""
-
-
-def _written(step: Step, key: str, document: Document, place: Place) -> str:
-    """The spelling of a key that stands in the file."""
-    if key == "prompt" and document.key_span((*place, "prompt")) == document.span(place):
-        return "instruction"
-    return key
 
 
 def _word(action: str) -> str:
@@ -143,6 +153,7 @@ def _bare_action(
         message = action.strip()[len("echo") :].strip() if first == "echo" and word != "echo" else None
         if message:
             parameters = {"message": message, **parameters}
+        _no_model_keys(step, f"does `{first}`", place, document, problems)
         return Work("builtin", None, first, None, ("action",), parameters)
     if word in {name.replace("-", "_") for name in tools.names()}:
         return _tool_work(step, word, parameters, place, tools, document, problems, bare=True)
@@ -160,6 +171,19 @@ def _bare_action(
     return None
 
 
+def _no_model_keys(step: Step, does: str, place: Place, document: Document, problems: Problems) -> None:
+    """Note settings of a model in a step that asks none."""
+    for key in MODEL_KEYS:
+        if getattr(step, key) not in (None, (), {}):
+            problems.add(
+                "step-kind",
+                f'step "{step.id}" {does}, and `{key}` is a setting of model steps',
+                document.key_span((*place, key)),
+                step=step.id,
+                hint="remove it; a model that may call tools has `prompt` and `tools: [name]`",
+            )
+
+
 def _tool_work(
     step: Step,
     name: str,
@@ -174,15 +198,12 @@ def _tool_work(
     if has_template(name):
         problems.add("unknown-tool", f'step "{step.id}": the tool must be a name, not a template', span, step=step.id)
         return None
-    for key in MODEL_KEYS:
-        if getattr(step, key) not in (None, (), {}):
-            problems.add(
-                "step-kind",
-                f'step "{step.id}" calls a tool, and `{key}` is a setting of model steps',
-                document.key_span((*place, key)),
-                step=step.id,
-                hint="remove it; a model that may call the tool has `prompt` and `tools: [name]`",
-            )
+    _no_model_keys(step, "calls a tool", place, document, problems)
+    if step.action and has_template(step.action):
+        where = document.span((*place, "action"))
+        message = f'step "{step.id}": the action must be a name, not a template'
+        problems.add("unknown-action", message, where, step=step.id, hint="name the operation")
+        return None
     try:
         tool = tools.find(name)
     except UnknownToolError:
@@ -226,11 +247,12 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
     model = work.shape.parameters
     known = list(model.model_fields)
     literals = {name: value for name, value in work.parameters.items() if not _templated(value)}
+    found: list[Fault] = []
     try:
         model.model_validate(literals)
-        errors: list[Any] = []
     except ValidationError as error:
-        errors = list(error.errors(include_url=False))
+        at = (*place, "parameters")
+        found = faults(error.errors(include_url=False), lambda item: parameter_place(item, at, document))
     extra_allowed = model.model_config.get("extra") == "allow"
     unknown = [] if extra_allowed else [name for name in work.parameters if name not in known]
     for name in unknown:
@@ -242,11 +264,11 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
             suggestion=nearest_name(name, known),
             hint=f"its parameters: {', '.join(known)}",
         )
-    for error in errors:
-        name = str(error["loc"][0]) if error["loc"] else ""
-        if name in unknown or (error["type"] == "missing" and name in work.parameters):
+    for fault in found:
+        name = str(fault.place[0]) if fault.place else ""
+        if name in unknown or (fault.kind == "missing" and name in work.parameters and len(fault.place) == 1):
             continue
-        if error["type"] == "missing" and len(error["loc"]) == 1:
+        if fault.kind == "missing" and len(fault.place) == 1:
             problems.add(
                 "missing-parameter",
                 f'step "{step.id}": {work.tool}.{work.action} needs the parameter "{name}"',
@@ -254,14 +276,33 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
                 step=step.id,
                 hint=f"its parameters: {', '.join(known)}",
             )
-        else:
-            said = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
-            problems.add(
-                "wrong-parameter",
-                f'step "{step.id}": the parameter "{name}" of {work.tool}.{work.action}: {said[:1].lower()}{said[1:]}',
-                document.span((*place, "parameters", *[part for part in error["loc"] if isinstance(part, (str, int))])),
-                step=step.id,
-            )
+            continue
+        what, last = f'the parameter "{path_text(fault.place)}" of {work.tool}.{work.action}', fault.place[-1:]
+        said, suggestion, key_is_wrong = fault.sentence, None, False
+        if fault.kind == "extra_forbidden":
+            said, key_is_wrong = f'there is no "{last[0]}" here', True
+        elif fault.kind == "missing":
+            said = f'"{last[0]}" is missing'
+        elif isinstance(fault.value, str) and fault.options:
+            suggestion = nearest_name(fault.value, fault.options)
+        where = (*place, "parameters", *fault.place)
+        problems.add(
+            "wrong-parameter",
+            f'step "{step.id}": {what}: {said[:1].lower()}{said[1:]}' if name else f'step "{step.id}": {work.tool}.{work.action}: {said}',
+            document.key_span(where) if key_is_wrong else document.span(where),
+            step=step.id,
+            suggestion=suggestion,
+        )
+
+
+def parameter_place(error: Mapping[str, Any], at: Place, document: Document) -> Place:
+    """The place of an error below `parameters`, without the names that Pydantic puts in between."""
+    place: Place = ()
+    keeps_last = error["type"] in ("missing", "extra_forbidden")
+    for number, part in enumerate(error["loc"]):
+        if document.has((*at, *place, part)) or (keeps_last and number == len(error["loc"]) - 1):
+            place = (*place, part)
+    return place
 
 
 def _templated(value: Any) -> bool:

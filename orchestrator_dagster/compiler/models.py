@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.errors import UnknownModelError
 from orchestrator_dagster.language.base import has_template
-from orchestrator_dagster.language.diagnostics import Problems
-from orchestrator_dagster.language.document import Document
-from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import nearest_name
 
@@ -31,16 +29,10 @@ class ModelChoice(BaseModel):
     personality: str | None = None
 
 
-def model_of(
-    pipeline: Pipeline,
-    step: Step,
-    work: Work,
-    place: Place,
-    names: ModelNames,
-    document: Document,
-    problems: Problems,
-) -> ModelChoice | None:
+def model_of(reading: Reading, step: Step, work: Work, place: Place, names: ModelNames) -> ModelChoice | None:
     """The model of a model step; None, with the problem noted, when nothing names one."""
+    pipeline, document, problems = reading.pipeline, reading.document, reading.problems
+    assert pipeline is not None
     own = work.settings.get("model")
     choice: ModelChoice | None = None
     where: Place = (*place, "model")
@@ -53,6 +45,8 @@ def model_of(
         expert = pipeline.experts.get(step.expert)
         where = ("experts", step.expert)
         if expert is None:
+            if reading.lost(("experts", step.expert)):
+                return None
             problems.add(
                 "unknown-expert",
                 f'step "{step.id}" names the expert "{step.expert}"',
@@ -76,6 +70,8 @@ def model_of(
         where = ("default_model",)
         choice = ModelChoice(names=pipeline.default_model, reason="the pipeline's default_model")
     if choice is None:
+        if reading.lost(place, "model", "expert") or reading.lost((), "default_model", "experts"):
+            return None  # it was there, and wrong
         problems.add(
             "no-model",
             f'step "{step.id}" asks a model, and nothing names one',

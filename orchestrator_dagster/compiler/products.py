@@ -9,6 +9,7 @@ from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import ProductSpec, Step
 from orchestrator_dagster.text import nearest_name
 
@@ -23,14 +24,16 @@ _BY_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in 
 Place = tuple[str | int, ...]
 
 
-def compile_products(
-    pipeline: Pipeline, step: Step, place: Place, document: Document, problems: Problems
-) -> tuple[CompiledProduct, ...]:
+def compile_products(reading: Reading, step: Step, place: Place) -> tuple[CompiledProduct, ...]:
     """The products of one step; what is wrong with them is noted."""
+    pipeline, document, problems = reading.pipeline, reading.document, reading.problems
+    assert pipeline is not None
     made = []
     for variable, spec in step.products.items():
         here = (*place, "products", variable)
         if step.vars and variable not in step.vars:
+            if reading.lost((*place, "vars", variable)):
+                continue
             problems.add(
                 "unknown-variable",
                 f'step "{step.id}" has no variable "{variable}"',

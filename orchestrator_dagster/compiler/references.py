@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator_dagster.language.diagnostics import Problems
@@ -41,7 +41,7 @@ class Names:
 
     inputs: Mapping[str, TypeSpec]
     steps: dict[str, StepNames]
-    outputs: Iterable[str] = ()
+    outputs: Collection[str] = ()
     loose: bool = False
     makers: dict[str, list[str]] = field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -62,18 +62,28 @@ class Names:
 
 
 @dataclass
+class Uses:
+    """What one template reads: ids of steps, names of inputs and outputs, included files."""
+
+    steps: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    includes: tuple[str, ...] = ()
+
+
+@dataclass
 class TemplateChecker:
     """Checks every template of one pipeline and finds the steps that it needs."""
 
     names: Names
     document: Document
     problems: Problems
+    includes: dict[str, Place] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.dashed = frozenset(step for step in self.names.steps if "-" in step)
-        self.includes: dict[str, Place] = {}
 
-    def check(self, text: str, place: Place, step: str | None, *, own: frozenset[str] = frozenset()) -> list[str]:
+    def check(self, text: str, place: Place, step: str | None, *, own: frozenset[str] = frozenset()) -> Uses:
         """Check one template.
 
         Args:
@@ -81,35 +91,39 @@ class TemplateChecker:
             place: Where it stands in the document.
             step: Id of the step it belongs to, None in the header.
             own: Names that only this template has (``result`` in a variable's expression).
-
-        Returns:
-            Ids of the steps it refers to.
         """
         reading = read_template(text, self.dashed)
         for problem in reading.problems:
             span = self.document.place_in(place, problem.needle) if problem.needle else self.document.span(place)
-            hint = "see the language reference for the filters there are" if problem.code == "unknown-filter" else None
             self.problems.add(
-                problem.code, _at(step, problem.message), span, step=step, suggestion=problem.suggestion, hint=hint
+                problem.code, _at(step, problem.message), span, step=step, suggestion=problem.suggestion, hint=problem.hint
             )
+        uses = Uses(includes=reading.includes)
         for path in reading.includes:
             self.includes.setdefault(path, place)
-        found: list[str] = []
         for use in reading.names:
             if use.root in own:
                 continue
-            target = self.resolve(use, place, step)
-            through = self.names.output_steps.get(str(use.path[1]), ()) if use.root == "outputs" and use.path[1:] else ()
-            found.extend(one for one in (target, *through) if one is not None and one not in found)
-        return found
+            target = self.resolve(use, place, step, uses)
+            through: tuple[str, ...] = ()
+            if use.root == "outputs":
+                uses.outputs.extend(str(part) for part in use.path[1:2])
+                through = self.names.output_steps.get(str(use.path[1]), ()) if use.path[1:] else ()
+            uses.steps.extend(one for one in (target, *through) if one is not None and one not in uses.steps)
+        return uses
 
-    def resolve(self, use: NameUse, place: Place, step: str | None) -> str | None:
+    def resolve(self, use: NameUse, place: Place, step: str | None, uses: Uses) -> str | None:
         """The step that a name comes from, None for an input or a built-in; what is wrong is noted."""
         names, root = self.names, use.root
         if root in names.inputs:
+            uses.inputs.append(root)
             return None
         if root in ("inputs", "parameters"):
-            if len(use.path) > 1 and use.path[1] not in names.inputs:
+            if len(use.path) == 1:
+                uses.inputs.extend(names.inputs)
+            elif use.path[1] in names.inputs:
+                uses.inputs.append(str(use.path[1]))
+            else:
                 self.unknown(use, place, step, f'there is no input "{use.path[1]}"', str(use.path[1]), names.inputs)
             return None
         if root in _STEP_MAPS:
@@ -123,71 +137,86 @@ class TemplateChecker:
             return self.fields(target, use.path[2:], use, place, step)
         target = names.step(root)
         if target is not None:
-            if target == step and root in names.steps[target].variables:
-                return None
             return self.fields(target, use.path[1:], use, place, step)
         if root in names.makers:
-            makers = names.makers[root]
-            if step in makers:
-                return None if makers == [step] else next(one for one in makers if one != step)
-            if len(makers) > 1:
-                self.problems.add(
-                    "ambiguous-variable",
-                    _at(step, f'"{root}" is made by the steps {", ".join(makers)}'),
-                    self.document.place_in(place, root),
-                    step=step,
-                    hint=f"say which: `{makers[0]}.{root}`",
-                )
-                return None
-            return makers[0]
-        if root in _RUN_FIELDS:
-            if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
-                self.unknown(
-                    use, place, step, f'"{root}" has no field "{use.path[1]}"', str(use.path[1]), _RUN_FIELDS[root]
-                )
-            return None
-        if root in _RUN_NAMES:
-            return None
-        if root == "outputs":
-            if len(use.path) > 1 and use.path[1] not in names.outputs:
-                self.unknown(use, place, step, f'there is no output "{use.path[1]}"', str(use.path[1]), names.outputs)
-            return None
-        if root == "error":
-            self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
-            return None
-        if root in _LOOP_NAMES:
-            self.unknown(use, place, step, f'"{root}" exists only inside a loop', root, ())
-            return None
-        self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
+            return self.variable(root, place, step)
+        self.built_in(use, place, step)
         return None
 
-    def fields(self, target: str, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> str:
-        """Check the first field read from a step; gives the step's id."""
-        offered = self.names.steps[target]
-        if not fields or not isinstance(fields[0], str) or fields[0] in OUTCOME_NAMES | offered.variables.keys():
-            return target
-        name = fields[0]
-        known = self.known_fields(offered)
-        if known is not None and name not in known and not use.guarded:
+    def variable(self, name: str, place: Place, step: str | None) -> str | None:
+        """The step that makes a variable; a step that makes one of the same name reads the other one's."""
+        makers = self.names.makers[name]
+        others = [maker for maker in makers if maker != step] or makers
+        if len(others) > 1:
             self.problems.add(
-                "unknown-field",
-                _at(step, f'the step "{target}" leaves no "{name}"'),
+                "ambiguous-variable",
+                _at(step, f'"{name}" is made by the steps {", ".join(others)}'),
                 self.document.place_in(place, name),
                 step=step,
-                suggestion=nearest_name(name, known),
-                hint=f"it has {', '.join(sorted(known))}" if known else "its value is a text: read it as `result`",
+                hint=f"say which: `{others[0]}.{name}`",
             )
+            return None
+        return others[0]
+
+    def built_in(self, use: NameUse, place: Place, step: str | None) -> None:
+        """Check a name that is no input, step or variable."""
+        names, root = self.names, use.root
+        if root in _RUN_FIELDS:
+            if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
+                message = f'"{root}" has no field "{use.path[1]}"'
+                self.unknown(use, place, step, message, str(use.path[1]), _RUN_FIELDS[root])
+        elif root in _RUN_NAMES:
+            pass
+        elif root == "outputs":
+            if len(use.path) == 1:
+                self.unknown(use, place, step, '"outputs" is read with an output: `outputs.some_output`', root, ())
+            elif use.path[1] not in names.outputs:
+                message = f'there is no output "{use.path[1]}"'
+                self.unknown(use, place, step, message, str(use.path[1]), names.outputs)
+        elif root == "error":
+            self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
+        elif root in _LOOP_NAMES:
+            self.unknown(use, place, step, f'"{root}" exists only inside a loop', root, ())
+        else:
+            self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
+
+    def fields(self, target: str, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> str:
+        """Check the first field read from a step, or from its value; gives the step's id."""
+        offered = self.names.steps[target]
+        through_value = bool(fields) and fields[0] in ("result", "value")
+        if through_value:
+            fields = fields[1:]
+        if not fields or not isinstance(fields[0], str):
+            return target
+        name = fields[0]
+        known = self.value_fields(offered) if through_value else self.known_fields(offered)
+        if known is None or name in known or (not through_value and name in OUTCOME_NAMES) or self.names.loose:
+            return target
+        message = _at(step, f'the value of the step "{target}" has no "{name}"' if through_value else f'the step "{target}" leaves no "{name}"')
+        span = self.document.place_in(place, name)
+        near = nearest_name(name, known)
+        if use.guarded:
+            message += "; only its default will ever be used"
+            self.problems.add("guarded-name", message, span, severity="warning", step=step, suggestion=near)
+            return target
+        hint = f"it has {', '.join(sorted(known))}" if known else f"its value has no fields: read it as `{target.replace('-', '_')}`"
+        self.problems.add("unknown-field", message, span, step=step, suggestion=near, hint=None if near else hint)
         return target
 
     def known_fields(self, offered: StepNames) -> frozenset[str] | None:
         """What can be read from a step besides its outcome; None when that is not known before the run."""
+        inner = self.value_fields(offered)
+        return None if inner is None else inner | offered.variables.keys()
+
+    def value_fields(self, offered: StepNames) -> frozenset[str] | None:
+        """The fields of a step's main value; None when they are not known before the run."""
         if len(offered.variables) > 1:
             return frozenset(offered.variables)
-        if len(offered.variables) == 1:
-            (name, spec), *_ = offered.variables.items()
+        if offered.variables:
+            (spec,) = offered.variables.values()
             if spec.properties:
-                return frozenset((name, *spec.properties))
-            return frozenset((name,)) if spec.type in ("string", "integer", "number", "boolean") else None
+                return frozenset(spec.properties)
+            return frozenset() if spec.type in ("string", "integer", "number", "boolean") else None
         return frozenset() if offered.is_text else offered.result_fields
 
     def unknown(
@@ -214,8 +243,16 @@ class TemplateChecker:
             span,
             step=step,
             suggestion=near,
-            hint=None if near else "names are inputs, steps, their variables, and the built-in ones of the reference",
+            hint=None if near else self.hint(known),
         )
+
+
+    def hint(self, known: Iterable[str]) -> str:
+        """What there is instead of a name that is like none."""
+        some = [name for name in known if name not in BUILT_IN_NAMES]
+        if 0 < len(some) <= 20:
+            return f"there is {', '.join(some)}"
+        return "names are inputs, steps, their variables, and the built-in ones of the reference"
 
 
 def _at(step: str | None, message: str) -> str:

@@ -50,6 +50,7 @@ class TemplateProblem:
     line: int
     needle: str | None = None
     suggestion: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True)

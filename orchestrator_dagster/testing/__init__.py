@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator_dagster.testing import faults
-    from orchestrator_dagster.testing.schema_instance import schema_instance
+    from orchestrator_dagster.testing.schemas import schema_instance
     from orchestrator_dagster.testing.script import Answer, Request, Tokens, ToolUse
     from orchestrator_dagster.testing.server import ModelServer
 
@@ -35,7 +35,7 @@ _HOME = {
     "Tokens": "script",
     "ToolUse": "script",
     "ModelServer": "server",
-    "schema_instance": "schema_instance",
+    "schema_instance": "schemas",
 }
 
 
@@ -45,6 +45,6 @@ def __getattr__(name: str) -> Any:
         return import_module("orchestrator_dagster.testing.faults")
     if name in _HOME:
         value = getattr(import_module(f"orchestrator_dagster.testing.{_HOME[name]}"), name)
-        globals()[name] = value  # also wins over the submodule of the same name
+        globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

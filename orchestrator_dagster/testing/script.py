@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
 from orchestrator_dagster.testing.faults import Broken, ErrorStatus, Fault
-from orchestrator_dagster.testing.schema_instance import schema_instance
+from orchestrator_dagster.testing.schemas import schema_instance
 
 DEFAULT_TEXT = "This is the answer of the test server."
 

@@ -23,8 +23,7 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelReference, ModelRequest, ToolOffer
 from orchestrator_dagster.models.extractive import ExtractiveModel
 from orchestrator_dagster.models.extractive.prompt import read_prompt
-from orchestrator_dagster.models.extractive.text import read_document, split_sentences
-from orchestrator_dagster.models.extractive.wishes import read_wishes
+from orchestrator_dagster.models.extractive.text import split_sentences
 
 TREES = """---
 title: Street trees and city heat
@@ -408,46 +407,16 @@ def test_any_json_is_read(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("instruction", "topic"),
     [
-        ("It rose by 3.5 °C. Then it fell.", ["It rose by 3.5 °C.", "Then it fell."]),
-        ("Dr. Weber met Prof. A. B. Lee. They spoke.", ["Dr. Weber met Prof. A. B. Lee.", "They spoke."]),
-        ("Use oaks, limes, etc. Planes grow fast.", ["Use oaks, limes, etc.", "Planes grow fast."]),
-        ("See Fig. 3 for details, e.g. Berlin. Fine.", ["See Fig. 3 for details, e.g. Berlin.", "Fine."]),
-        ('She said "Stop!" He left.', ['She said "Stop!"', "He left."]),
-        (
-            "It works (see below. There is more.) and ends. Yes.",
-            ["It works (see below. There is more.) and ends.", "Yes."],
-        ),
-        ("Das war am 3. Mai 2021. Es war z.B. heiß.", ["Das war am 3. Mai 2021.", "Es war z.B. heiß."]),
-        ("In the end it was 2019. Nobody knew.", ["In the end it was 2019.", "Nobody knew."]),
-        ("树木降温。城市很热。", ["树木降温。", "城市很热。"]),
-        ("Really?! Yes... No.", ["Really?!", "Yes...", "No."]),
+        ("Extract at most 5 findings about shade and water from the documents.", "shade and water"),
+        ("Write an overview of urban heat, in about 250 words.", "urban heat"),
+        ("Summarise what the documents say about the following text.", ""),
+        ("Write a report in about 250 words based on these documents.", ""),
+        ('Write a report on "tree pits" with headings.', "tree pits"),
     ],
 )
-def test_sentences_end_where_a_reader_ends_them(text: str, parts: list[str]) -> None:
-    assert split_sentences(text) == parts
-
-
-def test_a_document_keeps_title_fields_and_headings() -> None:
-    document = read_document("trees.md", TREES, 0)
-    assert document.title == "Street trees and city heat"
-    assert document.fields["date"] == "2024-05-14"
-    assert "What limits them" in document.headings
-    assert [one.section for one in document.sentences if "Planners" in one.text] == ["What limits them"]
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "value"),
-    [
-        ("between 3 and 6 sentences", "sentences", (3, 6)),
-        ("no more than 80 words", "most_words", 80),
-        ("a 150-word abstract", "words", 150),
-        ("the five most important keywords", "terms", 5),
-        ("the top 7 findings", "items", 7),
-        ("one paragraph", "paragraphs", 1),
-        ("analyse what these three reports say", "sentences", None),
-    ],
-)
-def test_wishes_are_read(text: str, name: str, value: Any) -> None:
-    assert getattr(read_wishes(text), name) == value
+def test_the_topic_is_told_from_the_task(instruction: str, topic: str) -> None:
+    prompt = read_prompt([Message("user", f"{instruction}\n{ALL}")])
+    assert prompt.topic == topic
+    assert not {"finding", "find", "document", "report"} & set(prompt.topic_stems)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from orchestrator_dagster.errors import ModelAnswerError, ModelRequestError
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelReference, ModelRequest
 from orchestrator_dagster.models.extractive import ExtractiveModel
-from orchestrator_dagster.models.extractive.values import dates, emails, numbers, urls
 
 TREES = """---
 title: Street trees and city heat
@@ -176,6 +175,9 @@ def test_confidence_is_the_share_of_documents_that_speak_of_it() -> None:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     assert value_of(share, "confidence", instruction="Report on trees.") == 1
     assert value_of(share, "confidence", instruction="Report on deaths.") == 0.33
+    assert value_of(share, "confidence", instruction="Report on glaciers.") == 0
+    reliability = {**share, "description": "Reliability of the sources"}
+    assert value_of(reliability, "score", instruction="Report on deaths.") == 0.33
 
 
 def test_counts_count_the_list_beside_them_and_the_order_is_the_schema_s() -> None:
@@ -430,31 +432,3 @@ def test_any_text_fills_an_optional_schema_without_a_crash(text: str, name: str)
     except ModelAnswerError:
         return
     jsonschema.validate(json.loads(answer), {"type": "object", "properties": rules})
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "expected"),
-    [
-        ("1,200 trees and 3.5 °C", "en", [1200, 3.5]),
-        ("1.200 Bäume und 3,5 Grad", "de", [1200, 3.5]),
-        ("3 million euros, $5.2 billion", "en", [3e6, 5.2e9]),
-        ("CO2 and PM2.5 in v1.2.3 on 2024-05-01", "en", []),
-        ("-4 degrees, from three sites", "en", [-4, 3]),
-        ("it cost 60,000.", "en", [60000]),
-    ],
-)
-def test_numbers_are_read_as_people_write_them(text: str, language: str, expected: list[float]) -> None:
-    assert [one.value for one in numbers(text, language)] == expected
-
-
-def test_ranges_and_units_stay_together() -> None:
-    low, high = numbers("between 800 and 3,000 euros")
-    assert (low.value, low.unit, low.written, high.written) == (800, "euros", *["between 800 and 3,000 euros"] * 2)
-    assert [one.written for one in numbers("cooled by 1 to 3 °C or 5%")] == ["1 to 3 °C", "1 to 3 °C", "5%"]
-
-
-def test_dates_addresses_and_links_are_found() -> None:
-    text = "On May 5, 2024, 6 June 2023, 7. Mai 2022, 8 de mayo de 2021, 2020-02-30 (see http://a.b/c_(d)). x.y@z.org."
-    assert [day.isoformat() for day, _ in dates(text)] == ["2024-05-05", "2023-06-06", "2022-05-07", "2021-05-08"]
-    assert urls(text) == ["http://a.b/c_(d)"]
-    assert emails(text) == ["x.y@z.org"]

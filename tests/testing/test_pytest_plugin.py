@@ -42,3 +42,13 @@ def test_the_plugin_loads_nothing_heavy() -> None:
     loaded = json.loads(ran.stdout)
     assert [name for name in loaded if not name.startswith("orchestrator_dagster")] == []
     assert "orchestrator_dagster.testing.server" not in loaded
+
+
+def test_every_public_name_is_what_it_says_in_a_fresh_process() -> None:
+    code = (
+        "import orchestrator_dagster.testing as t;"
+        "from orchestrator_dagster.testing import ModelServer, schema_instance;"
+        "assert schema_instance({'type': 'integer', 'minimum': 3}) == 3;"
+        "assert all(getattr(t, name) is not None for name in t.__all__); t.faults.hang()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

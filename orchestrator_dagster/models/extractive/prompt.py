@@ -169,10 +169,14 @@ def read_prompt(messages: Sequence[Message]) -> Prompt:
     stems = content_stems(" ".join([subject, *words(about)[:400]]), stops)
     told = [word for word in stems if word not in _TASK_STEMS and not word.isdigit()]
     told = told or (stems if question else [])  # "What is a table?" is about tables
+    topic = " ".join(subject.split())[:120] if subject and "?" not in subject else _topic(instruction)
+    if topic and not question:
+        # A subject that is named counts alone: what else the instruction says is about the task.
+        told = [word for word in content_stems(topic, stops) if word not in _TASK_STEMS] or told
     return Prompt(
         instruction="\n".join([instruction, *given]).strip(),
         system="\n".join(message.content for message in messages if message.role == "system"),
-        topic=" ".join(subject.split())[:120] if subject and "?" not in subject else _topic(instruction),
+        topic=topic,
         topic_stems=tuple(dict.fromkeys(told)),
         question=question,
         sources=sources,

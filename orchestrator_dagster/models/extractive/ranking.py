@@ -25,7 +25,9 @@ _DUPLICATE = 0.6  # cosine from which two sentences say the same
 
 # A sentence that opens so leans on the one before it and reads badly alone.
 _LEANS = re.compile(
-    r"(?i)(?:it|its|he|she|his|her|they|their|theirs|this|these|that|those|such|both|neither|one of (?:them"
+    r"(?i)(?:(?:for|with|by|in|on|at|from|to|of|under|during|after|before|without|among|within) "
+    r"(?:it|them|these|this|those|that|such)|it|its|he|she|his|her|they"
+    r"|their|theirs|this|these|that|those|such|both|neither|one of (?:them"
     r"|these)|here|there"
     r"|then|the (?:former|latter|same|result|other|second|third|latter|effect|reason|answer)|another|others"
     r"|some of (?:them|these)|either"
@@ -161,7 +163,7 @@ class Corpus:
             return 1.0 + 0.4 * self.coverage(sorted(above), own)
         # Words that only the headings above it have count half.
         about = self.coverage(topic, own) + 0.5 * self.coverage([word for word in topic if word not in own], above)
-        return 0.45 + 2.0 * about
+        return 0.3 + 2.5 * about
 
     def question_scores(self, question: Sequence[str], kind: str = "") -> list[tuple[float, Sentence]]:
         """Sentences that have words of a question, the best first: BM25 (k1 1.2, b 0.6), a hint of the answer's kind.
@@ -235,6 +237,10 @@ def stands_alone(sentence: Sentence) -> float:
         factor *= 0.4  # "Roofs do.": its verb is in the sentence before
     if re.match(r"(?i)(?:\w+\W+){1,7}?(?:these|this|those|such)\s", opening):
         factor *= 0.8
+    if re.match(r"(?i)(?:\w+\W+){1,7}?(?:therefore|however|thus|hence|then|moreover|furthermore)\b", opening):
+        factor *= 0.75
+    if re.match(r"(?i)(?:in|on|at|under|for|with|during|after|before)\s(?:\w+\W+){1,9}?(?:it|they)\s", opening):
+        factor *= 0.5  # "In the shade it is lower.": what is?
     if text.endswith(":"):
         factor *= 0.25
     factor *= 1 + 0.5 / math.sqrt(1 + sentence.position)  # what matters most tends to be said first

@@ -299,6 +299,9 @@ class SchemaFiller:
         if role == "section":
             return [heading for document in documents for heading in document.headings]
         if role == "term":
+            if given.topic and scope.whole and re.search(r"(?i)\b(?:topic|subject)\b", str(rule.get("description"))):
+                about = [one for one in pool if given.corpus.coverage(given.topic, given.corpus.stems[one]) >= 0.4]
+                pool = about if len(about) >= 5 else pool
             return [term.text for term in key_terms(given.corpus, number, pool)]
         if {"entities", "names", "entity"} & set(parts):
             return [found for one in pool for found in values.proper_names(one.text)]

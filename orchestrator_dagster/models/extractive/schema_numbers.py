@@ -92,7 +92,9 @@ def _numbers(
     if not scope.whole and _PLACE & set(parts[-1:]):
         yield scope.index + 1
     if (_COVERAGE | _SUPPORT) & set(parts):
-        yield statistic(given, schema, parts, scope, whole)
+        # "score: reliability of the sources" is a reliability.
+        told = name_words(description) if not _SUPPORT & set(parts) else []
+        yield statistic(given, schema, [*parts, *told], scope, whole)
         return
     counted = _counted(given, parts, description, scope)
     if counted is not None:

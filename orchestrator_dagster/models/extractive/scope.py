@@ -72,8 +72,12 @@ class Given:
 
     @cached_property
     def subject(self) -> tuple[str, ...]:
-        """Stems of the topic; of the ten best key terms where the instruction names no topic that the text knows."""
-        if self.topic and any(self.corpus.sentence_counts[word] for word in self.topic):
+        """Stems of the topic that the instruction names, whether the text knows it or not; without such a name the
+        instruction's words, when the text knows one; else the ten best key terms.
+        """
+        if self.prompt.topic and self.topic:
+            return self.topic
+        if any(self.corpus.sentence_counts[word] for word in self.topic):
             return self.topic
         return tuple(dict.fromkeys(word for term in self.terms[:10] for word in term.stems))
 

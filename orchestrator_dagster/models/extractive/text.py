@@ -102,6 +102,8 @@ def read_document(name: str, text: str, index: int, title: str = "", fields: dic
         body = body[matter.end() :]
     if re.match(r"(?i)\s*(?:<!doctype html|<html|<body|<article|<p[ >])", body):
         body = _from_html(body)
+    # A first line that stands alone and does not end as a sentence is the title of a plain text.
+    body = re.sub(r"\A\s*(?=[^\W\d_][^\n]{2,90}[^\n.!?:;,…]\n[ \t]*\n)", "# ", body, count=1)
     sentences, headings = _sentences(body, index)
     front_title = known.get("title")
     found = title or (front_title if isinstance(front_title, str) else "") or (headings[0] if headings else "")

@@ -66,7 +66,8 @@ _TERMS = re.compile(
     r"(?: \w+){0,3}? (?:topics|themes|terms)\b|schlüsselwörter|schlagwörter|mots[ -]clés|palabras clave"
 )
 _SUMMARY = re.compile(
-    r"(?i)summar|zusammenfass|\bfasse\b|résum|\bresum(?:en|ir)\b|\bresume (?:el|la|los|las|est)|abstract|overview|tl;?dr"
+    r"(?i)summar|zusammenfass|\bfasse\b|résum|\bresum(?:en|ir)\b|\bresume (?:el|la|los|las|est)"
+    r"|abstract|overview|tl;?dr"
 )
 
 

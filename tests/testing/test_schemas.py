@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.testing.pattern_text import pattern_text
-from orchestrator_dagster.testing.schema_instance import NoInstanceError, schema_instance
+from orchestrator_dagster.testing.schemas import NoInstanceError, schema_instance
 
 _NAMES = st.sampled_from(["title", "score", "rows", "url"])
 

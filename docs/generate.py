@@ -1,0 +1,47 @@
+"""Makes the reference pages from the code: `python docs/generate.py`; with `--check`, says which ones are out of date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for a run from anywhere, and for the tests
+
+from generator import command, diagnostics, personalities, pipeline_file, templates, tools  # noqa: E402
+
+NOTE = "<!-- Made by docs/generate.py from the code. Do not edit. -->\n\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with the text that it should have."""
+    whole = {
+        "pipeline-file.md": pipeline_file.page(),
+        "tools.md": tools.page(),
+        "diagnostics.md": diagnostics.page(),
+        "command.md": command.page(),
+        "personalities.md": personalities.page(),
+    }
+    made = {REFERENCE / name: NOTE + text for name, text in whole.items()}
+    by_hand = REFERENCE / "templates.md"
+    made[by_hand] = templates.filled(by_hand.read_text(encoding="utf-8"))
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with ``--check`` compare them; gives the exit code."""
+    stale = {
+        path: text for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        print(f"{path.relative_to(REFERENCE.parent.parent)}: {'out of date' if '--check' in arguments else 'written'}")
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+    if "--check" in arguments and stale:
+        print("run: python docs/generate.py")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""A small valid pipeline for each section of the pipeline file's page; the tests compile them."""
+
+from __future__ import annotations
+
+SECTIONS = {
+    "header": """\
+id: weekly_notes
+name: Weekly notes
+description: Puts the notes of a week together
+version: "1.0"
+owners: [team:garden, ana@example.com]
+tags: {domain: garden}
+default_model: builtin:extractive
+output_dir: outputs/notes
+inputs:
+  - folder: notes
+steps:
+  - id: read
+    tool: filesystem
+    action: read_many
+    parameters: {path: "{{ folder }}", pattern: "*.md"}
+outputs:
+  count: "{{ read.count }}"
+""",
+    "inputs": """\
+inputs:
+  - topic: None                      # required
+  - style: plain                     # a text, by default "plain"
+  - tags: [garden, water]            # a list
+  - most: {type: integer, default: 5, minimum: 1, maximum: 20, description: Findings at most}
+  - level: {type: string, default: short, enum: [short, long]}
+  - token: {type: secret, default: WIKI_TOKEN, description: Variable that holds the key of the wiki}
+steps:
+  - id: say
+    action: echo
+    parameters: {message: "{{ most }} findings about {{ topic }}, {{ style }} and {{ level }}"}
+""",
+    "steps": """\
+default_model: builtin:extractive
+steps:
+  - id: read
+    tool: filesystem
+    action: read
+    parameters: {path: notes/march.md}
+
+  - id: summarise
+    description: Put the notes into two sentences
+    prompt: Summarise in 2 sentences what the notes say about water.
+    parameters: {notes: "{{ read.content }}"}
+    vars:
+      - summary: What the notes say about water
+
+  - id: announce
+    action: log
+    parameters: {message: "{{ summary }}"}
+""",
+    "variables": """\
+default_model: builtin:extractive
+steps:
+  - id: read
+    tool: filesystem
+    action: read_many
+    parameters: {path: notes, pattern: "*.md"}
+    vars:
+      - notes: "{{ result.items }}"                        # an expression over the tool's result
+      - count: integer                                     # the field of that name
+
+  - id: extract
+    prompt: Extract findings about water from the notes.
+    parameters: {notes: "{{ notes }}"}
+    vars:
+      - summary: One sentence on all of them               # a description: a text
+      - score: {type: number, minimum: 0, maximum: 1}
+      - findings:
+          type: array
+          items: {finding: string, source: string}         # objects with two texts
+""",
+    "products": """\
+default_model: builtin:extractive
+inputs:
+  - topic: water
+steps:
+  - id: read
+    tool: filesystem
+    action: read_many
+    parameters: {path: notes, pattern: "*.md"}
+    products:
+      - notes: notes.json
+  - id: extract
+    prompt: Extract findings about {{ topic }}.
+    parameters: {notes: "{{ read.items }}"}
+    vars:
+      - findings: {type: array, items: {finding: string, source: string}}
+      - terms: {type: array, items: string}
+    products:
+      - findings: {path: "{{ topic | slugify }}.csv", description: Findings with their sources}
+      - terms: {path: terms.txt, key: [garden, terms], owners: [team:garden]}
+""",
+    "retries": """\
+default_model: openai:gpt-4o-mini
+retries: 1
+steps:
+  - id: ask
+    prompt: Name one tree.
+    retries: {max: 4, delay: 2s, backoff: exponential, jitter: full}
+    timeout: 30s
+""",
+    "experts": """\
+default_model: builtin:extractive
+experts:
+  - analyst: {model: gpt-4o, provider: openai, temperature: 0.1, personality: analyst}
+  - writer: anthropic:claude-sonnet-4-5
+steps:
+  - id: look
+    expert: analyst
+    prompt: Name one tree.
+""",
+}

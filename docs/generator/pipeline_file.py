@@ -1,0 +1,154 @@
+"""The page of the keys of a pipeline file, from the models that read it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from generator.examples import SECTIONS
+from generator.markdown import code, join, table
+from generator.words import bounds, default, in_words
+from orchestrator_dagster.compiler.products import SUFFIXES
+from orchestrator_dagster.compiler.support import _HEADER, _STEP
+from orchestrator_dagster.language.base import Model
+from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.settings import Expert, Retries
+from orchestrator_dagster.language.step import ProductSpec, Step
+from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, TypeSpec, VariableSpec
+
+_ANCHORS = {
+    "Step": "#steps",
+    "InputSpec": "#inputs",
+    "VariableSpec": "#variables",
+    "TypeSpec": "#variables",
+    "ProductSpec": "#products",
+    "Retries": "#retries",
+    "Expert": "#experts",
+}
+_REFUSED = "Refused by this release."
+#: What this release reads and does nothing with, by model and field.
+_UNUSED = {
+    ("Pipeline", "orchestrator"): "Read, and not used by this release.",
+    ("Pipeline", "selection_schema"): "Read, and not used by this release: every step needs one model.",
+    ("Pipeline", "experts"): "This release uses an expert where a step names it as `expert`.",
+    ("Pipeline", "default_model"): "A list of several models is refused by this release.",
+    ("Step", "model"): "A list of several models is refused by this release.",
+    ("Expert", "model"): "A list of several models is refused by this release where a step uses it.",
+}
+
+
+def page() -> str:
+    """Every key, section by section."""
+    return join(
+        [
+            "# The pipeline file",
+            "One YAML file is one pipeline. Every key that a file may have is listed here. An unknown key is an error;"
+            " `metadata` and keys that start with `x-` are free. A key that is marked *refused by this release* belongs"
+            " to the language, and the compiler answers it with the error"
+            " [`not-supported`](diagnostics.md); nothing is accepted and then left out silently.",
+            "Templates (`{{ … }}`) are described in [Templates](templates.md).",
+            "## Header",
+            _example("header"),
+            _keys(Pipeline, _HEADER),
+            "## Inputs",
+            "`inputs` is a map, or a list of one-key maps. A value that is no map of the keys below is the default, and"
+            " its type is the input's type. `None`, `null` and `~` make a required input. A text that a launch gives is"
+            " read as the input's type. Every pipeline has the input `output_dir`, by default `outputs/<id>`.",
+            _example("inputs"),
+            _keys(InputSpec, {"asset": "inputs from other assets"}),
+            _types(INPUT_TYPE_NAMES),
+            "An input of the type `path` is a text; tools resolve it in the workspace. An input of the type `secret` is"
+            " given the *name* of an environment variable. Templates see the variable's value; in everything that is"
+            " logged or recorded it is replaced by `***`.",
+            "## Steps",
+            "A step does exactly one thing. It calls a tool (`tool`, `action`, `parameters`), or asks a model (`prompt`),"
+            " or is one of the built-in actions `echo`, `debug` and `log`, whose value is their `message`. A step waits"
+            " for every step that its templates name, and for those in `dependencies`. Steps that do not wait for each"
+            " other have no order.",
+            _example("steps"),
+            _keys(Step, _STEP),
+            "## Variables",
+            "`vars` says what a step leaves behind. A model step is asked for exactly these values, and its answer is"
+            " checked against them. A tool step takes each variable from its result: by the expression, else by the"
+            " field of that name, else, when there is one variable, it is the whole result. A variable is written as a"
+            " description (a text), as the name of a type, as a map of the keys below, or as one whole `{{ expression }}`"
+            " over `result`.",
+            _example("variables"),
+            _keys(VariableSpec),
+            _types(TYPE_NAMES),
+            "`items` and the values of `properties` are written in the same way. A map without any of these keys is an"
+            " object: its keys are the fields, its values their types.",
+            "## Products",
+            "A product is a file made from a variable, and a Dagster asset. A product is written as its path, or as a map"
+            " of the keys below. A step without `vars` may have products too: each is made from the step's value.",
+            _example("products"),
+            _keys(ProductSpec),
+            table(
+                ("format", "suffixes"),
+                ((f"`{name}`", ", ".join(f"`{one}`" for one in suffixes)) for name, suffixes in SUFFIXES.items()),
+            ),
+            "`csv`, `tsv`, `parquet` and `xlsx` take a list of maps, one map, or a data frame. `parquet` needs the extra"
+            " `orchestrator-dagster[parquet]`, `xlsx` the extra `[excel]`. A path may not leave `output_dir`, and"
+            " `output_dir` may not leave the workspace.",
+            "## Retries",
+            "A number of retries, or a map of the keys below. A model step has by default two retries, after one second"
+            " and with growing pauses; all other steps have none. What cannot pass is not tried again: a refused key, a"
+            " wrong parameter, a missing file, a template that fails.",
+            _example("retries"),
+            _keys(Retries),
+            "## Experts",
+            "A model, or a map of the keys below. A step names an expert as `expert`.",
+            _example("experts"),
+            _keys(Expert),
+        ]
+    )
+
+
+def _example(name: str) -> str:
+    return code(SECTIONS[name], "yaml")
+
+
+def _keys(model: type[Model], refused: Mapping[str, str] | None = None) -> str:
+    hints = typing.get_type_hints(model, include_extras=True)
+    rows = []
+    for name, info in model.model_fields.items():
+        key, others = _spellings(name, info)
+        notes = [info.description or ""]
+        if name in (refused or {}):
+            notes.append(f"*{_REFUSED}*")
+        if (model.__name__, name) in _UNUSED:
+            notes.append(f"*{_UNUSED[model.__name__, name]}*")
+        words = in_words(hints[name], _ANCHORS) + bounds(info.metadata)
+        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, default(info), " ".join(notes)))
+    return table(("key", "also", "what", "default", "meaning"), rows)
+
+
+def _spellings(name: str, info: FieldInfo) -> tuple[str, list[str]]:
+    """A key as it is written, and its other spellings."""
+    alias = info.validation_alias
+    if isinstance(alias, AliasChoices):
+        first, *rest = map(str, alias.choices)
+        return first, rest
+    return str(alias or info.alias or name), []
+
+
+def _types(names: Mapping[str, str]) -> str:
+    kinds = dict.fromkeys(names.values())
+    rows = [(f"`{kind}`", ", ".join(f"`{n}`" for n, k in names.items() if k == kind and n != kind)) for kind in kinds]
+    return table(("type", "also"), rows)
+
+
+def _check() -> None:
+    """A note about a key that is gone is an error."""
+    models = {one.__name__: one for one in (Pipeline, Step, Expert, TypeSpec)}
+    for model, name in _UNUSED:
+        assert name in models[model].model_fields, f"{model} has no field {name}"
+    for refused, model in ((_HEADER, Pipeline), (_STEP, Step)):
+        for name in refused:
+            assert name in model.model_fields, f"{model.__name__} has no field {name}"
+
+
+_check()

@@ -1,0 +1,135 @@
+"""The page of the built-in tools. What an action answers is taken from its type, or from a call that is made here."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from generator.calls import CALLS, FILES
+from generator.markdown import code, join, prose, table, value
+from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
+from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
+from orchestrator_dagster.workspace import Workspace
+
+_LONGEST = 900
+
+
+def page() -> str:
+    """Every built-in tool with its actions."""
+    registry = ToolRegistry()
+    found = [registry.find(name) for name in sorted(BUILTIN)]
+    parts = [
+        "# Built-in tools",
+        "A step names a tool as `tool`, one of its actions as `action`, and gives `parameters`. In names `-` and `_` are"
+        " alike. An action that a step does not name is the tool's default one. `orchestrator tools NAME` prints the"
+        " parameters too. How to write a tool: [Tools](../guides/tools.md).",
+        table(
+            ("tool", "does", "actions"),
+            (
+                (
+                    f"[`{tool.name}`](#{tool.name})",
+                    tool.summary,
+                    ", ".join(f"[`{one}`](#{tool.name}-{one})" for one in tool.actions),
+                )
+                for tool in found
+            ),
+        ),
+        "Each example was run to make this page.",
+    ]
+    for tool in found:
+        parts += _tool(tool)
+    return join(parts)
+
+
+def _tool(tool: Tool) -> list[str]:
+    other = [name for name, target in ALIASES.items() if target == tool.name]
+    note = f"Other names: {', '.join(f'`{name}`' for name in other)}." if other else ""
+    parts = [f"## {tool.name}", prose(tool.summary), note]
+    for action in tool.actions.values():
+        parts += _action(tool, action)
+    return parts
+
+
+def _action(tool: Tool, action: Action) -> list[str]:
+    asked = CALLS[tool.name, action.name]
+    answer = _run(action, asked)
+    default = "The default action." if action.name == tool.default_action else ""
+    aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
+    step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
+    return [
+        f"### {tool.name} {action.name}",
+        " ".join(filter(None, (prose(action.summary), default, aliases))),
+        table(("parameter", "what", "default", "meaning"), _parameters(action)),
+        table(("result", "what"), _result(action, answer)),
+        code(yaml.safe_dump([step], sort_keys=False, allow_unicode=True, width=110), "yaml"),
+        code(_shown(answer), "json"),
+    ]
+
+
+def _parameters(action: Action) -> list[tuple[str, str, str, str]]:
+    schema = action.parameters.model_json_schema()
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        if name in schema.get("required", ()):
+            default = "required"
+        else:
+            default = "" if field.get("default") is None else value(field["default"])
+        rows.append((f"`{name}`", _kind(field, schema), default, prose(field.get("description", ""))))
+    return rows
+
+
+def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The type of a JSON Schema in words."""
+    if "$ref" in field:
+        return _kind(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
+    if "enum" in field:
+        return ", ".join(f"`{one}`" for one in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_kind(one, schema) for one in field["anyOf"] if one.get("type") != "null"))
+    if field.get("type") == "array":
+        inner = _kind(field.get("items", {}), schema)
+        many = {"text": "texts", "map": "maps", "integer": "integers", "true or false": "true or false"}
+        return "list" if inner == "any value" else f"list of {many.get(inner, inner)}"
+    names = {"string": "text", "object": "map", "boolean": "true or false", "integer": "integer", "number": "number"}
+    return names.get(field.get("type", ""), "any value")
+
+
+def _result(action: Action, answer: Any) -> list[tuple[str, str]]:
+    hint = typing.get_type_hints(action.function, include_extras=True).get("return")
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        schema = hint.model_json_schema(mode="serialization")
+        return [(f"`{name}`", _kind(field, schema)) for name, field in schema["properties"].items()]
+    kinds = {bool: "true or false", str: "text", int: "integer", float: "number", list: "list", dict: "map"}
+    return [(f"`{name}`", kinds.get(type(one), "any value")) for name, one in answer.items()]
+
+
+def _run(action: Action, parameters: dict[str, Any]) -> Any:
+    """The answer of one call, in a workspace of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in FILES.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return action.call(ToolContext(workspace=Workspace(Path(folder).resolve())), parameters)
+
+
+def _shown(answer: Any) -> str:
+    """An answer as JSON: short, and without what differs from run to run."""
+    text = json.dumps(_stable(answer), ensure_ascii=False, indent=None)
+    if len(text) > 100:
+        text = json.dumps(_stable(answer), ensure_ascii=False, indent=2)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}\n…"
+
+
+def _stable(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {name: "2026-01-31T12:00:00+00:00" if name == "modified" else _stable(one) for name, one in found.items()}
+    return [_stable(one) for one in found] if isinstance(found, list) else found

@@ -1,0 +1,96 @@
+"""Types in words: what a person writes for a key of a pipeline file."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from generator.markdown import value
+from orchestrator_dagster.language.base import Duration, Model, Names, OneMap
+from orchestrator_dagster.language.settings import Models
+
+_PLAIN = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "`true` or `false`",
+    Any: "any value",
+    type(None): "nothing",
+}
+_KNOWN = [
+    (Names, "a name, a comma list or a list of names"),
+    (Duration, "duration: seconds (`30`) or a text (`500ms`, `2m`, `1h30m`)"),
+    (Models, "a model, or a list of models"),
+]
+
+
+def in_words(hint: Any, anchors: dict[str, str]) -> str:
+    """A type in words.
+
+    Args:
+        hint: The annotation, with its extras.
+        anchors: Anchor on the page for the name of a model that has a section there.
+    """
+    known = next((words for one, words in _KNOWN if hint == one), None) or (
+        _PLAIN.get(hint) if isinstance(hint, typing.Hashable) else None
+    )
+    if known:
+        return known
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _annotated(arguments[0], arguments[1:], anchors)
+    if origin in (typing.Union, types.UnionType):
+        options = [one for one in arguments if one is not type(None)]
+        return " or ".join(dict.fromkeys(in_words(one, anchors) for one in options))
+    if origin is typing.Literal:
+        return ", ".join(f"`{one}`" for one in arguments)
+    if origin in (tuple, list):
+        inner = in_words(arguments[0], anchors) if arguments else "values"
+        if origin is tuple and Ellipsis not in arguments:
+            return f"list of {len(arguments)} {inner}s"
+        return f"list of {_plural(inner)}"
+    if origin is dict:
+        return f"map of name to {in_words(arguments[1], anchors)}"
+    if isinstance(hint, type) and issubclass(hint, Model):
+        return f"[{hint.__name__}]({anchors[hint.__name__]})" if hint.__name__ in anchors else "map"
+    raise TypeError(f"no words for the type {hint!r}")
+
+
+def _plural(words: str) -> str:
+    return {"text": "texts", "integer": "integers", "number": "numbers", "any value": "values"}.get(words, words)
+
+
+def _annotated(base: Any, extras: tuple[Any, ...], anchors: dict[str, str]) -> str:
+    words = in_words(base, anchors)
+    if any(one is OneMap for one in extras):
+        return f"{words}; or a list of one-key maps"
+    if any(isinstance(one, BeforeValidator) and getattr(one.func, "__name__", "") == "_list" for one in extras):
+        return f"{words}, or one of them"
+    limits = [one for extra in extras for one in (extra.metadata if isinstance(extra, FieldInfo) else (extra,))]
+    return words + bounds(limits)
+
+
+def bounds(extras: typing.Iterable[Any]) -> str:
+    """Limits of a number, as they follow its type."""
+    said = []
+    for one in extras:
+        for kind, name, words in ((Ge, "ge", "at least"), (Gt, "gt", "more than"), (Le, "le", "at most"), (Lt, "lt", "less than")):
+            if isinstance(one, kind):
+                said.append(f"{words} {getattr(one, name):g}")
+    return f", {' and '.join(said)}" if said else ""
+
+
+def default(info: FieldInfo) -> str:
+    """The default of a field, for the table."""
+    if info.is_required():
+        return "required"
+    found = info.get_default(call_default_factory=True)
+    return "" if found in (None, (), {}, PydanticUndefined) else value(found)
+
+

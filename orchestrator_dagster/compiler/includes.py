@@ -1,0 +1,58 @@
+"""Files that a pipeline includes: found beside the pipeline file or at the workspace root, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator_dagster.compiler.kinds import Place
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.templates import MAX_OUTPUT
+
+
+def read_includes(
+    wanted: Mapping[str, Place], document: Document, root: Path | None, problems: Problems
+) -> dict[str, str]:
+    """The texts of all included files, to the byte.
+
+    Args:
+        wanted: For each name the first place that includes it.
+        document: The pipeline file; its folder is looked in first.
+        root: The workspace root, looked in second.
+        problems: Where a file that is not there is noted.
+    """
+    folders = [document.path.parent.resolve()] if document.path else []
+    folders += [root.resolve()] if root and root.resolve() not in folders else []
+    found: dict[str, str] = {}
+    for name, place in wanted.items():
+        text, wrong = _read(name, folders)
+        if text is not None:
+            found[name] = text
+        else:
+            hint = f"looked in {' and '.join(str(folder) for folder in folders)}" if wrong == "is not there" else None
+            problems.add(
+                "include-missing", f'the file "{name}" {wrong}', document.place_in(place, name), hint=hint
+            )
+    return found
+
+
+def _read(name: str, folders: list[Path]) -> tuple[str | None, str]:
+    """The text of the first folder's file of that name; else None and what is wrong."""
+    wrong = "is not there"
+    for folder in folders:
+        try:
+            path = (folder / name).resolve()
+            if not any(path.is_relative_to(allowed) for allowed in folders):
+                wrong = "lies outside the pipeline's folder and the workspace"
+                continue
+            if not path.is_file():
+                continue
+            if path.stat().st_size > MAX_OUTPUT:
+                return None, f"is larger than {MAX_OUTPUT:,} bytes"
+            return path.read_bytes().decode("utf-8-sig"), ""
+        except UnicodeDecodeError:
+            return None, "is not UTF-8 text"
+        except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, a loop of links
+            wrong = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    return None, wrong
