@@ -34,7 +34,7 @@ def _command(name: str, command: click.Command) -> list[str]:
     rows = []
     for parameter in command.params:
         record = parameter.get_help_record(context)
-        if record is not None:
+        if record is not None and record[1]:
             rows.append((f"`{record[0]}`", record[1]))
     help_text = " ".join(inspect.cleandoc(command.help or "").split())
     return [f"## {name}", code(usage, "text"), help_text, table(("option", "meaning"), rows)]

@@ -9,7 +9,8 @@ from typing import Any
 
 
 def cell(text: str) -> str:
-    """A text as it can stand in a cell of a table."""
+    """A text as it can stand in a cell of a table. What looks like an HTML tag is code, else no page would show it."""
+    text = re.sub(r"(?<!`)<(/?\w+)>(?!`)", r"`<\1>`", text)
     return re.sub(r"\s+", " ", text).strip().replace("|", "\\|")
 
 

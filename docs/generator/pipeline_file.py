@@ -28,6 +28,7 @@ _ANCHORS = {
     "Retries": "#retries",
     "Expert": "#experts",
 }
+_DEFAULTS = {("Pipeline", "id"): "the file's name"}
 _REFUSED = "Refused by this release."
 #: What this release reads and does nothing with, by model and field.
 _UNUSED = {
@@ -36,6 +37,7 @@ _UNUSED = {
     ("Pipeline", "experts"): "This release uses an expert where a step names it as `expert`.",
     ("Pipeline", "default_model"): "A list of several models is refused by this release.",
     ("Step", "model"): "A list of several models is refused by this release.",
+    ("Step", "timeout"): "Ends a model call, an asynchronous tool and an SQL query; this release does not stop other tools.",
     ("Expert", "model"): "A list of several models is refused by this release where a step uses it.",
 }
 
@@ -48,7 +50,8 @@ def page() -> str:
             "One YAML file is one pipeline. Every key that a file may have is listed here. An unknown key is an error;"
             " `metadata` and keys that start with `x-` are free. A key that is marked *refused by this release* belongs"
             " to the language, and the compiler answers it with the error"
-            " [`not-supported`](diagnostics.md); nothing is accepted and then left out silently.",
+            " [`not-supported`](diagnostics.md). Three keys of the header are read and have no effect, or only a part of"
+            " their effect, in this release: each says so.",
             "Templates (`{{ … }}`) are described in [Templates](templates.md).",
             "## Header",
             _example("header"),
@@ -122,7 +125,7 @@ def _keys(model: type[Model], refused: Mapping[str, str] | None = None) -> str:
         if (model.__name__, name) in _UNUSED:
             notes.append(f"*{_UNUSED[model.__name__, name]}*")
         words = in_words(hints[name], _ANCHORS) + bounds(info.metadata)
-        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, default(info), " ".join(notes)))
+        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, _DEFAULTS.get((model.__name__, name), default(info)), " ".join(notes)))
     return table(("key", "also", "what", "default", "meaning"), rows)
 
 

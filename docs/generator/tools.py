@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
 
 from generator.calls import CALLS, FILES
 from generator.markdown import code, join, prose, table, value
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
 from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
 from orchestrator_dagster.workspace import Workspace
-
-_LONGEST = 900
 
 
 def page() -> str:
@@ -62,6 +60,7 @@ def _action(tool: Tool, action: Action) -> list[str]:
     default = "The default action." if action.name == tool.default_action else ""
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
+    more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",
         " ".join(filter(None, (prose(action.summary), default, aliases))),
@@ -69,6 +68,26 @@ def _action(tool: Tool, action: Action) -> list[str]:
         table(("result", "what"), _result(action, answer)),
         code(yaml.safe_dump([step], sort_keys=False, allow_unicode=True, width=110), "yaml"),
         code(_shown(answer), "json"),
+        *more,
+    ]
+
+
+def _operations() -> list[str]:
+    """The operations of `transform`, which are written like actions."""
+    from orchestrator_dagster.tools.data.expressions import FUNCTIONS
+    from orchestrator_dagster.tools.data.operations import OPERATIONS
+
+    rows = []
+    for name, function in OPERATIONS.items():
+        action = Action("data_processing", name, function)
+        rows.append((f"`{name}`", prose(action.summary), ", ".join(f"`{one}`" for one in action.parameters.model_fields)))
+    functions = ", ".join(f"`{name}`" for name in sorted(FUNCTIONS))
+    return [
+        "The operations of `transform`:",
+        table(("operation", "does", "parameters"), rows),
+        "An expression, in `derive` and in the conditions of `filter`, knows columns by their names, numbers, texts in"
+        f" quotes, `+ - * / // %`, comparisons, `in`, `and`, `or`, `not`, and the functions {functions}. Put an expression"
+        " with a comma into quotes when it stands in a map in braces.",
     ]
 
 
@@ -80,8 +99,17 @@ def _parameters(action: Action) -> list[tuple[str, str, str, str]]:
             default = "required"
         else:
             default = "" if field.get("default") is None else value(field["default"])
-        rows.append((f"`{name}`", _kind(field, schema), default, prose(field.get("description", ""))))
+        meaning = [prose(field.get("description", "")), _other_names(action, name)]
+        rows.append((f"`{name}`", _kind(field, schema), default, " ".join(filter(None, meaning))))
     return rows
+
+
+def _other_names(action: Action, name: str) -> str:
+    for info in action.parameters.model_fields.values():
+        alias = info.validation_alias
+        if isinstance(alias, AliasChoices) and alias.choices[0] == name:
+            return f"Also: {', '.join(f'`{one}`' for one in alias.choices[1:])}."
+    return ""
 
 
 def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -122,11 +150,19 @@ def _run(action: Action, parameters: dict[str, Any]) -> Any:
 
 
 def _shown(answer: Any) -> str:
-    """An answer as JSON: short, and without what differs from run to run."""
-    text = json.dumps(_stable(answer), ensure_ascii=False, indent=None)
-    if len(text) > 100:
-        text = json.dumps(_stable(answer), ensure_ascii=False, indent=2)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rstrip()}\n…"
+    """An answer as JSON: a line a field, a line a row of a list, and without what differs from run to run."""
+    lines = []
+    for name, found in _stable(answer).items():
+        if isinstance(found, list) and found and isinstance(found[0], dict):
+            rows = ",\n".join(f"    {_json(row)}" for row in found)
+            lines.append(f"  {_json(name)}: [\n{rows}\n  ]")
+        else:
+            lines.append(f"  {_json(name)}: {_json(found)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _json(found: Any) -> str:
+    return json.dumps(found, ensure_ascii=False)
 
 
 def _stable(found: Any) -> Any:

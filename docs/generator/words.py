@@ -23,6 +23,15 @@ _PLAIN = {
     Any: "any value",
     type(None): "nothing",
 }
+_LABELS = {
+    "Step": "step",
+    "InputSpec": "input",
+    "VariableSpec": "variable",
+    "TypeSpec": "type",
+    "ProductSpec": "product",
+    "Retries": "retries",
+    "Expert": "expert",
+}
 _KNOWN = [
     (Names, "a name, a comma list or a list of names"),
     (Duration, "duration: seconds (`30`) or a text (`500ms`, `2m`, `1h30m`)"),
@@ -58,12 +67,12 @@ def in_words(hint: Any, anchors: dict[str, str]) -> str:
     if origin is dict:
         return f"map of name to {in_words(arguments[1], anchors)}"
     if isinstance(hint, type) and issubclass(hint, Model):
-        return f"[{hint.__name__}]({anchors[hint.__name__]})" if hint.__name__ in anchors else "map"
+        return f"[{_LABELS[hint.__name__]}]({anchors[hint.__name__]})" if hint.__name__ in anchors else "map"
     raise TypeError(f"no words for the type {hint!r}")
 
 
 def _plural(words: str) -> str:
-    return {"text": "texts", "integer": "integers", "number": "numbers", "any value": "values"}.get(words, words)
+    return {"map": "maps", "text": "texts", "integer": "integers", "number": "numbers", "any value": "values"}.get(words, words)
 
 
 def _annotated(base: Any, extras: tuple[Any, ...], anchors: dict[str, str]) -> str:
