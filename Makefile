@@ -42,7 +42,7 @@ dev: $(VENV)/.runs  ## Open the Dagster UI
 	@$(BIN)/orchestrator dev
 
 test: $(VENV)/.develops  ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.develops  ## Lint and check types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
