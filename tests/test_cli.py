@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,3 +188,50 @@ def test_tools_are_listed_and_described(project: Path) -> None:
     wrong = orchestrator("tools", "filesytem", cwd=project)
     assert wrong.returncode == 2
     assert 'did you mean "filesystem"' in wrong.stderr
+
+
+def test_an_interrupted_run_is_canceled_and_printed(write: Write, project: Path) -> None:
+    write(
+        "tools.py",
+        """\
+import time
+from orchestrator_dagster import ToolContext, tool
+
+@tool
+def wait(context: ToolContext, seconds: float) -> dict:
+    \"\"\"Say that it waits, and wait.\"\"\"
+    (context.workspace.root / "waiting").touch()
+    time.sleep(seconds)
+    return {}
+""",
+    )
+    write(
+        "pipelines/wait.yaml",
+        """\
+id: wait_run
+steps:
+  - {id: first, action: echo, parameters: {message: hello}}
+  - {id: wait, tool: wait, depends_on: first, parameters: {seconds: 120}}
+""",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator_dagster.cli", "run", "pipelines/wait.yaml"],
+        cwd=project,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (project / "waiting").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    document = json.loads(out)
+    assert document["status"] == "canceled"
+    assert document["steps"]["first"]["status"] == "completed"
+    assert "Traceback" not in err

@@ -42,7 +42,6 @@ _NAMES = {
     "steps": "every step, by id: `steps.research.findings`",
     "results": "the same",
     "previous_results": "the same",
-    "outputs": "an output of the header that needs no later step: `outputs.count`",
     "execution": "`execution.id` (Dagster's run id), `.timestamp`, `.started_at`, `.date`, `.time` (UTC, of the start)",
     "timestamp": "the time now, ISO 8601 in UTC",
     "current_timestamp": "the same",
@@ -53,7 +52,8 @@ _NAMES = {
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
     "null": "nothing; `none`, `true` and `false` are there too",
 }
-_SILENT = {"none", "true", "false", "error", *_LOOP_NAMES}
+#: Said with another name, there only inside what this release does not run, or not there when a step is rendered.
+_SILENT = {"none", "true", "false", "error", "outputs", *_LOOP_NAMES}
 
 
 def filled(text: str) -> str:

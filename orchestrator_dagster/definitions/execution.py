@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run_iterator
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
@@ -64,11 +65,35 @@ def run_pipeline(
     config = _launch_config(pipeline, inputs)
     job = _job(pipeline, root, resources, _selection(pipeline, products))
     run = instance.create_run_for_job(job, run_config=config, tags=job.run_tags)
-    for event in execute_run_iterator(InMemoryJob(job), run, instance):
-        progress = progress_of(event, pipeline) if on_progress else None
-        if progress is not None and on_progress is not None:
-            on_progress(progress)
+    _watch(execute_run_iterator(InMemoryJob(job), run, instance), run, instance, pipeline, on_progress)
     return load_record(instance, run.run_id, pipeline)
+
+
+def _watch(
+    events: Iterator[dg.DagsterEvent],
+    run: dg.DagsterRun,
+    instance: DagsterInstance,
+    pipeline: CompiledPipeline,
+    on_progress: OnProgress | None,
+) -> None:
+    """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
+    try:
+        for event in events:
+            if event.is_step_failure and _interrupted(event):
+                # Dagster ends a run as failed unless it was told before that it is being canceled.
+                instance.report_run_canceling(run, "The run was interrupted.")
+            progress = progress_of(event, pipeline) if on_progress else None
+            if progress is not None and on_progress is not None:
+                on_progress(progress)
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        found = instance.get_run_by_id(run.run_id)
+        if found is not None and not found.is_finished:
+            instance.report_run_canceled(found, "The run was interrupted.")
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 def _job(

@@ -62,6 +62,8 @@ def failure_message(event: DagsterEvent) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
+    if failure.error and failure.error.cls_name == "DagsterExecutionInterruptedError":
+        return "it was interrupted"
     return str(failure.error.message).strip() if failure.error else "it gave no reason"
 
 

@@ -14,9 +14,16 @@ from typing import Any
 from jinja2 import Undefined, pass_environment
 from jinja2.exceptions import FilterArgumentError
 
+from orchestrator_dagster.language.absent import Absent
+from orchestrator_dagster.language.missing import HasMainValue, Missing, unwrap
+from orchestrator_dagster.language.safe_patterns import check_pattern
+from orchestrator_dagster.language.template_limits import check_size, measured, ticking
+
 
 def to_text(value: Any) -> str:
     """A value as it is printed: lists and maps as JSON, everything else as Jinja prints it."""
+    if hasattr(value, "__next__"):  # what `map` and `select` give
+        value = list(ticking(value))
     if isinstance(value, (Mapping, list, tuple)):
         return to_json(value)
     return str(value)
@@ -24,8 +31,13 @@ def to_text(value: Any) -> str:
 
 def json_value(value: Any) -> Any:
     """What JSON has no type for, as JSON: dates as ISO text, paths as text, sets and tuples as lists."""
+    if isinstance(value, (HasMainValue, Absent)):
+        value = unwrap(value)
+        return None if isinstance(value, Missing) and not str(value) else value
     if isinstance(value, (datetime, Date)):
         return value.isoformat()
+    if hasattr(value, "__next__"):
+        return list(ticking(value))
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (set, frozenset)):
@@ -37,6 +49,8 @@ def json_value(value: Any) -> Any:
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """JSON text, characters as they are."""
+    value = list(ticking(value)) if hasattr(value, "__next__") else value
+    measured(value)
     return json.dumps(value, ensure_ascii=False, indent=indent, default=json_value)
 
 
@@ -102,7 +116,7 @@ def slugify(value: Any, separator: str = "-", max_length: int = 100) -> str:
 @pass_environment
 def regex_search(environment: Any, value: Any, pattern: str, group: int | str | None = None) -> Any:
     """The first match: its group, else its first group, else all of it; undefined where nothing matches."""
-    found = re.search(pattern, to_text(value))
+    found = _pattern(pattern).search(to_text(value))
     if not found:
         return environment.undefined(hint=f"regex_search found no match of {pattern!r}")
     if group is not None:
@@ -112,7 +126,24 @@ def regex_search(environment: Any, value: Any, pattern: str, group: int | str | 
 
 def regex_replace(value: Any, pattern: str, replacement: str = "", count: int = 0) -> str:
     """The text with every match replaced (``\\1`` is the first group)."""
-    return re.sub(pattern, replacement, to_text(value), count=count)
+    text, compiled = to_text(value), _pattern(pattern)
+    size = 0
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal size
+        made = found.expand(replacement)
+        size += len(made)
+        check_size(size)
+        return made
+
+    return compiled.sub(replaced, text, count=count)
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    wrong = check_pattern(pattern)
+    if wrong:
+        raise FilterArgumentError(f"the pattern {pattern!r} {wrong}")
+    return re.compile(pattern)
 
 
 def basename(path: Any) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 
-from orchestrator_dagster.language.base import has_template
-from orchestrator_dagster.language.templates import environment, normalise
+from orchestrator_dagster.language.template_environment import environment
+from orchestrator_dagster.language.template_text import has_template
+from orchestrator_dagster.language.templates import normalise
 from orchestrator_dagster.text import nearest_name
 
 _LOOP_NAMES = ("loop",)

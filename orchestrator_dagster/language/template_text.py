@@ -25,21 +25,35 @@ class Region:
 
 def code_regions(text: str) -> Iterator[Region]:
     """Every part of a template that is code, in order. Comments and raw parts are none."""
+    return (one for one in _regions(text) if one.opening in ("{{", "{%"))
+
+
+def parts_of(text: str) -> Iterator[tuple[str, str]]:
+    """A template cut into its parts, in order: ``text``, ``{{``, ``{%``, ``{#`` (comment) or ``raw``, each with its text."""
+    position = 0
+    for region in _regions(text):
+        if region.start > position:
+            yield "text", text[position : region.start]
+        yield region.opening, text[region.start : region.end]
+        position = region.end
+    if position < len(text):
+        yield "text", text[position:]
+
+
+def _regions(text: str) -> Iterator[Region]:
     position = 0
     while found := _START.search(text, position):
         start, opening = found.start(), found[0]
         if opening == "{#":
-            end = text.find("#}", start + 2)
-            position = end + 2 if end >= 0 else len(text)
-            continue
-        raw = _RAW.match(text, start) if opening == "{%" else None
-        if raw:
-            ended = _RAW_END.search(text, raw.end())
-            position = ended.end() if ended else len(text)
-            continue
-        end = _end(text, start + 2, opening)
-        yield Region(start, end if end >= 0 else len(text), opening, end >= 0)
+            closing = text.find("#}", start + 2)
+            end = closing + 2 if closing >= 0 else -1
+        elif opening == "{%" and (raw := _RAW.match(text, start)):
+            opening, ended = "raw", _RAW_END.search(text, raw.end())
+            end = ended.end() if ended else -1
+        else:
+            end = _end(text, start + 2, opening)
         position = end if end >= 0 else len(text)
+        yield Region(start, position, opening, end >= 0)
 
 
 def _end(text: str, start: int, opening: str) -> int:

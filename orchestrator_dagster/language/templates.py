@@ -13,273 +13,32 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
 
 from orchestrator_dagster.errors import TemplateError
+from orchestrator_dagster.language import template_limits as limits
 from orchestrator_dagster.language.absent import Absent
-from orchestrator_dagster.language.base import whole_expression
-from orchestrator_dagster.language.template_filters import FILTERS, json_value, now, to_text
+from orchestrator_dagster.language.missing import NOTED, Missing, unwrap
+from orchestrator_dagster.language.template_environment import environment
+from orchestrator_dagster.language.template_filters import json_value
+from orchestrator_dagster.language.template_text import parts_of, whole_expression
 
-MAX_OUTPUT = 10 * 1024 * 1024
+MAX_OUTPUT = limits.MAX_TEXT
 MAX_SECONDS = 10.0
+_MOST_ITEMS = 1_000_000
 
-_METHODS = frozenset({"items", "keys", "values"})
-_GROWING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "join", "replace", "indent", "wordwrap"})
-_INCLUDE = re.compile(r"\{\{-?\s*file:\s*(?P<braces>[^}\s]+)\s*-?\}\}|<<\s*(?P<arrows>[\w./-]+\.\w+)\s*>>")
-_state = threading.local()
-
-
-class Missing(jinja2.Undefined):
-    """A value that is not there. It is false and can be guarded; any other use fails with the reason.
-
-    Printing notes the reason and goes on, so that one render reports every missing name.
-    """
-
-    __slots__ = ()
-
-    @property
-    def reason(self) -> str:
-        """Why it is not there."""
-        if self._undefined_hint:
-            return self._undefined_hint
-        if self._undefined_obj is jinja2.utils.missing:
-            return f'"{self._undefined_name}" does not exist'
-        owner = self._undefined_obj
-        fields = f"; it has {', '.join(map(str, list(owner)[:12]))}" if isinstance(owner, Mapping) and owner else ""
-        kind = "the map" if isinstance(owner, Mapping) else f"the {type(owner).__name__}"
-        return f'{kind} has no field "{self._undefined_name}"{fields}'
-
-    def _fail(self, *args: Any, **kwargs: Any) -> Any:
-        raise jinja2.UndefinedError(self.reason)
-
-    def __str__(self) -> str:
-        found = getattr(_state, "missing", None)
-        if found is None:
-            self._fail()
-        elif self.reason not in found:
-            found.append(self.reason)
-        return ""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __getitem__(self, key: Any) -> Any:
-        return self
-
-    def __bool__(self) -> bool:
-        return False
-
-    __iter__ = __len__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __call__ = _fail  # type: ignore[assignment]
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _fail
-    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __pow__ = __rpow__ = __neg__ = __pos__ = _fail
-    __int__ = __float__ = __complex__ = _fail
-    __hash__ = object.__hash__
-
-
-@runtime_checkable
-class HasMainValue(Protocol):
-    """A step as templates see it: a map of its fields that also stands for one value."""
-
-    def main_value(self) -> Any:
-        """What the step is when it is used without a field."""
-        ...
-
-
-def unwrap(value: Any) -> Any:
-    """The value itself: of a step, its main value; of an absent value, something undefined that knows the reason."""
-    if isinstance(value, Missing):
-        return value
-    if isinstance(value, HasMainValue):
-        value = value.main_value()
-    return Missing(hint=value.reason) if isinstance(value, Absent) else value
-
-
-def _concat(*parts: Any) -> str:
-    texts = [to_text(part) for part in parts]
-    _check_size(sum(map(len, texts)))
-    return "".join(texts)
-
-
-def _tick(values: Any) -> Any:
-    """Iterate with an eye on the clock: a loop is the only way a template can run for long."""
-    for value in values:
-        _check_time()
-        yield value
-
-
-def _check_time() -> None:
-    if time.monotonic() > getattr(_state, "deadline", float("inf")):
-        raise SecurityError(f"the template ran for more than {MAX_SECONDS:g} seconds")
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_OUTPUT:
-        raise SecurityError(f"a text of {size:,} characters; at most {MAX_OUTPUT:,} are allowed")
-
-
-class Environment(ImmutableSandboxedEnvironment):
-    """The sandbox that all templates of a pipeline are rendered in."""
-
-    intercepted_binops = frozenset({"*", "**", "+", "%"})
-
-    def __init__(self, autoescape: bool = False) -> None:
-        super().__init__(
-            undefined=Missing,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=autoescape,
-            finalize=_print,
-            extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
-        )
-        self.filters.update(FILTERS)
-        self.filters.update({"_unwrap": unwrap, "_tick": _tick})
-        for name in _GROWING & self.filters.keys():
-            self.filters[name] = _bounded(self.filters[name])
-        self.globals = {
-            "now": now,
-            "range": self.globals["range"],
-            "namespace": self.globals["namespace"],
-            "dict": self.globals["dict"],
-            "_concat": _concat,
-        }
-
-    def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
-        stored = {node.name for node in source.find_all(nodes.Name) if node.ctx != "load"}
-        return super()._generate(_rewrite(source, stored), *args, **kwargs)
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self._field(obj, attribute, super().getattr)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        return self._field(obj, argument, super().getitem)
-
-    def _field(self, obj: Any, name: Any, fallback: Callable[[Any, Any], Any]) -> Any:
-        if isinstance(obj, (Missing, Absent)):
-            return unwrap(obj)
-        if isinstance(obj, Mapping):
-            try:
-                found = obj[name]
-                return unwrap(found) if isinstance(found, Absent) else found
-            except (KeyError, TypeError):
-                if name not in ("get", *_METHODS):
-                    return Missing(obj=obj, name=name)
-        return fallback(obj, name)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator in ("*", "+"):
-            sizes = [len(side) for side in (left, right) if isinstance(side, (str, list, tuple))]
-            counts = [side for side in (left, right) if isinstance(side, int)]
-            _check_size(sum(sizes) if operator == "+" else sum(sizes) * max(counts, default=1))
-        if operator == "**" and (abs(right) > 1000 or isinstance(left, int) and abs(left) > 10**15):
-            raise SecurityError("a power with such large numbers is not allowed")
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError("formatting with % is not allowed; use ~ or the format filter")
-        return super().call_binop(context, operator, left, right)
-
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805, N807 - as in the base
-        if getattr(__obj, "__name__", "") in _GROWING and isinstance(getattr(__obj, "__self__", None), str):
-            return _bounded(super().call)(__context, __obj, *args, **kwargs)
-        return super().call(__context, __obj, *args, **kwargs)
-
-
-def _print(value: Any) -> Any:
-    value = unwrap(value)
-    return to_text(value) if isinstance(value, (Mapping, list, tuple)) else value
-
-
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A text function whose numbers and result may not be larger than a render may be."""
-
-    @functools.wraps(function)
-    def check(*args: Any, **kwargs: Any) -> Any:
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, int) and not isinstance(value, bool):
-                _check_size(abs(value))
-        texts = [value for value in args if isinstance(value, str)]
-        if len(texts) >= 3:  # replace(text, old, new): every character may become the new text
-            _check_size(len(texts[0]) * max(1, len(texts[-1])) if len(texts[-1]) > len(texts[-2]) else 0)
-        return function(*args, **kwargs)
-
-    return check
-
-
-
-
-def _rewrite(node: Any, local: set[str]) -> Any:
-    """The tree with our meaning of fields, concatenation and loops put into it."""
-    for name, value in node.iter_fields():
-        if isinstance(value, nodes.Node):
-            setattr(node, name, _rewrite_child(node, name, value, local))
-        elif isinstance(value, list):
-            setattr(
-                node,
-                name,
-                [_rewrite_child(node, name, item, local) if isinstance(item, nodes.Node) else item for item in value],
-            )
-    return node
-
-
-def _rewrite_child(parent: nodes.Node, field: str, child: nodes.Node, local: set[str]) -> nodes.Node:
-    line = child.lineno
-    if (
-        isinstance(child, nodes.Call)
-        and isinstance(child.node, nodes.Getattr)
-        and child.node.attr in _METHODS
-        and not child.args
-    ):
-        # .items() called is the method, whatever fields the map has
-        owner = _rewrite_child(child, "node", child.node.node, local)
-        return nodes.Filter(owner, f"_{child.node.attr}", [], [], None, None, lineno=line)
-    _rewrite(child, local)
-    if isinstance(child, nodes.Concat):
-        return nodes.Call(nodes.Name("_concat", "load", lineno=line), child.nodes, [], None, None, lineno=line)
-    if isinstance(parent, nodes.For) and field == "iter":
-        child = _unwrapped(child, local)
-        return nodes.Filter(child, "_tick", [], [], None, None, lineno=line)
-    if field == "node" and isinstance(parent, (nodes.Getattr, nodes.Getitem)):
-        return child  # not the end of the chain yet
-    if isinstance(parent, nodes.Call) and field == "node":
-        return child
-    return _unwrapped(child, local)
-
-
-def _unwrapped(child: nodes.Node, local: set[str]) -> nodes.Node:
-    """The end of a chain ``a.b.c`` is the value itself, also when the chain ends at a step."""
-    root: Any = child
-    while isinstance(root, (nodes.Getattr, nodes.Getitem)):
-        root = root.node
-    chain = isinstance(child, (nodes.Getattr, nodes.Getitem)) or isinstance(child, nodes.Name) and child.ctx == "load"
-    if chain and not (isinstance(root, nodes.Name) and root.name in local):
-        return nodes.Filter(child, "_unwrap", [], [], None, None, lineno=child.lineno)
-    return child
-
-
-@functools.lru_cache(maxsize=2)
-def environment(autoescape: bool = False) -> Environment:
-    """The shared sandbox; with ``autoescape`` for templates that make HTML."""
-    made = Environment(autoescape)
-    for name in _METHODS:
-        made.filters[f"_{name}"] = functools.partial(_method, name)
-    return made
-
-
-def _method(name: str, value: Any) -> Any:
-    value = unwrap(value)
-    if isinstance(value, Missing):
-        value._fail()
-    if not isinstance(value, Mapping):
-        raise jinja2.UndefinedError(f"only a map has .{name}(), this is a {type(value).__name__}")
-    return list(getattr(value, name)())
+_FILE = re.compile(r"\{\{-?\s*file:\s*(?P<path>[^}\s]+)\s*-?\}\}\Z")
+_ARROWS = re.compile(r"<<\s*(?P<path>[\w./-]+\.\w+)\s*>>")
+# A string, a `$` before a name, or a name with dashes: by itself, or behind `steps.` and its like.
+_WORD = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+    r"""|(?<![\w.$-])\$?(?:(?:steps|results|previous_results)\s*\.\s*)?[A-Za-z]\w*(?:-\w+)+"""
+    r"""|(?<![\w.])\$(?=[A-Za-z_])"""
+)
 
 
 def normalise(text: str, dashed: frozenset[str] = frozenset()) -> str:
@@ -289,24 +48,51 @@ def normalise(text: str, dashed: frozenset[str] = frozenset()) -> str:
         text: The template.
         dashed: Step ids with ``-``; inside ``{{ }}`` and ``{% %}`` they stand for the step.
     """
-    text = _INCLUDE.sub(lambda found: "{{ _include(%r) }}" % (found["braces"] or found["arrows"]), text)
-    if "$" in text or any(name in text for name in dashed):
-        text = _CODE.sub(lambda found: _code(found[0], dashed), text)
-    return text
+    made: list[str] = []
+    after_block = False
+    for kind, part in parts_of(text):
+        if kind == "text":
+            made.append(_plain_text(part, after_block))
+        elif kind == "{{" and (found := _FILE.match(part)):
+            made.append(_include(found))
+        elif kind in ("{{", "{%"):
+            made.append(_code(part, dashed))
+        else:
+            made.append(part)
+        after_block = kind not in ("text", "{{")
+    return "".join(made)
 
 
-_CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_WORD = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])\$(?=[A-Za-z_])|(?<![\w.$-])[A-Za-z]\w*(?:-\w+)+""")
+def _include(found: re.Match[str]) -> str:
+    return "{{ _include(%r) }}" % found["path"]
+
+
+def _plain_text(text: str, after_block: bool) -> str:
+    """Text between code: includes become calls, and carriage returns, which Jinja would drop, are kept."""
+    if "\r" in text:
+        text = text[1:] if after_block and text.startswith("\r\n") else text
+        text = text.replace("\r", "{{ '\\r' }}")
+    return _ARROWS.sub(_include, text)
 
 
 def _code(code: str, dashed: frozenset[str]) -> str:
+    if "$" not in code and not (dashed and "-" in code):
+        return code
+
     def replace(found: re.Match[str]) -> str:
         word = found[0]
-        if word == "$":
-            return ""
-        return word.replace("-", "_") if word in dashed else word
+        if word[0] in "'\"":
+            return word
+        word = word.removeprefix("$")
+        head, dot, name = word.rpartition(".")
+        return f"{head}{dot}{_underscored(name, dashed)}" if word else ""
 
     return _WORD.sub(replace, code)
+
+
+def _underscored(word: str, dashed: frozenset[str]) -> str:
+    bare = word.lstrip()
+    return word.replace("-", "_") if bare in dashed else word
 
 
 @functools.lru_cache(maxsize=4096)
@@ -331,62 +117,83 @@ def render(text: str, names: Mapping[str, Any], *, dashed: frozenset[str] = froz
     Raises:
         TemplateError: With every missing name of the text, or the first other reason.
     """
-    if "{" not in text and "<<" not in text:
+    if not any(mark in text for mark in ("{{", "{%", "{#", "<<")):
         return text
-    source = normalise(text, dashed)
-    outer = getattr(_state, "missing", None), getattr(_state, "deadline", float("inf"))
-    _state.missing, _state.deadline = [], time.monotonic() + MAX_SECONDS
+    reasons, spent = NOTED.reasons, limits.start(MAX_SECONDS)
+    NOTED.reasons = []
     try:
+        source = normalise(text, dashed)
         values = {name: Missing(hint=value.reason) if isinstance(value, Absent) else value for name, value in names.items()}
-        whole = whole_expression(source)
-        if whole is not None and not autoescape:
-            result = unwrap(_expression(whole)(**values))
-            result = _plain(result)
-            _raise_missing()
-            return result
-        size, chunks = 0, []
-        template = _template(source, autoescape)
-        for chunk in template.root_render_func(template.new_context(values)):
-            size += len(chunk)
-            _check_size(size)
-            chunks.append(chunk)
-        _raise_missing()
-        return "".join(chunks)
+        whole = None if autoescape else whole_expression(source)
+        result = _text(source, values, autoescape) if whole is None else _plain(unwrap(_expression(whole)(**values)))
+        if NOTED.reasons:
+            raise TemplateError("; ".join(NOTED.reasons))
+        return result
     except TemplateError:
         raise
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"the template cannot be parsed: {error.message}") from None
+    except RecursionError:
+        raise TemplateError("the template, or a value in it, is nested too deeply") from None
     except Exception as error:  # a filter or method got something it cannot take: the author's mistake, not ours
-        missing = list(getattr(_state, "missing", None) or [])
         said = str(error) or type(error).__name__
-        raise TemplateError("; ".join(dict.fromkeys([*missing, said]))) from None
+        raise TemplateError("; ".join(dict.fromkeys([*NOTED.reasons, said]))) from None
     finally:
-        _state.missing, _state.deadline = outer
+        NOTED.reasons = reasons
+        limits.restore(spent)
 
 
-def _raise_missing() -> None:
-    if _state.missing:
-        raise TemplateError("; ".join(_state.missing))
+def _text(source: str, values: dict[str, Any], autoescape: bool) -> str:
+    """The output of a template."""
+    size, chunks = 0, []
+    template = _template(source, autoescape)
+    for chunk in template.root_render_func(template.new_context(values)):
+        size += len(chunk)
+        if size > MAX_OUTPUT:
+            raise SecurityError(f"the output has more than {MAX_OUTPUT:,} characters")
+        chunks.append(chunk)
+    return "".join(chunks)
 
 
 def _plain(value: Any) -> Any:
     """A rendered value as JSON values: nothing of Jinja's or ours gets out."""
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return str(value) if isinstance(value, str) else value
-    if isinstance(value, Mapping):
-        return {str(name): _plain(unwrap(item)) for name, item in value.items()}
-    if isinstance(value, (list, tuple, range, set, frozenset)) or hasattr(value, "__next__"):
-        items = []
-        for item in value:
-            _check_time()
-            if len(items) >= 1_000_000:
-                raise SecurityError("a list of more than 1,000,000 items")
-            items.append(_plain(unwrap(item)))
-        return items
-    if isinstance(value, Missing):
-        str(value)
-        return None
-    return json_value(value)
+    return _Plain().of(value)
+
+
+class _Plain:
+    """Copies a value, counting what it is made of: a list may stand in it many times over."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return str(value)
+        if isinstance(value, (int, float)) or value is None:
+            return value
+        if isinstance(value, Missing):
+            str(value)
+            return None
+        if isinstance(value, Mapping):
+            return {str(name): self.item(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple, range, set, frozenset)) or hasattr(value, "__next__"):
+            items: list[Any] = []
+            for item in value:
+                if len(items) >= _MOST_ITEMS:
+                    raise SecurityError(f"a list of more than {_MOST_ITEMS:,} items")
+                items.append(self.item(item))
+            return items
+        if callable(value):
+            raise jinja2.UndefinedError(f'"{getattr(value, "__name__", "it")}" is a function, not a value: call it')
+        return self.of(json_value(value))
+
+    def item(self, value: Any) -> Any:
+        self.count += 1
+        if self.count > limits.MAX_VALUES:
+            raise SecurityError(f"a value of more than {limits.MAX_VALUES:,} parts")
+        if self.count % 256 == 0:
+            limits.check_time()
+        return self.of(unwrap(value))
 
 
 def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] = frozenset()) -> Any:
@@ -405,7 +212,9 @@ def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] 
                 problems.append(f"`{place}`: {error.message}" if place else error.message)
                 return None
         if isinstance(node, Mapping):
-            return {walk(name, place): walk(item, f"{place}.{name}" if place else str(name)) for name, item in node.items()}
+            return {
+                str(walk(name, place)): walk(item, f"{place}.{name}" if place else str(name)) for name, item in node.items()
+            }
         if isinstance(node, (list, tuple)):
             return [walk(item, f"{place}[{number}]") for number, item in enumerate(node)]
         return node

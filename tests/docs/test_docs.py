@@ -1,0 +1,171 @@
+"""The documentation is true: its pages are up to date, its pipelines compile, its commands and its Python run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator_dagster.language.read import read_pipeline_text
+from orchestrator_dagster.project import compile_file
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([REPOSITORY / "README.md", *DOCS.rglob("*.md"), *REPOSITORY.glob("examples/*/README.md")])
+#: Pages whose blocks are run in order, in one temporary project each.
+RUN = [page for page in PAGES if page.parent != DOCS / "reference" and page.parent != DOCS / "decisions"]
+
+
+def _blocks_module() -> Any:
+    spec = importlib.util.spec_from_file_location("docs_blocks", Path(__file__).with_name("blocks.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["docs_blocks"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+parse = _blocks_module()
+
+
+def name(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def test_the_reference_is_up_to_date() -> None:
+    ran = subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in parse.links(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{name(page)}: {link}"
+        assert target.is_relative_to(REPOSITORY), f"{name(page)}: {link} leaves the repository"
+        if anchor and target.suffix == ".md":
+            assert anchor in parse.anchors(target), f"{name(page)}: {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pipelines_compile(page: Path, project: Path) -> None:
+    for number, block in enumerate(parse.blocks(page)):
+        if block.language != "yaml" or not re.search(r"^steps:", block.text, re.MULTILINE) or block.mark == "wrong-file":
+            continue
+        path = project / f"block_{number}.yaml"
+        path.write_text(block.text, encoding="utf-8")
+        for tools in (one for one in parse.blocks(page) if one.mark == "file" and one.said == "tools.py"):
+            (project / "tools.py").write_text(tools.text, encoding="utf-8")
+        problems = list(compile_file(path, project).problems)
+        assert not problems, f"{name(page)}:{block.line}\n" + "\n".join(one.render() for one in problems)
+
+
+def test_example_steps_of_the_tools_page_compile(project: Path) -> None:
+    """Each example of an action is a list with one step."""
+    found = [block for block in parse.blocks(DOCS / "reference" / "tools.md") if block.language == "yaml"]
+    assert len(found) > 20
+    for block in found:
+        text = "steps:\n" + block.text
+        assert not read_pipeline_text(text).problems.errors
+        path = project / "step.yaml"
+        path.write_text(text, encoding="utf-8")
+        problems = list(compile_file(path, project).problems)
+        assert not problems, f"tools.md:{block.line}\n" + "\n".join(one.render() for one in problems)
+
+
+@pytest.mark.parametrize("page", [page for page in RUN if parse.blocks(page)], ids=name)
+def test_a_page_does_what_it_shows(page: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page.parent.parent == REPOSITORY / "examples":
+        shutil.copytree(page.parent, project, dirs_exist_ok=True)
+    else:
+        shutil.copytree(REPOSITORY / "data", project / "data")
+        shutil.copy(REPOSITORY / "pipelines" / "research_report.yaml", project / "pipelines")
+    monkeypatch.setenv("COLUMNS", "200")
+    names: dict[str, Any] = {"__name__": "__docs__"}
+    for block in parse.blocks(page):
+        where = f"{name(page)}:{block.line}"
+        if block.mark == "no-run":
+            assert block.said, f"{where}: the reason is missing"
+        elif block.mark in ("file", "wrong-file"):
+            path = project / block.said
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            exec(compile(block.text, where, "exec"), names)
+        elif block.language == "console":
+            _run_console(block.text, where, project)
+        elif block.language == "bash":
+            for line in block.text.splitlines():
+                if line.startswith("orchestrator "):
+                    done = _shell(line, project)
+                    assert done.returncode == 0, f"{where}: {line}\n{done.stdout}"
+
+
+def _run_console(text: str, where: str, project: Path) -> None:
+    """Each ``$ command`` with the output below it."""
+    commands = re.split(r"^\$ ", text, flags=re.MULTILINE)
+    assert not commands[0].strip(), f"{where}: a console block starts with a command"
+    for part in commands[1:]:
+        command, _, shown = part.partition("\n")
+        done = _shell(command, project)
+        if shown.strip():
+            assert parse.expected(shown).fullmatch(done.stdout + "\n" * (not done.stdout.endswith("\n"))), (
+                f"{where}: $ {command}\n--- shown\n{shown}\n--- is\n{done.stdout}"
+            )
+        else:
+            assert done.returncode == 0, f"{where}: $ {command}\n{done.stdout}"
+
+
+def _shell(command: str, project: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=project,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_the_metadata_table_is_whole() -> None:
+    from orchestrator_dagster.definitions.metadata import ProductMetadata
+
+    shown = set(re.findall(r"^\| `orchestrator/(\w+)`", (DOCS / "guides" / "dagster.md").read_text(), re.MULTILINE))
+    assert shown == set(ProductMetadata.model_fields)
+
+
+def test_the_public_names_are_listed() -> None:
+    import orchestrator_dagster
+
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert all(f"`{one}`" in text for one in orchestrator_dagster.__all__ if not one.startswith("__"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "fits"),
+    [
+        ("a: completed (… s)\n", "a: completed (0.21 s)\n", True),
+        ("a\n…\nz\n", "a\nb\nc\nz\n", True),
+        ("a\n…\nz\n", "a\nb\nc\ny\n", False),
+        ("a\n", "a\nb\n", False),
+    ],
+)
+def test_shown_output_is_compared(shown: str, output: str, fits: bool) -> None:
+    """The tests above would pass on anything if the comparison did."""
+    assert bool(parse.expected(shown).fullmatch(output)) is fits
