@@ -11,6 +11,7 @@ from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pi
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
+from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
 from orchestrator_dagster.models.personalities import find_personality, home_folder
 from orchestrator_dagster.models.references import parse_reference
@@ -34,7 +35,7 @@ class LoadedFile:
 
 
 def find_project(start: Path) -> Path:
-    """The project's folder: the nearest one upwards that has a workspace.yaml, pyproject.toml or the like, else ``start``."""
+    """The project's folder: the nearest one upwards with a workspace.yaml or the like, else ``start``."""
     folder = start.resolve() if start.is_dir() else start.resolve().parent
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in _MARKS):
@@ -48,7 +49,8 @@ def pipeline_files(folder: Path) -> Iterator[Path]:
         return
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.suffix.lower() in (".yaml", ".yml") and not any(part.startswith(("_", ".")) for part in parts):
+        hidden = any(part.startswith(("_", ".")) for part in parts)
+        if path.suffix.lower() in (".yaml", ".yml") and not hidden and not path.is_dir():
             yield path
 
 
@@ -101,12 +103,19 @@ def load_folder(folder: Path, root: Path) -> list[LoadedFile]:
         if pipeline is not None:
             first = ids.setdefault(pipeline.op.lower(), pipeline.file)
             if first != pipeline.file:
-                problems = Problems(pipeline.file, path.read_text(encoding="utf-8"))
-                problems.add(
-                    "duplicate-id",
-                    f'the pipeline id "{pipeline.id}" is taken by {first}',
-                    hint="give one of the two files another `id`",
-                )
-                pipeline, diagnostics = None, (*diagnostics, *problems)
+                diagnostics, pipeline = (*diagnostics, *_taken(pipeline, path, first)), None
         loaded.append(LoadedFile(path, pipeline, diagnostics))
     return loaded
+
+
+def _taken(pipeline: CompiledPipeline, path: Path, first: str) -> Problems:
+    """The problem of a file whose id another file has."""
+    document, _ = read_file(path, pipeline.file)
+    problems = Problems(pipeline.file, document.text)
+    problems.add(
+        "duplicate-id",
+        f'the pipeline id "{pipeline.id}" is taken by {first}',
+        document.span(("id",)) if document.has(("id",)) else None,
+        hint="give one of the two files another `id`",
+    )
+    return problems

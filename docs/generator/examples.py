@@ -26,7 +26,7 @@ outputs:
 inputs:
   - topic: None                      # required
   - style: plain                     # a text, by default "plain"
-  - tags: [garden, water]            # a list
+  - tags: {type: array, items: string, default: [garden, water]}
   - most: {type: integer, default: 5, minimum: 1, maximum: 20, description: Findings at most}
   - level: {type: string, default: short, enum: [short, long]}
   - token: {type: secret, default: WIKI_TOKEN, description: Variable that holds the key of the wiki}

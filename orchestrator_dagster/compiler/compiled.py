@@ -22,6 +22,7 @@ class Compiled(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def model_post_init(self, context: Any) -> None:
+        """Freeze what can be changed in place."""
         for name, value in self.__dict__.items():
             if isinstance(value, (dict, list)) and not isinstance(value, FrozenDict):
                 self.__dict__[name] = freeze(value)

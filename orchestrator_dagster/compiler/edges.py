@@ -79,10 +79,9 @@ class EdgeFinder:
 
     def check_defaults(self) -> None:
         """Defaults are rendered before any step runs."""
-        defaults = [(("inputs", name), name, spec.default) for name, spec in self.inputs.items()]
-        for place, name, default in defaults:
-            place = place if name in self.pipeline.inputs else ("output_dir",)
-            for path, text in texts_of(default):
+        for name, spec in self.inputs.items():
+            place: Place = ("inputs", name) if name in self.pipeline.inputs else ("output_dir",)
+            for path, text in texts_of(spec.default):
                 if not has_template(text):
                     continue
                 uses = self.checker.check(text, (*place, "default", *path), None)
@@ -90,7 +89,7 @@ class EdgeFinder:
                 if used:
                     self.problems.add(
                         "unknown-name",
-                        f'the default of the input "{name}" cannot read {used[0]}: inputs are known before any step runs',
+                        f'the default of the input "{name}" cannot read {used[0]}: it is known before any step runs',
                         self.document.span((*place, "default", *path)),
                         hint="use other inputs, or give a plain default",
                     )
@@ -145,10 +144,12 @@ class EdgeFinder:
         return found
 
     def include(self, draft: Draft, name: str, place: Place) -> None:
+        """Note a file that a step needs."""
         self.checker.includes.setdefault(name, place)
         draft.includes.add(name)
 
     def self_reference(self, place: Place, target: str) -> None:
+        """Note a step that reads what it makes itself."""
         self.problems.add(
             "dependency-cycle",
             f'step "{target}" refers to itself',

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Raised when the meaning of the language changes, so that what was computed before counts as changed.
 LANGUAGE_VERSION = 1
 
+
 def digest(value: Any) -> str:
     """SHA-256, in hex, of a JSON value in one fixed spelling."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

@@ -11,14 +11,56 @@ from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES, Pipeline
+from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec
 from orchestrator_dagster.language.values import problems_of
 
 #: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.
 RESERVED_OPS = frozenset(
-    "type input output config context class in def if else for while return not and or is None True False from import "
-    "as with lambda try except finally raise pass break continue global nonlocal del assert yield async await elif "
-    "inputs finish".split()
+    [
+        "type",
+        "input",
+        "output",
+        "config",
+        "context",
+        "class",
+        "in",
+        "def",
+        "if",
+        "else",
+        "for",
+        "while",
+        "return",
+        "not",
+        "and",
+        "or",
+        "is",
+        "None",
+        "True",
+        "False",
+        "from",
+        "import",
+        "as",
+        "with",
+        "lambda",
+        "try",
+        "except",
+        "finally",
+        "raise",
+        "pass",
+        "break",
+        "continue",
+        "global",
+        "nonlocal",
+        "del",
+        "assert",
+        "yield",
+        "async",
+        "await",
+        "elif",
+        "inputs",
+        "finish",
+    ]
 )
 _OWNER = re.compile(r"(team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)\Z")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}\Z")
@@ -56,7 +98,7 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
     for name, spec in pipeline.inputs.items():
         place = ("inputs", name)
         default = spec.default
-        if default is not None and not has_template(default):
+        if default is not None and not any(has_template(text) for _, text in texts_of(default)):
             for found in problems_of(spec, default):
                 problems.add(
                     "wrong-default",

@@ -44,6 +44,7 @@ class IdChecker:
             self.check_variable(step, variable, place)
 
     def check_variable(self, step: Step, variable: str, place: Place) -> None:
+        """A variable hides no input, no built-in name and no other step."""
         hidden = self.taken.get(variable)
         other = self.steps.get(variable)
         if other and other != step.id:

@@ -31,9 +31,7 @@ def read_includes(
             found[name] = text
         else:
             hint = f"looked in {' and '.join(str(folder) for folder in folders)}" if wrong == "is not there" else None
-            problems.add(
-                "include-missing", f'the file "{name}" {wrong}', document.place_in(place, name), hint=hint
-            )
+            problems.add("include-missing", f'the file "{name}" {wrong}', document.place_in(place, name), hint=hint)
     return found
 
 

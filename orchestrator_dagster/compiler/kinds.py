@@ -20,11 +20,24 @@ from orchestrator_dagster.text import nearest_name
 
 #: Bare actions that ask a model, with every older spelling.
 MODEL_ACTIONS = frozenset(
-    "generate generate_text text_generation llm_generate llm_call llm ask_model analyze_text analyze generate_structured".split()
+    [
+        "generate",
+        "generate_text",
+        "text_generation",
+        "llm_generate",
+        "llm_call",
+        "llm",
+        "ask_model",
+        "analyze_text",
+        "analyze",
+        "generate_structured",
+    ]
 )
 BUILTIN_ACTIONS = ("echo", "debug", "log", "evaluate_condition")
 #: Keys of `parameters` that are settings of the model and no data, in an older spelling of model steps.
-MODEL_SETTINGS = ("model", "temperature", "max_tokens", "response_format", "system_prompt", "schema", "top_p", "stop", "seed")
+MODEL_SETTINGS = (
+    "model", "temperature", "max_tokens", "response_format", "system_prompt", "schema", "top_p", "stop", "seed",
+)  # fmt: skip
 #: Keys of a step that only a model step has a use for.
 MODEL_KEYS = (
     "tools", "model", "expert", "selection_schema", "requires_model", "personality", "temperature", "max_tokens",
@@ -277,7 +290,9 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
                 hint=f"its parameters: {', '.join(known)}",
             )
             continue
-        what, last = f'the parameter "{path_text(fault.place)}" of {work.tool}.{work.action}', fault.place[-1:]
+        last = fault.place[-1:]
+        what = f'the parameter "{path_text(fault.place)}" of ' if fault.place else ""
+        what += f"{work.tool}.{work.action}"
         said, suggestion, key_is_wrong = fault.sentence, None, False
         if fault.kind == "extra_forbidden":
             said, key_is_wrong = f'there is no "{last[0]}" here', True
@@ -288,7 +303,7 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
         where = (*place, "parameters", *fault.place)
         problems.add(
             "wrong-parameter",
-            f'step "{step.id}": {what}: {said[:1].lower()}{said[1:]}' if name else f'step "{step.id}": {work.tool}.{work.action}: {said}',
+            f'step "{step.id}": {what}: {said[:1].lower()}{said[1:]}',
             document.key_span(where) if key_is_wrong else document.span(where),
             step=step.id,
             suggestion=suggestion,

@@ -127,9 +127,7 @@ def _check_key(
     return True
 
 
-def check_collisions(
-    products: list[tuple[CompiledProduct, Place]], document: Document, problems: Problems
-) -> None:
+def check_collisions(products: list[tuple[CompiledProduct, Place]], document: Document, problems: Problems) -> None:
     """Refuse two products with one asset key, or with one literal path."""
     keys: dict[tuple[str, ...], CompiledProduct] = {}
     paths: dict[str, CompiledProduct] = {}

@@ -13,14 +13,16 @@ from orchestrator_dagster.language.types import TypeSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
 
 #: Names that every outcome has; they win over a result's fields of the same name.
-OUTCOME_NAMES = frozenset("status success error skipped result value location".split())
+OUTCOME_NAMES = frozenset(["status", "success", "error", "skipped", "result", "value", "location"])
 _RUN_FIELDS: Mapping[str, frozenset[str]] = {
     "execution": frozenset(("id", "timestamp", "started_at", "date", "time")),
     "partition": frozenset(("key",)),
 }
-_RUN_NAMES = frozenset(("timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env"))
+_RUN_NAMES = frozenset((
+    "timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env",
+))  # fmt: skip
 _STEP_MAPS = ("steps", "results", "previous_results")
-_LOOP_NAMES = frozenset("item index is_first is_last length iteration loop".split())
+_LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
 
 Place = tuple[str | int, ...]
 
@@ -96,7 +98,12 @@ class TemplateChecker:
         for problem in reading.problems:
             span = self.document.place_in(place, problem.needle) if problem.needle else self.document.span(place)
             self.problems.add(
-                problem.code, _at(step, problem.message), span, step=step, suggestion=problem.suggestion, hint=problem.hint
+                problem.code,
+                _at(step, problem.message),
+                span,
+                step=step,
+                suggestion=problem.suggestion,
+                hint=problem.hint,
             )
         uses = Uses(includes=reading.includes)
         for path in reading.includes:
@@ -192,14 +199,23 @@ class TemplateChecker:
         known = self.value_fields(offered) if through_value else self.known_fields(offered)
         if known is None or name in known or (not through_value and name in OUTCOME_NAMES) or self.names.loose:
             return target
-        message = _at(step, f'the value of the step "{target}" has no "{name}"' if through_value else f'the step "{target}" leaves no "{name}"')
+        message = _at(
+            step,
+            f'the value of the step "{target}" has no "{name}"'
+            if through_value
+            else f'the step "{target}" leaves no "{name}"',
+        )
         span = self.document.place_in(place, name)
         near = nearest_name(name, known)
         if use.guarded:
             message += "; only its default will ever be used"
             self.problems.add("guarded-name", message, span, severity="warning", step=step, suggestion=near)
             return target
-        hint = f"it has {', '.join(sorted(known))}" if known else f"its value has no fields: read it as `{target.replace('-', '_')}`"
+        hint = (
+            f"it has {', '.join(sorted(known))}"
+            if known
+            else f"its value has no fields: read it as `{target.replace('-', '_')}`"
+        )
         self.problems.add("unknown-field", message, span, step=step, suggestion=near, hint=None if near else hint)
         return target
 
@@ -245,7 +261,6 @@ class TemplateChecker:
             suggestion=near,
             hint=None if near else self.hint(known),
         )
-
 
     def hint(self, known: Iterable[str]) -> str:
         """What there is instead of a name that is like none."""

@@ -42,86 +42,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Literal
 
 from orchestrator_dagster.compiler.flow import levels
-from orchestrator_dagster.language.step import FAILURE_POLICIES
-from orchestrator_dagster.text import nearest_name
+from orchestrator_dagster.compiler.routes import (
+    ROUTE_KEYS,
+    FlowStep,
+    Route,
+    RoutingProblem,
+    State,
+    backward,
+    routes_of,
+)
 
-RouteKey = Literal["on_success", "on_false", "on_failure"]
+__all__ = [
+    "Decision",
+    "FlowStep",
+    "Route",
+    "RoutePlan",
+    "RoutingProblem",
+    "State",
+    "StepPlan",
+    "decide",
+    "plan_routes",
+]
+
 Failure = Literal["fail", "continue", "skip", "route"]
-ROUTE_KEYS: tuple[RouteKey, ...] = ("on_success", "on_false", "on_failure")
-
-
-class State(str, Enum):
-    """How a step ended, as far as the flow of the others depends on it."""
-
-    COMPLETED = "completed"
-    SKIPPED_BY_CONDITION = "skipped_by_condition"
-    SKIPPED_BY_ROUTING = "skipped_by_routing"
-    BYPASSED = "bypassed"
-    FAILED_ROUTED = "failed_routed"
-    FAILED_CONTINUED = "failed_continued"
-    FAILED_SKIPPING = "failed_skipping"
-    FAILED = "failed"
-    NOT_REACHED = "not_reached"
-
-    @property
-    def ran(self) -> bool:
-        """Whether it did its work, or failed at it and the run went on."""
-        return self in (State.COMPLETED, State.FAILED_ROUTED, State.FAILED_CONTINUED, State.FAILED_SKIPPING)
-
-    @property
-    def skipped_by_routing(self) -> bool:
-        """Whether routes kept it from running: no route went to it, or one bypassed it."""
-        return self in (State.SKIPPED_BY_ROUTING, State.BYPASSED)
-
-    @property
-    def blocks(self) -> bool:
-        """Whether nothing after it may run: its failure is unhandled, or one before it."""
-        return self in (State.FAILED, State.NOT_REACHED)
-
-
-_FIRED_BY = {
-    "on_success": State.COMPLETED,
-    "on_false": State.SKIPPED_BY_CONDITION,
-    "on_failure": State.FAILED_ROUTED,
-}
 _FAILED = {
     "fail": State.FAILED,
     "continue": State.FAILED_CONTINUED,
     "skip": State.FAILED_SKIPPING,
     "route": State.FAILED_ROUTED,
 }
-
-
-@dataclass(frozen=True)
-class FlowStep:
-    """What a step of a body says about flow. ``on_failure`` is a step's id or a policy."""
-
-    dependencies: tuple[str, ...] = ()
-    condition: bool = False
-    on_success: str | None = None
-    on_false: str | None = None
-    on_failure: str | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """A way that a step's end can open. ``target`` is None for ``on_failure: skip``, a route to nowhere."""
-
-    source: str
-    key: RouteKey
-    target: str | None
-
-    def fires(self, state: State) -> bool:
-        """Whether it fires when its source ended so."""
-        return state is (State.FAILED_SKIPPING if self.target is None else _FIRED_BY[self.key])
-
-    def __str__(self) -> str:
-        return f"{self.key} of step {self.source}"
 
 
 @dataclass(frozen=True)
@@ -153,7 +106,7 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class RoutePlan:
-    """The flow of one body: ``steps`` in an order in which they can run, ``routes`` by their source's place in the file.
+    """The flow of one body: ``steps`` in an order in which they can run, ``routes`` in the order of the file.
 
     ``levels`` are groups of steps that can run at once, by their edges in D.
     """
@@ -174,24 +127,12 @@ class RoutePlan:
 
 
 @dataclass(frozen=True)
-class RoutingProblem:
-    """What is wrong with one route: ``key`` of ``step``. ``suggestion`` is the nearest valid name, ``hint`` one step."""
-
-    code: Literal["unknown-step", "route-to-itself", "route-backward", "missing-condition"]
-    message: str
-    step: str
-    key: RouteKey
-    suggestion: str | None = None
-    hint: str | None = None
-
-
-@dataclass(frozen=True)
 class Decision:
     """Whether a step runs, before its own condition is asked.
 
     ``state`` is None when it runs, else one of ``SKIPPED_BY_ROUTING``, ``BYPASSED`` and ``NOT_REACHED``, with the
-    ``reason`` as words that follow "because". ``route`` is the fired route that made it run or bypassed it; ``error_of``
-    the step whose failure is the ``error`` of a step that ``on_failure`` went to.
+    ``reason`` as words that follow "because". ``route`` is the fired route that made it run or that bypasses it.
+    ``error_of`` is the step whose failure is the ``error`` of a step that ``on_failure`` went to.
     """
 
     state: State | None = None
@@ -229,7 +170,7 @@ def decide(step: str, plan: RoutePlan, states: Mapping[str, State]) -> Decision:
     for route in _routes(plan, own.bypassed_by):
         if route.fires(states[route.source]):
             to = f"the route {route} goes to {route.target}"
-            return Decision(State.BYPASSED, to if route.target else f"step {route.source} failed with skip", route)
+            return Decision(State.BYPASSED, to if route.target else f"{route} is skip, and it failed", route)
     if own.targeted_by:
         if not any(states[one].ran for one in own.joins):
             return Decision(State.SKIPPED_BY_ROUTING, _not_taken(plan, own))
@@ -252,7 +193,7 @@ def plan_routes(
     Returns:
         The plan, None when there is a problem or when dependencies alone make a cycle; the problems in file order.
     """
-    routes, problems = _routes_of(steps, elsewhere)
+    routes, problems = routes_of(steps, elsewhere)
     dependencies = {
         step: tuple(dict.fromkeys(one for one in flow.dependencies if one in steps)) for step, flow in steps.items()
     }
@@ -263,9 +204,9 @@ def plan_routes(
     predecessors = {step: tuple(before) for step, before in edges.items()}
     found = levels(predecessors)
     if sum(map(len, found)) < len(steps):
-        backward = _backward(dependencies, routes)
+        wrong = backward(dependencies, routes)
         place = {step: number for number, step in enumerate(steps)}
-        problems = sorted([*problems, *backward], key=lambda one: (place[one.step], ROUTE_KEYS.index(one.key)))
+        problems = sorted([*problems, *wrong], key=lambda one: (place[one.step], ROUTE_KEYS.index(one.key)))
         return None, tuple(problems)
     if problems:
         return None, tuple(problems)
@@ -338,93 +279,11 @@ def _bits(number: int) -> Iterator[int]:
 
 
 def _failure(on_failure: str | None) -> Failure:
-    if on_failure == "continue" or on_failure == "skip":
-        return on_failure
-    return "fail" if on_failure is None or on_failure in FAILURE_POLICIES else "route"
-
-
-def _routes_of(
-    steps: Mapping[str, FlowStep], elsewhere: Collection[str]
-) -> tuple[list[Route], list[RoutingProblem]]:
-    """The routes whose target is a step of the body, or nowhere, and the problems of single routes."""
-    routes: list[Route] = []
-    problems: list[RoutingProblem] = []
-    for step, flow in steps.items():
-        for key in ROUTE_KEYS:
-            target: str | None = getattr(flow, key)
-            if target is None:
-                continue
-            if key == "on_false" and not flow.condition:
-                message = f'step "{step}" has `on_false` and no `condition` that could be false'
-                problems.append(
-                    RoutingProblem("missing-condition", message, step, key, hint="add a `condition`, or use `on_success`")
-                )
-            if key == "on_failure" and target in FAILURE_POLICIES:
-                if target == "skip":
-                    routes.append(Route(step, key, None))
-            elif target == step:
-                message = f'step "{step}": `{key}` goes to the step itself'
-                problems.append(RoutingProblem("route-to-itself", message, step, key, hint=_REPEAT))
-            elif target not in steps:
-                problems.append(_unknown(step, key, target, steps, elsewhere))
-            else:
-                routes.append(Route(step, key, target))
-    return routes, problems
-
-
-_REPEAT = "routes go forward; to repeat steps use `retries`, or a loop (`while`, `until`)"
-
-
-def _unknown(
-    step: str, key: RouteKey, target: str, steps: Mapping[str, FlowStep], elsewhere: Collection[str]
-) -> RoutingProblem:
-    suggestion, hint = None, "name a step of the same body"
-    if target in elsewhere:
-        message = f'step "{step}": `{key}` names "{target}", which stands in another body'
-        hint = "routes stay within the top level, or within one loop's steps"
-    elif target in FAILURE_POLICIES:
-        message = f'step "{step}": `{key}` names "{target}", which is no step but a policy of `on_failure`'
-    else:
-        policies = FAILURE_POLICIES if key == "on_failure" else ()
-        message = f'step "{step}": `{key}` names "{target}"; no step{" or policy" if policies else ""} is called so'
-        suggestion = nearest_name(target, [*(one for one in steps if one != step), *policies])
-        hint = f"name a step of the same body{', or a policy: ' + ', '.join(policies) if policies else ''}"
-    return RoutingProblem("unknown-step", message, step, key, suggestion, hint)
-
-
-def _backward(dependencies: Mapping[str, tuple[str, ...]], routes: Sequence[Route]) -> Iterator[RoutingProblem]:
-    """The routes that close a cycle, each added to D in turn."""
-    following: dict[str, dict[str, None]] = {step: {} for step in dependencies}
-    for step, before in dependencies.items():
-        for one in before:
-            following[one][step] = None
-    for route in routes:
-        if route.target is None:
-            continue
-        path = _path(following, route.target, route.source)
-        if path:
-            message = (
-                f'step "{route.source}": `{route.key}` goes back to "{route.target}", which comes before it: '
-                f"{' → '.join([*path, route.target])}"
-            )
-            yield RoutingProblem("route-backward", message, route.source, route.key, hint=_REPEAT)
-        else:
-            following[route.source][route.target] = None
-
-
-def _path(following: Mapping[str, Collection[str]], first: str, last: str) -> list[str]:
-    """A shortest path from one step to a later one, both included; empty where there is none."""
-    came_from = {first: first}
-    queue = [first]
-    for step in queue:
-        for one in following[step]:
-            if one not in came_from:
-                came_from[one] = step
-                queue.append(one)
-    path = [last] if last in came_from else []
-    while path and path[-1] != first:
-        path.append(came_from[path[-1]])
-    return path[::-1]
+    if on_failure is None or on_failure in ("fail", "retry"):
+        return "fail"
+    if on_failure == "continue":
+        return "continue"
+    return "skip" if on_failure == "skip" else "route"
 
 
 def _routes(plan: RoutePlan, numbers: Sequence[int]) -> list[Route]:

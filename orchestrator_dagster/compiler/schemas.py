@@ -33,7 +33,7 @@ def check_schemas(
                     f"`schema` is no JSON Schema: {wrong}",
                     document.span((*inner, "schema")),
                     step=step,
-                    hint='a schema is a map such as {type: array, items: {type: string}}',
+                    hint="a schema is a map such as {type: array, items: {type: string}}",
                 )
 
 

@@ -52,7 +52,7 @@ def _refuse(
 ) -> None:
     problems.add(
         "not-supported",
-        f'{f"step {chr(34)}{step}{chr(34)}: " if step else ""}`{key}`: this release does not run {what}',
+        f"{f'step {chr(34)}{step}{chr(34)}: ' if step else ''}`{key}`: this release does not run {what}",
         document.key_span(place),
         step=step,
         hint="remove it",

@@ -1,1 +1,1 @@
-"""The pipeline language: text becomes typed models, each with its place in the file. Knows neither Dagster nor models."""
+"""The pipeline language: text becomes typed models, each with its place. Knows neither Dagster nor models."""

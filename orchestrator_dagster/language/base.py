@@ -140,18 +140,21 @@ def _shown(value: Any) -> str:
     return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40]
 
 
-def _no_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise problem("wrong-type", f"expected a number, found {str(value).lower()}")
-    return value
+def _no_boolean(expected: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool):
+            raise problem("wrong-type", f"expected {expected}, found {str(value).lower()}")
+        return value
+
+    return BeforeValidator(check)
 
 
 OneMap = BeforeValidator(_one_map)
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Duration = Annotated[Union[float, str], BeforeValidator(_duration)]
 #: Python takes true for 1, and Pydantic takes "on" for true: a pipeline file does neither.
-Integer = Annotated[int, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
+Integer = Annotated[int, _no_boolean("an integer")]
+Number = Annotated[float, _no_boolean("a number")]
 Switch = Annotated[bool, Field(strict=True)]
 
 

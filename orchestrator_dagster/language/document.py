@@ -115,7 +115,7 @@ class _Stop(Exception):  # noqa: N818 - not an error that anybody sees: it ends 
     """Reading cannot go on; the reason is already a problem."""
 
 
-def _span(event: yaml.Event, end: yaml.Event | None = None) -> Span:
+def _span(event: Any, end: Any = None) -> Span:
     start, stop = event.start_mark, (end or event).end_mark
     return Span(start.line + 1, start.column + 1, stop.line + 1, stop.column + 1)
 
@@ -146,11 +146,11 @@ class _Composer:
         empty = isinstance(root, ScalarNode) and root.value is None
         return None if empty else root
 
-    def node(self, event: yaml.Event, depth: int) -> Node:
+    def node(self, event: Any, depth: int) -> Node:
         if depth > MAX_DEPTH:
             self.too_deep(event)
         if isinstance(event, yaml.AliasEvent):
-            found = self.anchors.get(event.anchor)
+            found = self.anchors.get(str(event.anchor))
             if found is None:
                 self.problems.add("yaml-alias", f'the alias "*{event.anchor}" has no anchor before it', _span(event))
                 return ScalarNode(None, "", _span(event))
@@ -174,7 +174,7 @@ class _Composer:
         raise _Stop
 
     def grow(self, parent: SequenceNode | MappingNode, child: Node) -> None:
-        """Count what the parent would be with all aliases written out, so that a small file cannot become a huge one."""
+        """Count what the parent would be with all aliases written out: a small file cannot become a huge one."""
         parent.size += child.size
         parent.height = max(parent.height, child.height + 1)
         if parent.size > MAX_NODES:
@@ -266,7 +266,7 @@ class _Composer:
                 "yaml-tag", f'the tag "{shown}" is not allowed', _span(event), hint="remove it: values are plain YAML"
             )
 
-    def scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
+    def scalar(self, event: Any) -> ScalarNode:
         text: str = event.value
         quoted = bool(event.style)
         node = ScalarNode(text, text, _span(event), quoted)

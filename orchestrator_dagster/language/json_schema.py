@@ -15,7 +15,7 @@ _FORMATS = {"date": "date", "email": "email", "uri": "uri"}
 
 
 def json_schema(spec: TypeSpec) -> dict[str, Any]:
-    """The JSON Schema of a type. Inline ``schema`` stands as it is; a file's must be put in before (see ``resolved``)."""
+    """The JSON Schema of a type. Inline ``schema`` stands as it is; a file's must be read in before."""
     if isinstance(spec.schema_, Mapping):
         schema: dict[str, Any] = thaw(dict(spec.schema_))
         return {**schema, "description": spec.description} if spec.description else schema
@@ -85,8 +85,12 @@ def schema_problems(schema: Mapping[str, Any], value: Any, most: int = 12) -> li
 
     kind = validator_for(schema)
     found = []
-    for error in sorted(kind(schema, format_checker=_checker(kind)).iter_errors(thaw(value)), key=lambda e: list(map(str, e.path))):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    for error in sorted(
+        kind(schema, format_checker=_checker(kind)).iter_errors(thaw(value)), key=lambda e: list(map(str, e.path))
+    ):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(
+            "."
+        )
         found.append(f"{place}: {_sentence(error)}" if place else _sentence(error))
         if len(found) == most:
             break
@@ -116,11 +120,17 @@ def _sentence(error: Any) -> str:
     return str(error.message)[:200]
 
 
+def _is_date(value: Any) -> bool:
+    if not isinstance(value, str):
+        return True
+    return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value)) and bool(date.fromisoformat(value))
+
+
 def _checker(kind: Any) -> Any:
     from jsonschema import FormatChecker
 
     checker = FormatChecker(formats=())
-    checker.checks("date", raises=ValueError)(lambda value: not isinstance(value, str) or bool(date.fromisoformat(value)))
+    checker.checks("date", raises=ValueError)(_is_date)
     checker.checks("email")(lambda v: not isinstance(v, str) or bool(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", v)))
     checker.checks("uri", raises=ValueError)(lambda v: not isinstance(v, str) or bool(urlsplit(v).scheme))
     return checker

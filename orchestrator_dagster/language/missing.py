@@ -93,7 +93,13 @@ def kind_of(value: Any) -> str:
     """What a value is, in a message: ``the map``, ``the text``."""
     if value is None:
         return "null"
-    for python, name in ((bool, "boolean"), ((int, float), "number"), (str, "text"), (Mapping, "map"), ((list, tuple), "list")):
-        if isinstance(value, python):  # type: ignore[arg-type]
+    for python, name in (
+        (bool, "boolean"),
+        ((int, float), "number"),
+        (str, "text"),
+        (Mapping, "map"),
+        ((list, tuple), "list"),
+    ):
+        if isinstance(value, python):
             return f"the {name}"
     return f"the {type(value).__name__}"

@@ -125,6 +125,8 @@ class Document:
                 for item in node.items:
                     if isinstance(item, MappingNode) and name in item.pairs:
                         return item.pairs[name]
+                    if isinstance(item, ScalarNode) and item.text == name:
+                        return item, item  # a name by itself in a list of one-key maps
         return None
 
     @cached_property
@@ -141,7 +143,7 @@ class Document:
         return min(starts[min(line - 1, len(starts) - 1)] + column - 1, len(self.text))
 
     def place_in(self, path: NodePath, needle: str) -> Span:
-        """Where ``needle`` (a whole word) stands inside the value at ``path``; the value's place when it cannot be seen.
+        """Where ``needle`` (a whole word) stands inside the value at ``path``; else the value's place.
 
         A word inside ``{{ }}`` is taken before the same word in the text around it, and a name by itself before a
         field of that name.
@@ -162,9 +164,7 @@ class Document:
     def _span(self, start: int, end: int) -> Span:
         line = bisect.bisect_right(self._line_starts, start)
         end_line = bisect.bisect_right(self._line_starts, end)
-        return Span(
-            line, start - self._line_starts[line - 1] + 1, end_line, end - self._line_starts[end_line - 1] + 1
-        )
+        return Span(line, start - self._line_starts[line - 1] + 1, end_line, end - self._line_starts[end_line - 1] + 1)
 
 
 def plain(node: Node | None) -> Any:

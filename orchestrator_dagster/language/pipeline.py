@@ -13,8 +13,34 @@ from orchestrator_dagster.language.types import InputSpec
 
 #: Names that templates already have; an input, a step or a variable of this name would hide them.
 BUILT_IN_NAMES = frozenset(
-    "inputs parameters steps results previous_results outputs item index is_first is_last length iteration loop error "
-    "execution timestamp current_timestamp current_date pipeline_id partition env null true false none now".split()
+    [
+        "inputs",
+        "parameters",
+        "steps",
+        "results",
+        "previous_results",
+        "outputs",
+        "item",
+        "index",
+        "is_first",
+        "is_last",
+        "length",
+        "iteration",
+        "loop",
+        "error",
+        "execution",
+        "timestamp",
+        "current_timestamp",
+        "current_date",
+        "pipeline_id",
+        "partition",
+        "env",
+        "null",
+        "true",
+        "false",
+        "none",
+        "now",
+    ]
 )
 
 

@@ -206,7 +206,7 @@ class _Reader:
             if number is None or number >= len(owner) or owner[number] is TAKEN_OUT:
                 return False
             if isinstance(last, str):
-                if len(owner[number]) > 1:
+                if isinstance(owner[number], dict) and len(owner[number]) > 1:
                     del owner[number][last]
                 else:
                     owner[number] = TAKEN_OUT
@@ -235,10 +235,10 @@ def _inner(owner: Any, part: Any) -> Any:
         if isinstance(part, int):
             return owner[part] if part < len(owner) else None
         number = _entry(owner, part)
-        return owner[number][part] if number is not None else None
+        return owner[number][part] if number is not None and isinstance(owner[number], dict) else None
     return None
 
 
 def _entry(entries: list[Any], name: str) -> int | None:
-    """The number of the one-key map with this key in a list of them."""
-    return next((n for n, one in enumerate(entries) if isinstance(one, dict) and name in one), None)
+    """The number of the one-key map with this key, or of the bare name, in a list of them."""
+    return next((n for n, one in enumerate(entries) if one == name or (isinstance(one, dict) and name in one)), None)

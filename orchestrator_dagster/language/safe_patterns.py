@@ -20,7 +20,9 @@ else:  # pragma: no cover - Python 3.10
 
 _LONGEST_PATTERN = 2000
 _MANY = 16  # a repeat that can go on longer is as good as endless
-_ASCII = frozenset(range(129))  # 128 stands for every other character
+# Beyond ASCII: 128 stands for letters and digits, 129 for white space, 130 for everything else.
+_ALL = frozenset(range(131))
+_BEYOND = frozenset((128, 129, 130))
 _CATEGORIES = {"digit": r"\d", "space": r"\s", "word": r"\w"}
 
 
@@ -40,7 +42,11 @@ def check_pattern(pattern: str) -> str | None:
         tree = parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is no regular expression: {error}"
-    return _in_sequence(list(tree), False)
+    return _in_sequence(_items(tree), False)
+
+
+def _items(tree: Any) -> list[Any]:
+    return list(tree)
 
 
 def _in_sequence(items: list[Any], repeated: bool) -> str | None:
@@ -105,7 +111,7 @@ def _all_characters(body: list[Any]) -> frozenset[int]:
         for inner, _ in _bodies(*item):
             found |= _all_characters(inner)
         if not own and item[0] in (signs.GROUPREF,):
-            return _ASCII
+            return _ALL
     return found
 
 
@@ -113,28 +119,38 @@ def _characters(item: Any) -> frozenset[int]:
     """The characters that an item of one character matches; none for other items."""
     sign, value = item
     if sign is signs.LITERAL:
-        return frozenset((min(value, 128),))
+        return frozenset((_code(value),))
     if sign is signs.NOT_LITERAL:
-        return _ASCII - {value}
+        return _ALL - ({value} if value < 128 else set())
     if sign is signs.ANY:
-        return _ASCII
+        return _ALL
     if sign is not signs.IN:
         return frozenset()
     found: set[int] = set()
     for kind, one in value:
         if kind is signs.LITERAL:
-            found.add(min(one, 128))
+            found.add(_code(one))
         elif kind is signs.RANGE:
-            found.update(range(min(one[0], 128), min(one[1], 128) + 1))
+            found.update(range(one[0], min(one[1], 127) + 1))
+            found |= _BEYOND if one[1] > 127 else set()
         elif kind is signs.CATEGORY:
             found |= _category(str(one).lower())
-    return _ASCII - found if value and value[0][0] is signs.NEGATE else frozenset(found)
+    return _ALL - found if value and value[0][0] is signs.NEGATE else frozenset(found)
+
+
+def _code(character: int) -> int:
+    if character < 128:
+        return character
+    return 129 if chr(character).isspace() else 128 if chr(character).isalnum() else 130
 
 
 def _category(name: str) -> frozenset[int]:
-    pattern = next(text for key, text in _CATEGORIES.items() if key in name)
-    own = frozenset(code for code in range(128) if re.match(pattern, chr(code))) | {128}
-    return (_ASCII - own) | {128} if "not" in name else own
+    key = next(key for key in _CATEGORIES if key in name)
+    own = {code for code in range(128) if re.match(_CATEGORIES[key], chr(code))} | {129 if key == "space" else 128}
+    if "not" not in name:
+        return frozenset(own)
+    # Letters and digits beyond ASCII are in \D too: some of them are no digits.
+    return (_ALL - own) | ({128} if key == "digit" else frozenset())
 
 
 def _begin_alike(branches: list[Any]) -> bool:

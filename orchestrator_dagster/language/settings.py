@@ -68,7 +68,9 @@ class SelectionSchema(Model):
             return {"strategy": value}
         if not isinstance(value, dict):
             raise problem(
-                "wrong-type", f"expected a strategy's name or a map, found {described(value)}", hint="write `selection_schema: cost`"
+                "wrong-type",
+                f"expected a strategy's name or a map, found {described(value)}",
+                hint="write `selection_schema: cost`",
             )
         return value
 
@@ -79,7 +81,9 @@ def _models(value: Any) -> Any:
         return (str(value),)
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise problem("wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name")
+    raise problem(
+        "wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name"
+    )
 
 
 Models = Annotated[tuple[str, ...], BeforeValidator(_models)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AliasChoices
 
 from orchestrator_dagster.language.base import Model
-from orchestrator_dagster.language.document import Document, ScalarNode
+from orchestrator_dagster.language.document import Document, MappingNode, ScalarNode
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.wording import Fault, path_text
 from orchestrator_dagster.text import nearest_name
@@ -26,11 +26,15 @@ _MISSING = {
     "model": "write `model: openai:gpt-5`",
     "rubric": "say in `rubric` what a good product is",
 }
-_LISTS_OF_MAPS = {"steps": "a list of steps", "schedule": "a map, or a list of maps", "triggers": "a map, or a list of maps"}
+_LISTS_OF_MAPS = {
+    "steps": "a list of steps",
+    "schedule": "a map, or a list of maps",
+    "triggers": "a map, or a list of maps",
+}
 
 
 def place_of(error: Mapping[str, Any], document: Document) -> tuple[Any, ...]:
-    """The place of an error in the file: its keys and indexes, without what Pydantic and our short forms put between."""
+    """The place of an error in the file, without what Pydantic and our short forms put in between."""
     place: tuple[Any, ...] = ()
     keeps_last = error["type"] in ("missing", "extra_forbidden")
     for number, part in enumerate(error["loc"]):
@@ -88,11 +92,18 @@ def _missing(fault: Fault, reading: Reading) -> None:
     if any(place[: len(gone)] == gone for gone in reading.removed):
         return  # it was there, and wrong
     name, step = place[-1], step_of(place, document)
+    holder, _ = document.locate(place[:-1])
+    others = holder.pairs if isinstance(holder, MappingNode) and document.has(place[:-1]) else {}
+    known = _keys(model) if (model := _model_at(place[:-1])) else []
+    if any(key not in known and nearest_name(key, known) == name for key in others):
+        return  # a misspelled key is reported as that
     if isinstance(name, int):
         message, hint = f"`{_key_text(place[:-1])}` has {name} of its entries, there must be {name + 1}", None
     else:
         holders = [part for part in place[:-1] if isinstance(part, str)]
-        message = f"the key `{name}` is missing" + (f" in `{holders[-1]}`" if holders and holders[-1] != "steps" else "")
+        message = f"the key `{name}` is missing" + (
+            f" in `{holders[-1]}`" if holders and holders[-1] != "steps" else ""
+        )
         hint = "write `steps:` and below it `- id: first` …" if name == "steps" else _MISSING.get(name)
     reading.problems.add(
         "missing-key", message, document.span(place[:-1]) if len(place) > 1 else None, step=step, hint=hint
@@ -156,7 +167,11 @@ def step_of(place: tuple[Any, ...], document: Document) -> str | None:
     """The id of the innermost step that a place is in."""
     found = None
     for number in range(len(place) - 1):
-        if place[number] == "steps" and isinstance(place[number + 1], int) and document.has((*place[: number + 2], "id")):
+        if (
+            place[number] == "steps"
+            and isinstance(place[number + 1], int)
+            and document.has((*place[: number + 2], "id"))
+        ):
             node, _ = document.locate((*place[: number + 2], "id"))
             found = node.text if isinstance(node, ScalarNode) else found
     return found
@@ -169,7 +184,11 @@ def _keys(model: type[Model]) -> list[str]:
 
 def _spelled(info: Any, name: str) -> list[str]:
     alias = info.validation_alias
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias or info.alias or name)]
+    return (
+        [str(choice) for choice in alias.choices]
+        if isinstance(alias, AliasChoices)
+        else [str(alias or info.alias or name)]
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -94,7 +94,7 @@ class Step(Model):
     temperature: Number | None = Field(None, ge=0, le=2, description="Sampling temperature.")
     max_tokens: Integer | None = Field(None, gt=0, description="Most tokens of the answer.")
     max_tool_calls: Integer | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
-    repair: Integer | None = Field(None, ge=0, le=10, description="Times an answer that does not fit is sent back; default 2.")
+    repair: Integer | None = Field(None, ge=0, le=10, description="Times a wrong answer is sent back; default 2.")
     budget: Budget | None = Field(None, description="The most that the step may spend.")
     cache: CacheMode | None = Field(None, description="When an answered call is served again.")
 
@@ -112,7 +112,7 @@ class Step(Model):
     on_success: str | None = Field(
         None, validation_alias=AliasChoices("on_success", "goto"), description="Step to go to afterwards."
     )
-    on_failure: str | None = Field(None, description="Step to go to, or policy (fail, continue, skip, retry), on failure.")
+    on_failure: str | None = Field(None, description="On failure: a step, or fail, continue, skip, retry.")
     retries: Retries | None = Field(None, description="How often a failed step is tried again.")
     timeout: Duration | None = Field(None, description="Time the step may take.")
 

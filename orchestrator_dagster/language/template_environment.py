@@ -15,7 +15,7 @@ from jinja2.utils import Namespace
 from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.language.missing import Missing, kind_of, unwrap
 from orchestrator_dagster.language.template_filters import FILTERS, now, to_text
-from orchestrator_dagster.language.template_limits import check_time, measured, spend, ticking
+from orchestrator_dagster.language.template_limits import check_time, measured, spend_result, ticking
 from orchestrator_dagster.language.template_operations import (
     check_method,
     check_operation,
@@ -66,13 +66,13 @@ class Environment(ImmutableSandboxedEnvironment):
         return super()._generate(_rewrite(source), *args, **kwargs)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
+        """``obj.attribute``."""
         return self._field(obj, attribute, super().getattr)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        """``obj[argument]``."""
         found = self._field(obj, argument, super().getitem)
-        if isinstance(argument, slice) and isinstance(found, (str, list, tuple)):
-            spend(len(found))
-        return found
+        return spend_result(found) if isinstance(argument, slice) else found
 
     def _field(self, obj: Any, name: Any, fallback: Callable[[Any, Any], Any]) -> Any:
         if isinstance(obj, (Missing, Absent)):
@@ -89,15 +89,14 @@ class Environment(ImmutableSandboxedEnvironment):
         return fallback(obj, name)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """``left operator right``, for the operators that can make something large."""
         check_operation(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805, N807 - as in the base
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as in the base
+        """``obj(…)``."""
         check_method(_owner(__obj), getattr(__obj, "__name__", ""), (*args, *kwargs.values()))
-        result = super().call(__context, __obj, *args, **kwargs)
-        if isinstance(result, (str, list, tuple, dict)):
-            spend(len(result))
-        return result
+        return spend_result(super().call(__context, __obj, *args, **kwargs))
 
 
 def _owner(function: Any) -> Any:

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date as Date
+from datetime import date as calendar_date
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +17,7 @@ from jinja2.exceptions import FilterArgumentError
 from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.language.missing import HasMainValue, Missing, unwrap
 from orchestrator_dagster.language.safe_patterns import check_pattern
-from orchestrator_dagster.language.template_limits import check_size, measured, ticking
+from orchestrator_dagster.language.template_limits import check_size, check_time, measured, ticking
 
 
 def to_text(value: Any) -> str:
@@ -34,7 +34,7 @@ def json_value(value: Any) -> Any:
     if isinstance(value, (HasMainValue, Absent)):
         value = unwrap(value)
         return None if isinstance(value, Missing) and not str(value) else value
-    if isinstance(value, (datetime, Date)):
+    if isinstance(value, (datetime, calendar_date)):
         return value.isoformat()
     if hasattr(value, "__next__"):
         return list(ticking(value))
@@ -81,7 +81,10 @@ def to_yaml(value: Any) -> str:
     """YAML text, keys in their order."""
     import yaml
 
-    return str(yaml.safe_dump(json.loads(to_json(value)), sort_keys=False, allow_unicode=True))
+    text = to_json(value)
+    # PyYAML writes these line ends of Unicode as they are, and reads them back as blanks.
+    readable = not any(sign in text for sign in "\x85\u2028\u2029")
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=readable))
 
 
 def to_csv(rows: Any, columns: list[str] | None = None) -> str:
@@ -134,6 +137,7 @@ def regex_replace(value: Any, pattern: str, replacement: str = "", count: int = 
         made = found.expand(replacement)
         size += len(made)
         check_size(size)
+        check_time()
         return made
 
     return compiled.sub(replaced, text, count=count)
@@ -168,7 +172,7 @@ def date(value: Any, format: str = "%Y-%m-%d") -> str:
             raise FilterArgumentError(f"date: {value!r} is no ISO date or time such as 2026-01-31") from None
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         value = datetime.fromtimestamp(value, timezone.utc)
-    if not isinstance(value, Date):
+    if not isinstance(value, calendar_date):
         raise FilterArgumentError(f"date: {value!r} is no date")
     return value.strftime(format)
 

@@ -17,6 +17,8 @@ from jinja2.exceptions import SecurityError
 MAX_TEXT = 10 * 1024 * 1024
 #: Characters and list entries that all operations of one render may make together, in multiples of one text.
 MAX_WORK = 25
+#: Entries that one list or map may have, and all that stand in it.
+MAX_ENTRIES = 1_000_000
 #: Values that one value may be made of, all the way down.
 MAX_VALUES = 10_000_000
 #: Bits of an integer.
@@ -63,7 +65,31 @@ def check_size(size: int) -> None:
         SecurityError: It may not.
     """
     if size > MAX_TEXT:
-        raise SecurityError(f"a text or list of {size:,} characters or entries; at most {MAX_TEXT:,} are allowed")
+        raise SecurityError(f"a text of {size:,} characters; at most {MAX_TEXT:,} are allowed")
+
+
+def check_entries(count: int) -> None:
+    """Fail when a list or map of so many entries may not be made.
+
+    Raises:
+        SecurityError: It may not.
+    """
+    if count > MAX_ENTRIES:
+        raise SecurityError(f"a value of {count:,} entries; at most {MAX_ENTRIES:,} are allowed")
+
+
+def spend_result(result: Any) -> Any:
+    """Count what an operation made; gives it back.
+
+    Raises:
+        SecurityError: See :func:`spend`.
+    """
+    if isinstance(result, (list, tuple, dict)):
+        check_entries(len(result))
+        spend(len(result))
+    elif isinstance(result, str):
+        spend(len(result))
+    return result
 
 
 def spend(size: int) -> None:
@@ -87,20 +113,17 @@ def measured(value: Any) -> Any:
     Raises:
         SecurityError: It has too many.
     """
-    size, waiting = 0, [value]
+    size, entries, waiting = 0, 0, [value]
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
             size += len(one)
-        elif isinstance(one, Mapping):
-            size += len(one)
-            waiting.extend(item for pair in one.items() for item in pair)
-        elif isinstance(one, (list, tuple)):
-            size += len(one)
-            waiting.extend(one)
-        if size > MAX_TEXT or len(waiting) > MAX_TEXT:
-            check_size(max(size, len(waiting)))
-    SPENT.work += size // 8  # the parts exist already; what is new is small
+            check_size(size)
+        elif isinstance(one, (Mapping, list, tuple)):
+            entries += len(one)
+            check_entries(entries)
+            waiting.extend(one if not isinstance(one, Mapping) else [item for pair in one.items() for item in pair])
+    SPENT.work += entries
     check_time()
     return value
 

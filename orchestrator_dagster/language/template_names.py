@@ -16,7 +16,9 @@ from orchestrator_dagster.language.templates import normalise
 from orchestrator_dagster.text import nearest_name
 
 _LOOP_NAMES = ("loop",)
-_OWN_NAMES = frozenset({"_include", "range", "namespace", "dict", "now", "_concat", "caller", "varargs", "kwargs", "self"})
+_FUNCTIONS = frozenset({"_include", "range", "namespace", "dict", "now"})
+_MACRO_NAMES = ("caller", "varargs", "kwargs")
+_DEEPEST = 18  # Python compiles no more blocks inside each other
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,26 @@ def read_template(text: str, dashed: frozenset[str] = frozenset()) -> TemplateRe
         return TemplateReading()
     try:
         tree = environment().parse(normalise(text, dashed))
+        reader = _Reader()
+        reader.visit(tree, frozenset(), frozenset())
     except jinja2.TemplateSyntaxError as error:
-        return TemplateReading(problems=(TemplateProblem("template-syntax", str(error.message), error.lineno),))
-    reader = _Reader()
-    reader.visit(tree, frozenset(), frozenset())
-    return TemplateReading(tuple(dict.fromkeys(reader.names)), tuple(dict.fromkeys(reader.includes)), tuple(reader.problems))
+        return TemplateReading(problems=(_syntax_problem(str(error.message), error.lineno),))
+    except RecursionError:
+        return TemplateReading(problems=(TemplateProblem("template-syntax", "the template is nested too deeply", 1),))
+    return TemplateReading(
+        tuple(dict.fromkeys(reader.names)), tuple(dict.fromkeys(reader.includes)), tuple(reader.problems)
+    )
+
+
+def _syntax_problem(message: str, line: int) -> TemplateProblem:
+    """Jinja's words about a syntax error in ours."""
+    message = message.removesuffix(".")
+    hint = None
+    if "unknown tag" in message:
+        hint = "tags are if, for, set, macro, call, filter, with, raw, do; steps and inputs stand in {{ }}"
+    elif "end of template" in message or "print statement" in message:
+        hint = "close every {{ with }}, and every {% if %} and {% for %} with its {% endif %} or {% endfor %}"
+    return TemplateProblem("template-syntax", f"the template cannot be parsed: {message}", line, hint=hint)
 
 
 def texts_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -101,9 +118,25 @@ class _Reader:
         env = environment()
         self.filters = [name for name in env.filters if not name.startswith("_")]
         self.tests = list(env.tests)
+        self.depth = 0
 
     def visit(self, node: nodes.Node, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
         """Read a node; gives the local names with those it adds for what follows it."""
+        if isinstance(node, (nodes.For, nodes.Macro, nodes.CallBlock, nodes.With, nodes.FilterBlock)):
+            return self.nested(node, local, guarded)
+        return self.visit_one(node, local, guarded)
+
+    def nested(self, node: nodes.Node, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+        """Read a block, of which only so many can stand in each other."""
+        self.depth += 1
+        if self.depth == _DEEPEST + 1:
+            message = f"more than {_DEEPEST} blocks stand in each other"
+            self.problems.append(TemplateProblem("template-syntax", message, node.lineno))
+        found = self.visit_one(node, local, guarded)
+        self.depth -= 1
+        return found
+
+    def visit_one(self, node: nodes.Node, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
         special = getattr(self, f"visit_{type(node).__name__.lower()}", None)
         if special:
             result = special(node, local, guarded)
@@ -115,19 +148,27 @@ class _Reader:
             local = self.visit(child, local, guarded)
         return local
 
-    def block(self, body: list[nodes.Node], local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+    def block(
+        self, body: list[nodes.Node], local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> frozenset[str]:
         for child in body:
             local = self.visit(child, local, guarded)
         return local
 
-    def visit_name(self, node: nodes.Name, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+    def visit_name(
+        self, node: nodes.Name, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> frozenset[str]:
         if node.ctx != "load":
             return local | {node.name}
         self.use((node.name,), node.lineno, local, guarded)
         return local
 
     def use(self, path: tuple[Any, ...], line: int, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
-        if path[0] in local or path[0] in _OWN_NAMES:
+        if path[0] in local:
+            return
+        if path[0] in _FUNCTIONS:
+            message = f'"{path[0]}" is a function: call it, `{path[0]}()`'
+            self.problems.append(TemplateProblem("unknown-name", message, line, str(path[0])))
             return
         safe = any(path[: len(known)] == known for known in guarded)
         self.names.append(NameUse(path, line, safe))
@@ -144,15 +185,30 @@ class _Reader:
             self.includes.extend(str(arg.value) for arg in node.args if isinstance(arg, nodes.Const))
             return
         callee: nodes.Node = node.node
-        if isinstance(callee, nodes.Getattr):  # a method of a value: the value is what is used
+        if isinstance(callee, (nodes.Getattr, nodes.Getitem)):  # a method of a value: the value is what is used
             self.visit(callee.node, local, guarded)
-        elif not (isinstance(callee, nodes.Name) and callee.name in (_OWN_NAMES | local)):
-            name = getattr(callee, "name", "")
+        elif not isinstance(callee, nodes.Name):
+            self.visit(callee, local, guarded)
+        elif callee.name not in _FUNCTIONS | local:
+            near = nearest_name(callee.name, [*_FUNCTIONS - {"_include"}, *self.filters])
             self.problems.append(
-                TemplateProblem("unknown-name", f'there is no function "{name}" in templates', node.lineno, name)
+                TemplateProblem(
+                    "unknown-name",
+                    f'there is no function "{callee.name}" in templates',
+                    node.lineno,
+                    callee.name,
+                    near,
+                    f"`{near}` is a filter: write `value | {near}`" if near in self.filters else None,
+                )
             )
-        for child in [*node.args, *node.kwargs]:
-            self.visit(child, local, guarded)
+        self.arguments(node, local, guarded)
+
+    def arguments(
+        self, node: nodes.Call | nodes.Filter | nodes.Test, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> None:
+        for child in [*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs]:
+            if child is not None:
+                self.visit(child, local, guarded)
 
     def visit_for(self, node: nodes.For, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         self.visit(node.iter, local, guarded)
@@ -165,30 +221,38 @@ class _Reader:
     def visit_if(self, node: nodes.If, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
         self.visit(node.test, local, guarded)
         found = local | self.block(node.body, local, guarded | _tested(node.test))
+        otherwise = guarded | _tested(node.test, False)
         for branch in node.elif_:
-            found |= self.visit(branch, local, guarded)
-        return found | self.block(node.else_, local, guarded)
+            found |= self.visit(branch, local, otherwise)
+            otherwise |= _tested(branch.test, False)
+        return found | self.block(node.else_, local, otherwise)
 
     def visit_condexpr(self, node: nodes.CondExpr, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         self.visit(node.test, local, guarded)
         self.visit(node.expr1, local, guarded | _tested(node.test))
         if node.expr2:
-            self.visit(node.expr2, local, guarded)
+            self.visit(node.expr2, local, guarded | _tested(node.test, False))
 
     def visit_and(self, node: nodes.And, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         self.visit(node.left, local, guarded)
         self.visit(node.right, local, guarded | _tested(node.left))
 
+    def visit_or(self, node: nodes.Or, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
+        self.visit(node.left, local, guarded)
+        self.visit(node.right, local, guarded | _tested(node.left, False))
+
     def visit_filter(self, node: nodes.Filter, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         if node.name not in self.filters:
             near = nearest_name(node.name, self.filters)
+            hint = None if near else f"the filters are {', '.join(sorted(self.filters))}"
             self.problems.append(
-                TemplateProblem("unknown-filter", f'there is no filter "{node.name}"', node.lineno, node.name, near)
+                TemplateProblem(
+                    "unknown-filter", f'there is no filter "{node.name}"', node.lineno, node.name, near, hint
+                )
             )
         if node.node:
             self.visit(node.node, local, guarded | _all_paths(node.node) if node.name in ("default", "d") else guarded)
-        for child in [*node.args, *node.kwargs]:
-            self.visit(child, local, guarded)
+        self.arguments(node, local, guarded)
 
     def visit_test(self, node: nodes.Test, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         if node.name not in self.tests:
@@ -198,24 +262,30 @@ class _Reader:
             )
         asks = node.name in ("defined", "undefined")
         self.visit(node.node, local, guarded | _all_paths(node.node) if asks else guarded)
-        for child in node.args:
-            self.visit(child, local, guarded)
+        self.arguments(node, local, guarded)
 
-    def visit_assign(self, node: nodes.Assign, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+    def visit_assign(
+        self, node: nodes.Assign, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> frozenset[str]:
         self.visit(node.node, local, guarded)
         return self.visit(node.target, local, guarded)
 
     def visit_nsref(self, node: nodes.NSRef, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         return None
 
-    def visit_assignblock(self, node: nodes.AssignBlock, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+    def visit_assignblock(
+        self, node: nodes.AssignBlock, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> frozenset[str]:
         self.block(node.body, local, guarded)
         return self.visit(node.target, local, guarded)
 
-    def visit_macro(self, node: nodes.Macro, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
+    def visit_macro(
+        self, node: nodes.Macro, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]
+    ) -> frozenset[str]:
         for default in node.defaults:
             self.visit(default, local, guarded)
-        self.block(node.body, local | {node.name} | {argument.name for argument in node.args}, guarded)
+        inner = local | {node.name, *_MACRO_NAMES, *(argument.name for argument in node.args)}
+        self.block(node.body, inner, guarded)
         return local | {node.name}
 
     def visit_with(self, node: nodes.With, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
@@ -227,7 +297,9 @@ class _Reader:
 
     def _no_files(self, node: nodes.Node, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         self.problems.append(
-            TemplateProblem("template-syntax", "templates load other files as {{ file:path }}, not by import", node.lineno)
+            TemplateProblem(
+                "template-syntax", "templates load other files as {{ file:path }}, not by import", node.lineno
+            )
         )
 
     visit_include = visit_import = visit_fromimport = visit_extends = _no_files
@@ -256,15 +328,15 @@ def _all_paths(node: nodes.Node | None) -> frozenset[tuple[Any, ...]]:
     if isinstance(node, (nodes.Getattr, nodes.Getitem, nodes.Name)):
         path, _ = _path(node)
         return frozenset({path}) if path else frozenset()
-    if isinstance(node, nodes.Filter):
-        return _all_paths(node.node)
     return frozenset()
 
 
-def _tested(test: nodes.Node) -> frozenset[tuple[Any, ...]]:
-    """What is known to be there when the test holds: ``x is defined``, ``x``, and both sides of ``and``."""
-    if isinstance(test, nodes.And):
-        return _tested(test.left) | _tested(test.right)
-    if isinstance(test, nodes.Test) and test.name == "defined":
+def _tested(test: nodes.Node, holds: bool = True) -> frozenset[tuple[Any, ...]]:
+    """What is known to be there when a test holds, or does not: by ``x is defined`` in it."""
+    if isinstance(test, nodes.Not):
+        return _tested(test.node, not holds)
+    if isinstance(test, nodes.And if holds else nodes.Or):
+        return _tested(test.left, holds) | _tested(test.right, holds)
+    if isinstance(test, nodes.Test) and test.name == ("defined" if holds else "undefined"):
         return _all_paths(test.node)
     return frozenset()

@@ -11,19 +11,49 @@ from jinja2.exceptions import SecurityError
 
 from orchestrator_dagster.language.missing import Missing
 from orchestrator_dagster.language.template_filters import to_text
-from orchestrator_dagster.language.template_limits import MAX_BITS, MAX_TEXT, check_size, check_time, measured, spend
+from orchestrator_dagster.language.template_limits import (
+    MAX_BITS,
+    MAX_TEXT,
+    check_entries,
+    check_size,
+    check_time,
+    measured,
+    spend,
+    spend_result,
+)
 
 #: Filters that read their value as text: lists and maps are given to them as JSON, as they are printed.
 _TEXT = frozenset(
-    "upper lower capitalize title trim center indent replace wordwrap truncate escape e forceescape striptags urlize "
-    "wordcount string format safe".split()
+    [
+        "upper",
+        "lower",
+        "capitalize",
+        "title",
+        "trim",
+        "center",
+        "indent",
+        "replace",
+        "wordwrap",
+        "truncate",
+        "escape",
+        "e",
+        "forceescape",
+        "striptags",
+        "urlize",
+        "wordcount",
+        "string",
+        "format",
+        "safe",
+    ]
 )
 #: Largest number that a filter takes as an argument.
 _NUMBERS = {
     "center": MAX_TEXT, "indent": 1000, "batch": 1_000_000, "slice": 100_000, "round": 300, "to_json": 32, "tojson": 32,
 }  # fmt: skip
 #: Longest text that a filter takes as an argument which it may put into its result many times.
-_TEXTS = {"wordwrap": 100, "urlize": 1000, "indent": 1000}
+_TEXTS = {"wordwrap": 20, "urlize": 1000, "indent": 1000}
+#: Longest text that a slow filter reads.
+_SLOW = {"wordwrap": 200_000, "urlize": 200_000, "pprint": 200_000, "xmlattr": 200_000}
 #: Methods that make something large of something small, or that no template needs.
 _REFUSED_METHODS = frozenset(("translate", "maketrans", "format_map", "encode", "to_bytes", "from_bytes"))
 _PADDING = frozenset(("center", "ljust", "rjust", "zfill", "expandtabs"))
@@ -43,22 +73,23 @@ def limited_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
             if name in _NUMBERS and isinstance(value, int) and abs(value) > _NUMBERS[name]:
                 raise SecurityError(f"{name}({value}): at most {_NUMBERS[name]:,} is allowed")
             if name in _TEXTS and isinstance(value, str) and len(value) > _TEXTS[name]:
-                raise SecurityError(f"{name}: an argument of {len(value):,} characters, at most {_TEXTS[name]:,} are allowed")
+                raise SecurityError(
+                    f"{name}: an argument of {len(value):,} characters, at most {_TEXTS[name]:,} are allowed"
+                )
         if len(values) > first:
             subject = values[first]
             if name in _TEXT and isinstance(subject, (Mapping, list, tuple)):
                 values[first] = to_text(measured(subject))
             _check_growth(name, values[first], rest)
-        result = function(*values, **kwargs)
-        if isinstance(result, (str, list, tuple, dict)):
-            spend(len(result))
-        return result
+        return spend_result(function(*values, **kwargs))
 
     return limited
 
 
 def _check_growth(name: str, subject: Any, rest: list[Any]) -> None:
-    """Refuse what would be too large before it is made."""
+    """Refuse what would be too large, or take too long, before it is made."""
+    if name in _SLOW and isinstance(subject, str) and len(subject) > _SLOW[name]:
+        raise SecurityError(f"{name}: a text of {len(subject):,} characters, at most {_SLOW[name]:,} are allowed")
     if name == "replace" and isinstance(subject, str) and len(rest) >= 2:
         _check_replace(subject, rest[0], rest[1])
     elif name == "join" and isinstance(subject, (list, tuple)):
@@ -129,13 +160,17 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
         if isinstance(left, str) and isinstance(right, str):
             spend(len(left) + len(right))
         elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+            check_entries(len(left) + len(right))
             spend(len(left) + len(right))
             measured(right)
     elif operator == "*":
-        sizes = [len(side) for side in (left, right) if isinstance(side, (str, list, tuple))]
+        things = [side for side in (left, right) if isinstance(side, (str, list, tuple))]
         counts = [side for side in (left, right) if isinstance(side, int)]
-        if sizes and counts:
-            spend(sizes[0] * max(0, counts[0]))
+        if things and counts:
+            size = len(things[0]) * max(0, counts[0])
+            if not isinstance(things[0], str):
+                check_entries(size)
+            spend(size)
         elif len(counts) == 2:
             _check_bits(counts[0].bit_length() + counts[1].bit_length())
     elif operator == "**" and isinstance(left, int) and isinstance(right, int):

@@ -29,7 +29,7 @@ def code_regions(text: str) -> Iterator[Region]:
 
 
 def parts_of(text: str) -> Iterator[tuple[str, str]]:
-    """A template cut into its parts, in order: ``text``, ``{{``, ``{%``, ``{#`` (comment) or ``raw``, each with its text."""
+    """A template cut into its parts, in order: ``text``, ``{{``, ``{%``, ``{#`` or ``raw``, each with its text."""
     position = 0
     for region in _regions(text):
         if region.start > position:

@@ -3,7 +3,7 @@
 Differences from plain Jinja, all of them on purpose:
 
 * a value that is one whole ``{{ expression }}`` keeps its type;
-* a field wins over a Python method of the same name; ``.items()``, ``.keys()`` and ``.values()`` called are the methods;
+* a field wins over a Python method of its name; ``.items()``, ``.keys()``, ``.values()`` called are the methods;
 * lists and maps print as JSON;
 * an absent value is false, may be guarded by ``default``, and fails with its reason when it is used;
 * what a render may produce is bounded in size and time.
@@ -64,7 +64,7 @@ def normalise(text: str, dashed: frozenset[str] = frozenset()) -> str:
 
 
 def _include(found: re.Match[str]) -> str:
-    return "{{ _include(%r) }}" % found["path"]
+    return f"{{{{ _include({found['path']!r}) }}}}"
 
 
 def _plain_text(text: str, after_block: bool) -> str:
@@ -105,7 +105,9 @@ def _expression(text: str) -> Any:
     return environment().compile_expression(text.strip(), undefined_to_none=False)
 
 
-def render(text: str, names: Mapping[str, Any], *, dashed: frozenset[str] = frozenset(), autoescape: bool = False) -> Any:
+def render(
+    text: str, names: Mapping[str, Any], *, dashed: frozenset[str] = frozenset(), autoescape: bool = False
+) -> Any:
     """Render one text.
 
     Args:
@@ -123,7 +125,9 @@ def render(text: str, names: Mapping[str, Any], *, dashed: frozenset[str] = froz
     NOTED.reasons = []
     try:
         source = normalise(text, dashed)
-        values = {name: Missing(hint=value.reason) if isinstance(value, Absent) else value for name, value in names.items()}
+        values = {
+            name: Missing(hint=value.reason) if isinstance(value, Absent) else value for name, value in names.items()
+        }
         whole = None if autoescape else whole_expression(source)
         result = _text(source, values, autoescape) if whole is None else _plain(unwrap(_expression(whole)(**values)))
         if NOTED.reasons:
@@ -133,6 +137,8 @@ def render(text: str, names: Mapping[str, Any], *, dashed: frozenset[str] = froz
         raise
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(f"the template cannot be parsed: {error.message}") from None
+    except SyntaxError:  # of the Python that Jinja made: it has a limit of blocks inside each other
+        raise TemplateError("too many blocks of the template stand in each other") from None
     except RecursionError:
         raise TemplateError("the template, or a value in it, is nested too deeply") from None
     except Exception as error:  # a filter or method got something it cannot take: the author's mistake, not ours
@@ -213,7 +219,8 @@ def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] 
                 return None
         if isinstance(node, Mapping):
             return {
-                str(walk(name, place)): walk(item, f"{place}.{name}" if place else str(name)) for name, item in node.items()
+                str(walk(name, place)): walk(item, f"{place}.{name}" if place else str(name))
+                for name, item in node.items()
             }
         if isinstance(node, (list, tuple)):
             return [walk(item, f"{place}[{number}]") for number, item in enumerate(node)]

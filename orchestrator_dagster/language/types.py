@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from orchestrator_dagster.language.base import Model, Number, Switch, problem, whole_expression
+from orchestrator_dagster.language.safe_patterns import check_pattern
 from orchestrator_dagster.language.wording import described
 from orchestrator_dagster.text import nearest_name
 
@@ -110,10 +110,9 @@ def check_limits(spec: TypeSpec) -> None:
     if spec.enum is not None and not spec.enum:
         raise problem("wrong-value", "the list of values allowed is empty", hint="remove `enum`", at=("enum",))
     if spec.pattern is not None:
-        try:
-            re.compile(spec.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise problem("wrong-value", f"the pattern is no regular expression: {error}", at=("pattern",)) from None
+        wrong = check_pattern(spec.pattern)
+        if wrong:
+            raise problem("wrong-value", f"the pattern {wrong}", at=("pattern",))
 
 
 def short_type(value: Any) -> Any:
@@ -140,13 +139,15 @@ def _describes(value: dict[str, Any]) -> bool:
             isinstance(item, str) and item.strip().lower() in TYPE_NAMES for item in value.values()
         )
     own = {"items", "properties", "schema", "enum", "choices", "format", "pattern", "minimum", "maximum", "range"}
-    if own & value.keys() and not all(isinstance(value[key], str) and value[key] in TYPE_NAMES for key in own & value.keys()):
+    if own & value.keys() and not all(
+        isinstance(value[key], str) and value[key] in TYPE_NAMES for key in own & value.keys()
+    ):
         return True
     return set(value) <= {"description", "example", "examples", "default"}
 
 
 class VariableSpec(TypeSpec):
-    """A variable that a step leaves behind: a description (stored as text), a type, or an expression over the result."""
+    """A variable that a step leaves behind: a description (then it is text), a type, or an expression."""
 
     value: str | None = Field(None, description="One whole `{{ expression }}` over the tool's `result`.")
 

@@ -14,14 +14,29 @@ from pydantic import BaseModel as PydanticModel
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.json_schema import implied_type, schema_of_example, schema_problems
 from orchestrator_dagster.language.types import TypeSpec
+from orchestrator_dagster.language.wording import Fault, faults, path_text
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
 
 
 def values_model(name: str, fields: Mapping[str, TypeSpec]) -> type[PydanticModel]:
-    """One Pydantic model with a field for each name, all required, nothing else allowed."""
-    made: dict[str, Any] = {field: (python_type(spec), ...) for field, spec in fields.items()}
-    return create_model(name, __config__=ConfigDict(extra="forbid", protected_namespaces=()), **made)
+    """One Pydantic model with a field for each name (its alias), all required, nothing else allowed."""
+    # Fields have names of their own: a key may be called `_id`, `first name`, `copy` or `class`.
+    made: dict[str, Any] = {
+        f"field_{number}": (python_type(spec), Field(..., alias=key))
+        for number, (key, spec) in enumerate(fields.items())
+    }
+    return create_model(name, __base__=_Values, **made)
+
+
+class _Values(PydanticModel):
+    """Base of the models: what comes out has the keys that went in."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return super().model_dump(**{"by_alias": True, **options})
 
 
 def problems_of(spec: TypeSpec, value: Any) -> list[str]:
@@ -45,34 +60,34 @@ def checked_value(spec: TypeSpec, value: Any) -> Any:
 def sentences(error: ValidationError, most: int = 12) -> list[str]:
     """The problems of a validation, one sentence each with its place; the first ``most``."""
     found = []
-    for item in error.errors(include_url=False, include_context=False)[:most]:
-        place = ""
-        for part in item["loc"]:
-            if isinstance(part, int):
-                place += f"[{part}]"
-            elif not part.startswith(("function-", "constrained-")) and part not in ("int", "float", "tagged-union"):
-                place += f".{part}" if place else part
-        found.append(f"{place}: {_sentence(item)}" if place else _sentence(item))
+    for fault in faults(error.errors(include_url=False), _place)[:most]:
+        place = path_text(fault.place)
+        found.append(f"{place}: {_sentence(fault)}" if place else _sentence(fault))
     return list(dict.fromkeys(found))
 
 
-def _sentence(item: Any) -> str:
-    value = repr(item["input"])
-    value = value if len(value) <= 60 else value[:57] + "…"
-    kind, message = item["type"], str(item["msg"]).removeprefix("Value error, ")
-    if kind == "missing":
+def _place(error: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The place of an error, without the names of types and functions that Pydantic puts in between."""
+    return tuple(
+        part for part in error["loc"] if isinstance(part, int) or not (part in _TAGS or part.startswith("function-"))
+    )
+
+
+_TAGS = frozenset(("int", "float", "tagged-union"))
+
+
+def _sentence(fault: Fault) -> str:
+    if fault.kind == "missing":
         return "missing"
-    if kind == "extra_forbidden":
+    if fault.kind == "extra_forbidden":
         return "unexpected"
-    if kind == "value_error":
-        return message
-    return f"{message.replace('Input should be', 'expected').replace('a valid ', 'a ')}, found {value}"
+    return fault.sentence
 
 
 def _plain(value: Any) -> Any:
     """Nested models as dicts."""
     if isinstance(value, PydanticModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        return {str(info.alias): _plain(getattr(value, name)) for name, info in type(value).model_fields.items()}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -110,7 +125,8 @@ def _base_type(kind: str | None, spec: TypeSpec) -> Any:
         return Annotated[int, BeforeValidator(_no_boolean)]
     if kind == "number":
         # An integer stays one: 3 is not written as 3.0 into a product.
-        return Annotated[Union[int, float], Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)]
+        finite = Annotated[float, Field(allow_inf_nan=False)]
+        return Annotated[Union[int, finite], Field(union_mode="left_to_right"), BeforeValidator(_no_boolean)]
     if kind == "boolean":
         return bool
     if kind == "array":
@@ -163,6 +179,8 @@ def _format_check(name: str) -> Any:
             return value
         if name == "date":
             try:
+                if not _DATE.match(value):  # newer Pythons read other spellings too
+                    raise ValueError
                 date.fromisoformat(value)
             except ValueError:
                 raise ValueError(f"{value!r} is no date such as 2026-01-31") from None

@@ -9,14 +9,16 @@ from typing import Any
 
 _EXPECTED = {
     "string_type": "a text", "string_sub_type": "a text",
-    "int_type": "an integer", "int_parsing": "an integer", "int_from_float": "an integer", "int_parsing_size": "an integer",
+    "int_type": "an integer", "int_parsing": "an integer", "int_from_float": "an integer",
+    "int_parsing_size": "an integer",
     "float_type": "a number", "float_parsing": "a number", "finite_number": "a finite number",
     "bool_type": "true or false", "bool_parsing": "true or false",
     "dict_type": "a map", "model_type": "a map", "model_attributes_type": "a map", "mapping_type": "a map",
     "dataclass_type": "a map", "typed_dict_type": "a map",
     "list_type": "a list", "tuple_type": "a list", "set_type": "a list", "iterable_type": "a list",
     "none_required": "nothing", "is_instance_of": "another kind of value",
-    "date_type": "a date", "date_parsing": "a date such as 2026-01-31", "date_from_datetime_parsing": "a date such as 2026-01-31",
+    "date_type": "a date", "date_parsing": "a date such as 2026-01-31",
+    "date_from_datetime_parsing": "a date such as 2026-01-31",
     "datetime_type": "a date and time", "datetime_parsing": "a date and time such as 2026-01-31T08:00",
     "url_parsing": "a URL such as https://example.com", "path_type": "a path",
 }  # fmt: skip
@@ -27,7 +29,8 @@ _LIMITS = {
 }  # fmt: skip
 _LENGTHS = {
     "too_short": ("min_length", "at least {} entries"), "too_long": ("max_length", "at most {} entries"),
-    "string_too_short": ("min_length", "at least {} characters"), "string_too_long": ("max_length", "at most {} characters"),
+    "string_too_short": ("min_length", "at least {} characters"),
+    "string_too_long": ("max_length", "at most {} characters"),
 }  # fmt: skip
 _WRONG_VALUES = ("literal_error", "enum", *_LIMITS, *_LENGTHS, "string_pattern_mismatch", "finite_number")
 

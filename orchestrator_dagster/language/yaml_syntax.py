@@ -19,7 +19,7 @@ _SAID = {
     "mapping values are not allowed here": 'there is a ": " where a value goes on',
     "mapping values are not allowed in this context": 'there is a ": " where a value goes on',
     "could not find expected ':'": "a key has no colon",
-    "did not find expected key": "this line stands at another depth than its neighbours, or a bracket or quote before it is not closed",
+    "did not find expected key": "this line stands at another depth than its neighbours, or a bracket is open",
     "did not find expected '-' indicator": "this line stands where a list goes on, and does not start with a dash",
     "did not find expected ',' or ']'": "a list in [ ] is not closed, or a comma is missing",
     "did not find expected ',' or '}'": "a map in { } is not closed, or a comma is missing",

@@ -52,9 +52,9 @@ def write_product(
     workspace = services.workspace
     base = workspace.resolve(folder)
     relative = PurePosixPath(path)
-    if relative.is_absolute():
+    if relative.is_absolute() or path.startswith("~"):
         raise ProductError(
-            f'the product "{product.variable}" has the absolute path "{path}"',
+            f'the product "{product.variable}" has the path "{path}", which starts outside the output folder',
             hint="its path is relative to `output_dir`",
         )
     if product.template:

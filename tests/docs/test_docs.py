@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
+import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project import compile_file, known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -62,13 +69,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_pipelines_compile(page: Path, project: Path) -> None:
-    for number, block in enumerate(parse.blocks(page)):
-        if block.language != "yaml" or not re.search(r"^steps:", block.text, re.MULTILINE) or block.mark == "wrong-file":
+    found = parse.blocks(page)
+    for block in found:
+        if block.mark == "file":
+            _write(block, project)
+    for number, block in enumerate(found):
+        whole = block.language == "yaml" and re.search(r"^steps:", block.text, re.MULTILINE)
+        if not whole or block.mark == "wrong-file":
             continue
         path = project / f"block_{number}.yaml"
         path.write_text(block.text, encoding="utf-8")
-        for tools in (one for one in parse.blocks(page) if one.mark == "file" and one.said == "tools.py"):
-            (project / "tools.py").write_text(tools.text, encoding="utf-8")
+        known.cache_clear()
         problems = list(compile_file(path, project).problems)
         assert not problems, f"{name(page)}:{block.line}\n" + "\n".join(one.render() for one in problems)
 
@@ -100,9 +111,7 @@ def test_a_page_does_what_it_shows(page: Path, project: Path, monkeypatch: pytes
         if block.mark == "no-run":
             assert block.said, f"{where}: the reason is missing"
         elif block.mark in ("file", "wrong-file"):
-            path = project / block.said
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, encoding="utf-8")
+            _write(block, project)
         elif block.language == "python":
             exec(compile(block.text, where, "exec"), names)
         elif block.language == "console":
@@ -110,8 +119,14 @@ def test_a_page_does_what_it_shows(page: Path, project: Path, monkeypatch: pytes
         elif block.language == "bash":
             for line in block.text.splitlines():
                 if line.startswith("orchestrator "):
-                    done = _shell(line, project)
-                    assert done.returncode == 0, f"{where}: {line}\n{done.stdout}"
+                    code, output = _command(line, project)
+                    assert code == 0, f"{where}: {line}\n{output}"
+
+
+def _write(block: Any, project: Path) -> None:
+    path = project / block.said
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.text, encoding="utf-8")
 
 
 def _run_console(text: str, where: str, project: Path) -> None:
@@ -120,18 +135,32 @@ def _run_console(text: str, where: str, project: Path) -> None:
     assert not commands[0].strip(), f"{where}: a console block starts with a command"
     for part in commands[1:]:
         command, _, shown = part.partition("\n")
-        done = _shell(command, project)
+        code, output = _command(command, project)
         if shown.strip():
-            assert parse.expected(shown).fullmatch(done.stdout + "\n" * (not done.stdout.endswith("\n"))), (
-                f"{where}: $ {command}\n--- shown\n{shown}\n--- is\n{done.stdout}"
-            )
+            fits = parse.expected(shown).fullmatch(output.rstrip("\n") + "\n")
+            assert fits, f"{where}: $ {command}\n--- shown\n{shown}\n--- is\n{output}"
         else:
-            assert done.returncode == 0, f"{where}: $ {command}\n{done.stdout}"
+            assert code == 0, f"{where}: $ {command}\n{output}"
 
 
-def _shell(command: str, project: Path) -> subprocess.CompletedProcess[str]:
+def _command(line: str, project: Path) -> tuple[int, str]:
+    """Exit code and output of a command. The product's own command is called here: a process would import all anew."""
+    words = shlex.split(line)
+    if words[0] != "orchestrator" or "|" in words:
+        return _shell(line, project)
+    known.cache_clear()  # in a process of its own, it would see the files as they are now
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        try:
+            main.main(words[1:], prog_name="orchestrator")
+        except SystemExit as end:
+            return int(end.code or 0), output.getvalue()
+    raise AssertionError("the command did not end")
+
+
+def _shell(command: str, project: Path) -> tuple[int, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
+    done = subprocess.run(
         command,
         shell=True,
         cwd=project,
@@ -141,6 +170,7 @@ def _shell(command: str, project: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         stdin=subprocess.DEVNULL,
     )
+    return done.returncode, done.stdout
 
 
 def test_the_metadata_table_is_whole() -> None:
@@ -150,11 +180,35 @@ def test_the_metadata_table_is_whole() -> None:
     assert shown == set(ProductMetadata.model_fields)
 
 
-def test_the_public_names_are_listed() -> None:
-    import orchestrator_dagster
+def test_the_launch_configs_fit(project: Path) -> None:
+    """Those of the Dagster guide: the job's, and the one that the asset pages take."""
+    found = parse.blocks(DOCS / "guides" / "dagster.md")
+    for block in found:
+        if block.mark == "file":
+            _write(block, project)
+    definitions = orc.build_definitions("pipelines", root=project)
+    (flat,) = (yaml.safe_load(one.text) for one in found if one.text.startswith("threshold:"))
+    (nested,) = (yaml.safe_load(one.text) for one in found if one.text.startswith("ops:"))
+    assert dg.validate_run_config(definitions.resolve_job_def("means_job"), flat)
+    assert dg.validate_run_config(definitions.resolve_implicit_global_asset_job_def(), nested)
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(definitions.resolve_job_def("means_job"), nested)
 
+
+def test_the_settings_of_the_instance_are_dagsters(project: Path) -> None:
+    (block,) = (one for one in parse.blocks(DOCS / "guides" / "dagster.md") if one.said.endswith("dagster.yaml"))
+    _write(block, project)
+    with dg.DagsterInstance.from_config(str((project / block.said).parent)) as instance:
+        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+    assert limits[0]["key"] == "orchestrator/pipeline"
+    pipeline = orc.compile(REPOSITORY / "pipelines" / "research_report.yaml")
+    job = pipeline.definitions().resolve_job_def("research_report_job")
+    assert job.run_tags["orchestrator/pipeline"] == "research_report"
+
+
+def test_the_public_names_are_listed() -> None:
     text = (DOCS / "index.md").read_text(encoding="utf-8")
-    assert all(f"`{one}`" in text for one in orchestrator_dagster.__all__ if not one.startswith("__"))
+    assert all(f"`{one}`" in text for one in orc.__all__ if not one.startswith("__"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""`if` as a map of `condition`, `then` and `else`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from orchestrator_dagster.language.older.notes import Notes
+from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
+
+_CONDITIONS = ("condition", "if", "when")
+_KINDS = ("tool", "action", "prompt", "instruction", "pipeline", "steps", "action_loop", "create_parallel_queue")
+
+
+def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
+    """Make a branch a condition with routes, or with conditions of the steps of a longer branch.
+
+    Returns:
+        Steps that were written inside the branch, to stand after the step.
+    """
+    old = next((name for name in ("if", "condition") if isinstance(keys.value(name), MappingNode)), None)
+    if old is None:
+        return []
+    key, branch = keys.key(old), keys.value(old)
+    assert isinstance(branch, MappingNode)
+    said = next((name for name in _CONDITIONS if name in branch.pairs), None)
+    if said is None:
+        notes.unsupported(key, f"`{old}` is a map without `condition`", hint="write `condition: …`")
+        keys.remove(old)
+        return []
+    for name, (inner, _) in branch.pairs.items():
+        if name not in (said, "then", "else"):
+            notes.unsupported(inner, f"`{old}` has no `{name}`", hint="it has `condition`, `then` and `else`")
+    condition = branch.pairs[said][1]
+    today: dict[str, Node] = {"condition": condition}
+    added: list[MappingNode] = []
+    for name, route, text in (("then", "on_success", "not {}.skipped"), ("else", "on_false", "{}.skipped")):
+        if name not in branch.pairs:
+            continue
+        inner, value = branch.pairs[name]
+        targets = _targets(value, inner, notes, added)
+        if len(targets) == 1:
+            if route in keys:
+                notes.unsupported(inner, f"`{name}` is a route like `{route}`, which stands here too", hint="keep one of the two")
+            else:
+                today[route] = targets[0]
+        for target in targets if len(targets) > 1 else ():
+            notes.routes.setdefault(str(target.value), text.format(notes.step))
+    if old == "if" and "condition" in keys:
+        notes.unsupported(key, "`if` is another spelling of `condition`, and both stand here", hint="keep one of the two")
+        today.pop("condition")
+    notes.older(key, f"{old}: {{condition, then, else}}", "condition", "`, `".join(line(n, v) for n, v in today.items()))
+    keys.replace(old, today)
+    # A branch that does nothing itself is a step that succeeds, with the value true, when its condition holds.
+    if not any(name in keys for name in _KINDS):
+        message = mapping({"message": scalar(True, key.span)}, key.span)
+        keys.set("action", scalar("echo", key.span), key)
+        if "parameters" not in keys:
+            keys.set("parameters", message, key)
+    return added
+
+
+def _targets(value: Node, key: ScalarNode, notes: Notes, added: list[MappingNode]) -> Sequence[ScalarNode]:
+    """The ids of a branch: one id, a comma list, a list of ids, or steps written right there."""
+    if isinstance(value, ScalarNode):
+        if value.value is None:
+            return []
+        parts = [part.strip() for part in value.text.split(",") if part.strip()]
+        return [value] if parts == [value.text] else [scalar(part, value.span) for part in parts]
+    if isinstance(value, MappingNode):
+        value = SequenceNode([value], value.span)
+    found = []
+    for item in value.items:
+        if isinstance(item, MappingNode):
+            name = item.pairs.get("id")
+            if name is None or not isinstance(name[1], ScalarNode):
+                notes.unsupported(item, f"a step in `{key.text}` needs an `id`", hint="give it one")
+                continue
+            added.append(item)
+            found.append(name[1])
+        elif text_of(item) is not None and isinstance(item, ScalarNode):
+            found.append(item)
+        else:
+            notes.unsupported(item, f"`{key.text}` has steps or ids of steps", hint="name a step")
+    return found
+
+
+def with_conditions(body: list[Node], notes: Notes) -> list[Node]:
+    """The steps of a body, those of longer branches with the condition that the branch's step puts on them."""
+    if not notes.routes:
+        return body
+    made: list[Node] = []
+    left = dict(notes.routes)
+    for item in body:
+        name = text_of(item.pairs["id"][1]) if isinstance(item, MappingNode) and "id" in item.pairs else None
+        wanted = left.pop(name, None) if name else None
+        made.append(item if wanted is None or not isinstance(item, MappingNode) else _conditioned(item, wanted, notes))
+    for target, text in left.items():
+        notes.unsupported(
+            notes.document.root.span if notes.document.root else scalar(None, notes.document.span(())),
+            f'a branch goes to "{target}", and no step beside it is called so ({text})',
+            hint="name a step of the same list of steps",
+        )
+    return made
+
+
+def _conditioned(step: MappingNode, wanted: str, notes: Notes) -> Node:
+    keys = Keys(step)
+    name = next((one for one in ("condition", "if") if one in keys), None)
+    if name is None:
+        keys.set("condition", scalar(wanted, step.span), scalar("condition", step.span))
+        return keys.done()
+    own = keys.value(name)
+    text = own.text.strip() if isinstance(own, ScalarNode) else ""
+    if not isinstance(own, ScalarNode) or "<AUTO" in text or "{%" in text:
+        notes.unsupported(
+            keys.key(name),
+            "the step is in a branch of another step, and its own condition cannot be joined with the branch's",
+            hint=f"write one condition with `{wanted}`",
+        )
+        return step
+    keys.set(name, ScalarNode(f"({wanted}) and ({text})", own.text, own.span), keys.key(name))
+    return keys.done()

@@ -1,0 +1,204 @@
+"""Every example runs for real, in a copy of its folder, and its products hold what they should."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster import AssetKey, DagsterInstance
+
+import orchestrator_dagster as orc
+from orchestrator_dagster.testing import Answer, ModelServer, Tokens
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TESTED = {"first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables"}
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the example's folder, which is also the current folder."""
+    folder = tmp_path / request.param
+    shutil.copytree(EXAMPLES / request.param, folder, ignore=shutil.ignore_patterns("outputs", ".orchestrator"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def of(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("example", [name], indirect=True)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_tested_and_described() -> None:
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir() and any(path.iterdir())}
+    assert folders == TESTED
+    for name in folders:
+        readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+        assert all(f"[{path.name}]" in readme for path in (EXAMPLES / name).glob("*.yaml") if path.stem != "workspace")
+
+
+@of("first_pipeline")
+def test_first_pipeline(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("digest.yaml").run(title="Three weeks", instance=instance)
+    assert result.success, result.error
+    text = (example / "outputs/digest/digest.md").read_text(encoding="utf-8")
+    assert text.startswith("# Three weeks\n")
+    places = [text.index(f"## {name}") for name in ("2026-03-02", "2026-03-09", "2026-03-16")]
+    assert places == sorted(places)
+    for note in (example / "notes").iterdir():
+        assert note.read_text(encoding="utf-8").strip() in text
+    assert result.outputs == {"notes": 3, "digest": text}
+    assert result.document["usage"]["calls"] == 0
+
+
+@of("extract")
+def test_extract(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("extract.yaml").run(topic="batteries", most=4, instance=instance)
+    assert result.success, result.error
+    texts = {path.name: " ".join(path.read_text().split()) for path in (example / "documents").iterdir()}
+    found = rows(example / "outputs/extract/findings.csv")
+    assert 1 <= len(found) <= 4
+    assert len(found) == result.outputs["findings"]
+    for one in found:
+        assert one["quote"] in texts[one["source"]]
+        assert "batter" in one["finding"].lower()
+    terms = json.loads((example / "outputs/extract/key_terms.json").read_text())
+    assert "battery" in terms
+    assert 0 <= result.outputs["score"] <= 1
+    assert result.steps["find"]["provider"] == "builtin"
+
+
+@of("extract")
+def test_extract_refuses_too_many_findings(example: Path, instance: DagsterInstance) -> None:
+    with pytest.raises(orc.InputsError, match="most"):
+        orc.compile("extract.yaml").run(topic="batteries", most=21, instance=instance)
+
+
+ANSWER = {
+    "sorted": [
+        {"message": "The parcel came two days late, and nobody told me.", "about": "delivery", "content": False},
+        {"message": "Great colour, exactly as on the photo!", "about": "product", "content": True},
+    ],
+    "summary": "One of two writers is content.",
+}
+
+
+@of("hosted_model")
+def test_hosted_model_by_key_and_address(example: Path, model_server: ModelServer) -> None:
+    """As a process: the key and the address come from the environment, as they do for a provider."""
+    wrong = {**ANSWER, "sorted": [{**ANSWER["sorted"][0], "about": "weather"}]}  # type: ignore[dict-item]
+    model_server.then(json.dumps(wrong), Answer(json.dumps(ANSWER), usage=Tokens(1000, 100)))
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-example-0123456789", "OPENAI_BASE_URL": model_server.url}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator_dagster.cli", "run", "feedback.yaml", "--quiet"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["outputs"] == {"unhappy": 1}
+    assert document["usage"]["calls"] == 2
+    assert document["usage"]["cost"] > 0
+    assert [call.key for call in model_server.calls] == ["sk-example-0123456789"] * 2
+    assert rows(example / "outputs/feedback/sorted.csv")[0]["about"] == "delivery"
+    assert (example / "outputs/feedback/summary.md").read_text() == ANSWER["summary"]
+    assert "sk-example" not in done.stdout
+
+
+@of("hosted_model")
+def test_hosted_model_of_ones_own(example: Path, model_server: ModelServer, capsys: pytest.CaptureFixture[str]) -> None:
+    model_server.then(json.dumps(ANSWER))
+    assert loaded(example / "local.py").main(model_server.url) == 0
+    assert "1 of 2 writers are not content" in capsys.readouterr().out
+    (call,) = model_server.calls
+    assert call.schema is not None
+    assert "Work like a data analyst" in call.body["messages"][0]["content"]
+    assert call.body["temperature"] == 0
+
+
+@of("own_tool")
+def test_own_tool(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("outline.yaml").run(instance=instance)
+    assert result.success, result.error
+    text = (example / "handbook.md").read_text()
+    measured = json.loads((example / "outputs/outline/reading.json").read_text())
+    assert measured["words"] == result.outputs["words"] == len(text.split())
+    assert measured["sentences"] == 8
+    assert rows(example / "outputs/outline/headlines.csv") == [
+        {"level": "1", "title": "Handbook of the workshop"},
+        {"level": "2", "title": "Safety"},
+        {"level": "2", "title": "Booking"},
+    ]
+
+
+@of("own_tool")
+def test_own_tool_checks_its_parameters(example: Path) -> None:
+    text = (example / "outline.yaml").read_text().replace("deepest: 2", "deepest: 9")
+    (example / "outline.yaml").write_text(text)
+    with pytest.raises(orc.PipelineError, match='the parameter "deepest"'):
+        orc.compile("outline.yaml")
+
+
+@of("own_assets")
+def test_own_assets(example: Path, instance: DagsterInstance) -> None:
+    definitions: dg.Definitions = loaded(example / "location.py").defs
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(AssetKey(["stations", "at_sea_level"])).parent_keys == {
+        AssetKey(["stations", "means"]),
+        AssetKey(["stations", "heights"]),
+    }
+    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert done.success
+    means = pd.read_csv(example / "outputs/stations/means.csv").set_index("station")
+    assert means.loc["lake", "mean"] == pytest.approx((14.0 + 17.5) / 2)  # the empty reading is left out
+    assert means.loc["town", "highest"] == 24.5
+    table: Any = done.output_for_node("stations__at_sea_level")
+    reduced = {row["station"]: row["reduced"] for row in table}
+    assert reduced["hill"] == pytest.approx(15.5 + 640 * 0.0065, abs=0.01)
+    event = instance.get_latest_materialization_event(AssetKey(["stations", "at_sea_level"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["warmest"].value == "town"
+
+
+@of("tables")
+def test_tables(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("tables.yaml").run(least_units=6, instance=instance)
+    assert result.success, result.error
+    found = rows(example / "outputs/tables/ranking.csv")
+    # harbour 11 * 9.20 + 8 * 4.80, north 12 * 4.50 + 9 * 8.90, south 7 * 4.50 + 6 * 8.90
+    assert [(row["shop"], row["sales"], float(row["total"])) for row in found] == [
+        ("harbour", "2", 139.6),
+        ("north", "2", 134.1),
+        ("south", "2", 84.9),
+    ]
+    assert [float(row["per_square_metre"]) for row in found] == [3.1, 1.12, 1.06]
+    data = json.loads((example / "outputs/tables/ranking.json").read_text())
+    assert data[0] == {"shop": "harbour", "manager": "Chi", "sales": 2, "total": 139.6, "per_square_metre": 3.1}
+    sheet = pd.read_excel(example / "outputs/tables/ranking.xlsx")
+    assert sheet.to_dict("records") == data
+    assert result.outputs == {"best": "harbour", "left_out": 2}

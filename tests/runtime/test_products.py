@@ -1,0 +1,188 @@
+"""Products: every format, tables, previews, templates, names."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator_dagster.compiler.compiled import CompiledProduct
+from orchestrator_dagster.errors import PathError, ProductError, TemplateError
+from orchestrator_dagster.runtime.decoding import decode
+from orchestrator_dagster.runtime.products import encode, preview, table_rows
+
+ROWS = [{"city": "Graz", "count": 3, "share": 0.5}, {"city": 'Wien, "Mitte"\nNord', "count": None, "share": 1.25}]
+
+
+def product(format: str) -> CompiledProduct:
+    return CompiledProduct(variable="v", step="s", key=("p", "v"), path=f"v.{format}", format=format)
+
+
+def read_back(data: bytes, format: str, tmp_path: Path, **options: Any) -> Any:
+    path = tmp_path / f"v.{format}"
+    path.write_bytes(data)
+    return decode(str(path), format, **options)
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl", "yaml"])
+def test_values_survive(tmp_path: Path, format: str) -> None:
+    assert read_back(encode(ROWS, product(format)), format, tmp_path) == ROWS
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "parquet", "xlsx"])
+def test_tables_survive(tmp_path: Path, format: str) -> None:
+    frame = read_back(encode(ROWS, product(format)), format, tmp_path, as_frame=True)
+    assert list(frame.columns) == ["city", "count", "share"]
+    assert frame["city"].tolist() == ["Graz", 'Wien, "Mitte"\nNord']
+    assert frame["share"].tolist() == [0.5, 1.25]
+    assert frame["count"].iloc[0] == 3
+    assert pd.isna(frame["count"].iloc[1])
+
+
+def test_csv_has_every_column_of_any_row() -> None:
+    text = encode([{"a": 1}, {"b": [1, 2]}], product("csv")).decode()
+    assert list(csv.DictReader(io.StringIO(text))) == [{"a": "1", "b": ""}, {"a": "", "b": "[1, 2]"}]
+
+
+def test_texts_are_written_to_the_byte() -> None:
+    text = "line\r\n  é {{ not a template }} \n\n"
+    for format in ("txt", "md", "html"):
+        assert encode(text, product(format)) == text.encode()
+    assert encode(ROWS, product("md")).decode().startswith("| city")
+
+
+def test_a_text_that_is_json_is_not_quoted_again() -> None:
+    assert json.loads(encode('{"a": 1}', product("json"))) == {"a": 1}
+    assert json.loads(encode("just words", product("json"))) == "just words"
+
+
+@pytest.mark.parametrize(
+    ("value", "format"),
+    [(3, "csv"), ("a,b", "parquet"), (float("nan"), "json"), ("not base64!", "png"), ([1], "svg")],
+)
+def test_what_has_no_such_form_is_refused(value: Any, format: str) -> None:
+    with pytest.raises(ProductError):
+        encode(value, product(format))
+
+
+def test_images() -> None:
+    data = b"\x89PNG\r\n\x1a\nxx"
+    import base64
+
+    text = base64.b64encode(data).decode()
+    assert encode(data, product("png")) == data
+    assert encode(text, product("png")) == data
+    assert encode({"base64": text}, product("png")) == data
+    assert encode(f"data:image/png;base64,{text}", product("png")) == data
+    assert encode("<svg></svg>", product("svg")) == b"<svg></svg>"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_json_round_trip(value: Any) -> None:
+    if isinstance(value, str):
+        return  # a text may be JSON itself
+    assert json.loads(encode(value, product("json"))) == value
+
+
+@given(JSON)
+def test_yaml_round_trip(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return  # lone surrogates are no text
+    found = yaml.safe_load(encode(value, product("yaml")))
+    assert json.loads(json.dumps(found)) == json.loads(json.dumps(value))
+
+
+@given(JSON)
+def test_a_preview_never_fails_and_is_short(value: Any) -> None:
+    for format in ("md", "json", "csv", "png"):
+        assert len(preview(value, format)) < 8000
+
+
+def test_the_rows_of_a_table() -> None:
+    assert table_rows(pd.DataFrame(ROWS)) is not None
+    assert table_rows({"data": ROWS, "columns": ["city"]}) == ROWS
+    assert table_rows([]) is None
+    assert table_rows([1, 2]) is None
+
+
+def test_a_long_table_says_how_many_rows_it_leaves_out() -> None:
+    text = preview([{"n": number} for number in range(500)], "csv")
+    assert text.endswith("… 490 more rows")
+
+
+PIPELINE = """\
+id: p
+inputs: {topic: Street Trees}
+output_dir: out
+steps:
+  - id: make
+    action: echo
+    parameters: {message: [{name: a, size: 1}, {name: b, size: 2}]}
+    vars: {rows: "{{ result }}"}
+    products:
+      - rows: PRODUCT
+"""
+
+
+def test_paths_are_templates_and_hashes_are_of_the_file(run_all: Callable[..., Any], project: Path) -> None:
+    text = PIPELINE.replace("PRODUCT", '"{{ topic | slugify }}/{{ rows | length }}.csv"')
+    (written,) = run_all(text)["make"].products
+    assert written.path == "out/street-trees/2.csv"
+    data = (project / written.path).read_bytes()
+    assert data == b"name,size\na,1\nb,2\n"
+    assert written.sha256 == hashlib.sha256(data).hexdigest()
+    assert written.bytes == len(data)
+    assert (written.rows, written.columns, written.column_types) == (2, ("name", "size"), ("string", "integer"))
+    assert "| a" in written.preview
+
+
+def test_a_template_makes_the_text_and_html_is_escaped(run_all: Callable[..., Any], project: Path) -> None:
+    (project / "pipelines" / "page.html.j2").write_text(
+        "<p>{{ topic }}: {% for r in rows %}{{ r.name }} {% endfor %}</p>\n"
+    )
+    text = PIPELINE.replace("PRODUCT", "{path: page.html, template: page.html.j2}")
+    run_all(text, topic="<script>alert(1)</script>")
+    assert (project / "out/page.html").read_text() == "<p>&lt;script&gt;alert(1)&lt;/script&gt;: a b </p>\n"
+
+
+@pytest.mark.parametrize("path", ["../x.csv", "/tmp/x.csv", "a/../../x.csv", "~/x.csv"])
+def test_rendered_paths_stay_in_the_folder(run_all: Callable[..., Any], project: Path, path: str) -> None:
+    text = PIPELINE.replace("PRODUCT", '{path: "{{ topic }}", format: csv}')
+    with pytest.raises((PathError, ProductError)):
+        run_all(text, topic=path)
+    assert not list(project.rglob("x.csv"))
+
+
+def test_nothing_is_written_when_a_later_path_fails(run_all: Callable[..., Any], project: Path) -> None:
+    text = PIPELINE.replace("      - rows: PRODUCT", "").replace(
+        'vars: {rows: "{{ result }}"}', 'vars: {rows: "{{ result }}", more: "{{ result }}"}'
+    )
+    text = text.replace(
+        "    products:\n", '    products:\n      - rows: a.csv\n      - more: "{{ rows[5].name }}.csv"\n'
+    )
+    with pytest.raises(TemplateError):
+        run_all(text)
+    assert not (project / "out").exists()
