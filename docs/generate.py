@@ -1,4 +1,4 @@
-"""Makes the reference pages from the code: `python docs/generate.py`; with `--check`, says which ones are out of date."""
+"""Makes the reference pages from the code: `python docs/generate.py`. With `--check` it says which are out of date."""
 
 from __future__ import annotations
 

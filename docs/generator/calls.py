@@ -55,7 +55,10 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("data_processing", "deduplicate"): {"data": [{"a": 1}, {"a": 1}, {"a": 2}]},
     ("data_processing", "sample"): {"data": "sales.csv", "count": 2, "seed": 7},
     ("data_processing", "head"): {"data": "sales.csv", "count": 1},
-    ("data_processing", "sql"): {"query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop", "data": "sales.csv"},
+    ("data_processing", "sql"): {
+        "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
+        "data": "sales.csv",
+    },
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

@@ -11,11 +11,11 @@ def page() -> str:
     return join(
         [
             "# Diagnostics",
-            "What `orchestrator validate` and `orchestrator run` say of a pipeline file. Each problem has a code. The code"
-            " stands in brackets after the severity, and as `code` in the output of `validate --json`. Codes do not change"
-            " between releases. Errors stop the pipeline; warnings do not.",
-            "All problems of a file are reported at once, in file order, each with line and column. How a message reads,"
-            " and how to go on from it: [Start](../start.md#mistakes).",
+            "What `orchestrator validate` and `orchestrator run` say of a pipeline file. Each problem has a code. The"
+            " code stands in brackets after the severity, and as `code` in the output of `validate --json`. Codes do"
+            " not change between releases. Errors stop the pipeline; warnings do not.",
+            "All problems of a file are reported at once, in file order, each with line and column. How a message"
+            " reads, and how to go on from it: [Start](../start.md#mistakes).",
             table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in CODES.items())),
         ]
     )

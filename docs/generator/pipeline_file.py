@@ -17,7 +17,7 @@ from orchestrator_dagster.language.base import Model
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.settings import Expert, Retries
 from orchestrator_dagster.language.step import ProductSpec, Step
-from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, TypeSpec, VariableSpec
+from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, VariableSpec
 
 _ANCHORS = {
     "Step": "#steps",
@@ -37,7 +37,7 @@ _UNUSED = {
     ("Pipeline", "experts"): "This release uses an expert where a step names it as `expert`.",
     ("Pipeline", "default_model"): "A list of several models is refused by this release.",
     ("Step", "model"): "A list of several models is refused by this release.",
-    ("Step", "timeout"): "Ends a model call, an asynchronous tool and an SQL query; this release does not stop other tools.",
+    ("Step", "timeout"): "It ends model calls, asynchronous tools and SQL queries; this release stops no other tool.",
     ("Expert", "model"): "A list of several models is refused by this release where a step uses it.",
 }
 
@@ -47,11 +47,11 @@ def page() -> str:
     return join(
         [
             "# The pipeline file",
-            "One YAML file is one pipeline. Every key that a file may have is listed here. An unknown key is an error;"
-            " `metadata` and keys that start with `x-` are free. A key that is marked *refused by this release* belongs"
-            " to the language, and the compiler answers it with the error"
-            " [`not-supported`](diagnostics.md). Three keys of the header are read and have no effect, or only a part of"
-            " their effect, in this release: each says so.",
+            "One YAML file is one pipeline. Every key that a file may have is listed here. An unknown key is an"
+            " error; `metadata` and keys that start with `x-` are free. A key that is marked *refused by this"
+            " release* belongs to the language, and the compiler answers it with the error"
+            " [`not-supported`](diagnostics.md). Three keys of the header are read and have no effect, or only a part"
+            " of their effect, in this release: each says so.",
             "Templates (`{{ … }}`) are described in [Templates](templates.md).",
             "## Header",
             _example("header"),
@@ -67,35 +67,35 @@ def page() -> str:
             " given the *name* of an environment variable. Templates see the variable's value; in everything that is"
             " logged or recorded it is replaced by `***`.",
             "## Steps",
-            "A step does exactly one thing. It calls a tool (`tool`, `action`, `parameters`), or asks a model (`prompt`),"
-            " or is one of the built-in actions `echo`, `debug` and `log`, whose value is their `message`. A step waits"
-            " for every step that its templates name, and for those in `dependencies`. Steps that do not wait for each"
-            " other have no order.",
+            "A step does exactly one thing. It calls a tool (`tool`, `action`, `parameters`), or asks a model"
+            " (`prompt`), or is one of the built-in actions `echo`, `debug` and `log`, whose value is their"
+            " `message`. A step waits for every step that its templates name, and for those in `dependencies`. Steps"
+            " that do not wait for each other have no order.",
             _example("steps"),
             _keys(Step, _STEP),
             "## Variables",
             "`vars` says what a step leaves behind. A model step is asked for exactly these values, and its answer is"
             " checked against them. A tool step takes each variable from its result: by the expression, else by the"
-            " field of that name, else, when there is one variable, it is the whole result. A variable is written as a"
-            " description (a text), as the name of a type, as a map of the keys below, or as one whole `{{ expression }}`"
-            " over `result`.",
+            " field of that name, else, when there is one variable, it is the whole result. A variable is written as"
+            " a description (a text), as the name of a type, as a map of the keys below, or as one whole `{{"
+            " expression }}` over `result`.",
             _example("variables"),
             _keys(VariableSpec),
             _types(TYPE_NAMES),
             "`items` and the values of `properties` are written in the same way. A map without any of these keys is an"
             " object: its keys are the fields, its values their types.",
             "## Products",
-            "A product is a file made from a variable, and a Dagster asset. A product is written as its path, or as a map"
-            " of the keys below. A step without `vars` may have products too: each is made from the step's value.",
+            "A product is a file made from a variable, and a Dagster asset. A product is written as its path, or as a"
+            " map of the keys below. A step without `vars` may have products too: each is made from the step's value.",
             _example("products"),
             _keys(ProductSpec),
             table(
                 ("format", "suffixes"),
                 ((f"`{name}`", ", ".join(f"`{one}`" for one in suffixes)) for name, suffixes in SUFFIXES.items()),
             ),
-            "`csv`, `tsv`, `parquet` and `xlsx` take a list of maps, one map, or a data frame. `parquet` needs the extra"
-            " `orchestrator-dagster[parquet]`, `xlsx` the extra `[excel]`. A path may not leave `output_dir`, and"
-            " `output_dir` may not leave the workspace.",
+            "`csv`, `tsv`, `parquet` and `xlsx` take a list of maps, one map, or a data frame. `parquet` needs the"
+            " extra `orchestrator-dagster[parquet]`, `xlsx` the extra `[excel]`. A path may not leave `output_dir`,"
+            " and `output_dir` may not leave the workspace.",
             "## Retries",
             "A number of retries, or a map of the keys below. A model step has by default two retries, after one second"
             " and with growing pauses; all other steps have none. What cannot pass is not tried again: a refused key, a"
@@ -125,7 +125,8 @@ def _keys(model: type[Model], refused: Mapping[str, str] | None = None) -> str:
         if (model.__name__, name) in _UNUSED:
             notes.append(f"*{_UNUSED[model.__name__, name]}*")
         words = in_words(hints[name], _ANCHORS) + bounds(info.metadata)
-        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, _DEFAULTS.get((model.__name__, name), default(info)), " ".join(notes)))
+        usual = _DEFAULTS.get((model.__name__, name), default(info))
+        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, usual, " ".join(notes)))
     return table(("key", "also", "what", "default", "meaning"), rows)
 
 
@@ -146,9 +147,9 @@ def _types(names: Mapping[str, str]) -> str:
 
 def _check() -> None:
     """A note about a key that is gone is an error."""
-    models = {one.__name__: one for one in (Pipeline, Step, Expert, TypeSpec)}
-    for model, name in _UNUSED:
-        assert name in models[model].model_fields, f"{model} has no field {name}"
+    models: dict[str, type[Model]] = {one.__name__: one for one in (Pipeline, Step, Expert)}
+    for owner, name in (*_UNUSED, *_DEFAULTS):
+        assert name in models[owner].model_fields, f"{owner} has no field {name}"
     for refused, model in ((_HEADER, Pipeline), (_STEP, Step)):
         for name in refused:
             assert name in model.model_fields, f"{model.__name__} has no field {name}"

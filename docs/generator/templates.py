@@ -60,8 +60,9 @@ def filled(text: str) -> str:
     """The page with its two lists put between their marks."""
     for name, made in (("filters", filters()), ("names", names())):
         pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = pattern.subn(lambda found, made=made: f"{found[1]}\n{made}\n\n{found[2]}", text)
-        assert count == 1, f"the page has no place for {name}"
+        found = pattern.search(text)
+        assert found, f"the page has no place for {name}"
+        text = f"{text[: found.start()]}{found[1]}\n{made}\n\n{found[2]}{text[found.end() :]}"
     return text
 
 
@@ -74,7 +75,8 @@ def filters() -> str:
         example = _EXAMPLES[name]
         shown = str(render(f"{example} ", _VALUES)).strip().replace("\n", "⏎")
         also = "".join(f" Also `{other}`." for other, target in _OTHER_NAMES.items() if target == name)
-        rows.append((f"`{name}`", prose((inspect.getdoc(function) or "").partition("\n")[0]) + also, f"`{example}`", f"`{shown}`"))
+        does = prose((inspect.getdoc(function) or "").partition("\n")[0]) + also
+        rows.append((f"`{name}`", does, f"`{example}`", f"`{shown}`"))
     return table(("filter", "does", "example", "gives"), rows)
 
 

@@ -24,9 +24,9 @@ def page() -> str:
     found = [registry.find(name) for name in sorted(BUILTIN)]
     parts = [
         "# Built-in tools",
-        "A step names a tool as `tool`, one of its actions as `action`, and gives `parameters`. In names `-` and `_` are"
-        " alike. An action that a step does not name is the tool's default one. `orchestrator tools NAME` prints the"
-        " parameters too. How to write a tool: [Tools](../guides/tools.md).",
+        "A step names a tool as `tool`, one of its actions as `action`, and gives `parameters`. In names `-` and `_`"
+        " are alike. An action that a step does not name is the tool's default one. `orchestrator tools NAME` prints"
+        " the parameters too. How to write a tool: [Tools](../guides/tools.md).",
         table(
             ("tool", "does", "actions"),
             (
@@ -80,14 +80,16 @@ def _operations() -> list[str]:
     rows = []
     for name, function in OPERATIONS.items():
         action = Action("data_processing", name, function)
-        rows.append((f"`{name}`", prose(action.summary), ", ".join(f"`{one}`" for one in action.parameters.model_fields)))
+        rows.append(
+            (f"`{name}`", prose(action.summary), ", ".join(f"`{one}`" for one in action.parameters.model_fields))
+        )
     functions = ", ".join(f"`{name}`" for name in sorted(FUNCTIONS))
     return [
         "The operations of `transform`:",
         table(("operation", "does", "parameters"), rows),
-        "An expression, in `derive` and in the conditions of `filter`, knows columns by their names, numbers, texts in"
-        f" quotes, `+ - * / // %`, comparisons, `in`, `and`, `or`, `not`, and the functions {functions}. Put an expression"
-        " with a comma into quotes when it stands in a map in braces.",
+        "An expression, in `derive` and in the conditions of `filter`, knows columns by their names, numbers, texts"
+        f" in quotes, `+ - * / // %`, comparisons, `in`, `and`, `or`, `not`, and the functions {functions}. Put an"
+        " expression with a comma into quotes when it stands in a map in braces.",
     ]
 
 
@@ -167,5 +169,7 @@ def _json(found: Any) -> str:
 
 def _stable(found: Any) -> Any:
     if isinstance(found, dict):
-        return {name: "2026-01-31T12:00:00+00:00" if name == "modified" else _stable(one) for name, one in found.items()}
+        return {
+            name: "2026-01-31T12:00:00+00:00" if name == "modified" else _stable(one) for name, one in found.items()
+        }
     return [_stable(one) for one in found] if isinstance(found, list) else found

@@ -6,7 +6,6 @@ import types
 import typing
 from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -15,7 +14,8 @@ from generator.markdown import value
 from orchestrator_dagster.language.base import Duration, Model, Names, OneMap
 from orchestrator_dagster.language.settings import Models
 
-_PLAIN = {
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_PLAIN: dict[Any, str] = {
     str: "text",
     int: "integer",
     float: "number",
@@ -46,9 +46,7 @@ def in_words(hint: Any, anchors: dict[str, str]) -> str:
         hint: The annotation, with its extras.
         anchors: Anchor on the page for the name of a model that has a section there.
     """
-    known = next((words for one, words in _KNOWN if hint == one), None) or (
-        _PLAIN.get(hint) if isinstance(hint, typing.Hashable) else None
-    )
+    known = next((words for one, words in _KNOWN if hint == one), None) or _PLAIN.get(hint)
     if known:
         return known
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -72,7 +70,9 @@ def in_words(hint: Any, anchors: dict[str, str]) -> str:
 
 
 def _plural(words: str) -> str:
-    return {"map": "maps", "text": "texts", "integer": "integers", "number": "numbers", "any value": "values"}.get(words, words)
+    if words == "any value":
+        return "values"
+    return f"{words}s" if words in ("map", "text", "integer", "number") else words
 
 
 def _annotated(base: Any, extras: tuple[Any, ...], anchors: dict[str, str]) -> str:
@@ -89,9 +89,7 @@ def bounds(extras: typing.Iterable[Any]) -> str:
     """Limits of a number, as they follow its type."""
     said = []
     for one in extras:
-        for kind, name, words in ((Ge, "ge", "at least"), (Gt, "gt", "more than"), (Le, "le", "at most"), (Lt, "lt", "less than")):
-            if isinstance(one, kind):
-                said.append(f"{words} {getattr(one, name):g}")
+        said += [f"{words} {getattr(one, name):g}" for name, words in _BOUNDS.items() if hasattr(one, name)]
     return f", {' and '.join(said)}" if said else ""
 
 
@@ -101,5 +99,3 @@ def default(info: FieldInfo) -> str:
         return "required"
     found = info.get_default(call_default_factory=True)
     return "" if found in (None, (), {}, PydanticUndefined) else value(found)
-
-

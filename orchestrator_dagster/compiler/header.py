@@ -62,8 +62,11 @@ RESERVED_OPS = frozenset(
         "finish",
     ]
 )
-_OWNER = re.compile(r"(team:[A-Za-z0-9_.-]+|[^@\s]+@[^@\s]+\.[^@\s]+)\Z")
-_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}\Z")
+# As Dagster reads them; it takes no longer top-level domains.
+_OWNER = re.compile(r"(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7})\Z", re.DOTALL)
+_TAG_KEY = re.compile(r"(?!\.dagster/)([A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}\Z")
+_KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
+_MOST_KINDS = 3
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
 
 
@@ -127,10 +130,34 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
             problems.add(
                 "dagster-name",
                 f'the tag "{name}: {value}" is none for Dagster',
-                document.span(at),
+                document.key_span(at) if _TAG_VALUE.match(value) else document.span(at),
                 hint="at most 63 letters, digits, _, - and . in name and value",
             )
+    _check_kinds(pipeline, document, problems)
     _check_output_dir(pipeline, document, problems)
+
+
+def _check_kinds(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    for number, step in enumerate(pipeline.steps):
+        for variable, product in step.products.items():
+            place = ("steps", number, "products", variable, "kinds")
+            for kind in product.kinds:
+                if not _KIND.match(kind):
+                    problems.add(
+                        "dagster-name",
+                        f'"{kind}" is no kind for Dagster',
+                        document.place_in(place, kind),
+                        step=step.id,
+                        hint="write 1 to 63 letters, digits, _, - and .",
+                    )
+            if len(product.kinds) > _MOST_KINDS:
+                problems.add(
+                    "dagster-name",
+                    f"an asset has at most {_MOST_KINDS} kinds, found {len(product.kinds)}",
+                    document.span(place),
+                    step=step.id,
+                    hint="leave some out",
+                )
 
 
 def check_personalities(

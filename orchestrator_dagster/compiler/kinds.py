@@ -114,7 +114,7 @@ def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Wo
         f'step "{step.id}" says nothing to do',
         document.key_span((*place, "id")),
         step=step.id,
-        hint="give it a `tool`, or a `prompt` for a model",
+        hint="give it a `tool`, or a `prompt` for a model; a description alone is for people",
     )
     return None
 

@@ -46,7 +46,7 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
         kind = _format(spec, step, here, document, problems)
         _check_path(spec, step, here, document, problems)
         key = spec.key or (pipeline.id, variable)
-        if kind and _check_key(key, pipeline, step, here, document, problems):
+        if _check_key(key, pipeline, step, here, document, problems) and kind:
             made.append(
                 CompiledProduct(
                     variable=variable,

@@ -21,6 +21,7 @@ _RUN_FIELDS: Mapping[str, frozenset[str]] = {
 _RUN_NAMES = frozenset((
     "timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env",
 ))  # fmt: skip
+_CONSTANTS = frozenset(("null", "true", "false", "none", "error"))
 _STEP_MAPS = ("steps", "results", "previous_results")
 _LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
 
@@ -60,7 +61,8 @@ class Names:
 
     def all(self) -> list[str]:
         """Every name that may stand first in a reference."""
-        return [*self.inputs, *self.steps, *self.makers, *BUILT_IN_NAMES]
+        built_in = BUILT_IN_NAMES - _LOOP_NAMES - _CONSTANTS
+        return [*self.inputs, *self.steps, *self.makers, *built_in]
 
 
 @dataclass
@@ -205,7 +207,9 @@ class TemplateChecker:
             if through_value
             else f'the step "{target}" leaves no "{name}"',
         )
-        span = self.document.place_in(place, name)
+        position = len(use.path) - len(fields)
+        after = use.path[position - 1] if position else ""
+        span = self.document.place_in(place, name, after if isinstance(after, str) else "")
         near = nearest_name(name, known)
         if use.guarded:
             message += "; only its default will ever be used"
@@ -241,7 +245,8 @@ class TemplateChecker:
         """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
         if self.names.loose:
             return
-        span = self.document.place_in(place, name)
+        after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
+        span = self.document.place_in(place, name, str(after))
         if use.guarded:
             self.problems.add(
                 "guarded-name",
@@ -262,8 +267,11 @@ class TemplateChecker:
             hint=None if near else self.hint(known),
         )
 
-    def hint(self, known: Iterable[str]) -> str:
+    def hint(self, known: Iterable[str]) -> str | None:
         """What there is instead of a name that is like none."""
+        known = list(known)
+        if not known:
+            return None
         some = [name for name in known if name not in BUILT_IN_NAMES]
         if 0 < len(some) <= 20:
             return f"there is {', '.join(some)}"

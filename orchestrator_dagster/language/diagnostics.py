@@ -65,6 +65,9 @@ CODES: dict[str, str] = {
     "include-missing": "An included file is not there.",
     "dagster-name": "Dagster refuses this owner, tag, key or name.",
     "not-supported": "The language has this, this release does not run it.",
+    "older-spelling": "The earlier dialect's spelling: it works, and the line shows today's.",
+    "no-effect": "The key never had an effect.",
+    "older-unsupported": "The earlier dialect's key would change what happens, and cannot be honoured.",
 }
 
 

@@ -142,18 +142,24 @@ class Document:
         starts = self._line_starts
         return min(starts[min(line - 1, len(starts) - 1)] + column - 1, len(self.text))
 
-    def place_in(self, path: NodePath, needle: str) -> Span:
+    def place_in(self, path: NodePath, needle: str, after: str = "") -> Span:
         """Where ``needle`` (a whole word) stands inside the value at ``path``; else the value's place.
 
         A word inside ``{{ }}`` is taken before the same word in the text around it, and a name by itself before a
         field of that name.
+
+        Args:
+            path: The value's path.
+            needle: The word.
+            after: The name that the word is a field of: the word behind it and a dot is looked for first.
         """
         _, span = self.locate(path)
         start, end = self._index(span.line, span.column), self._index(span.end_line, span.end_column)
         part = self.text[start:end]
         regions = [(one.start, one.end) for one in code_regions(part)]
+        behind = [rf"(?<=\b{re.escape(after)}\.)"] if after else []
         for places in (regions, [(0, len(part))]):
-            for before in (r"(?<![\w.'\"-])", r"(?<![\w-])"):
+            for before in (*behind, r"(?<![\w.'\"-])", r"(?<![\w-])"):
                 pattern = re.compile(rf"{before}{re.escape(needle)}(?![\w-])")
                 for first, last in places:
                     found = pattern.search(part, first, last)

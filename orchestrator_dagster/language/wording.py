@@ -90,7 +90,12 @@ def faults(errors: Sequence[Mapping[str, Any]], placing: Placing) -> list[Fault]
             before.expected.append(expected)
         if kind == "literal_error":
             before.options += re.findall(r"'([^']+)'", str(context.get("expected", "")))
-    return list(found.values())
+    # Pydantic counts only the entries that are right: a list of one wrong entry is "too short" for it.
+    return [one for one in found.values() if one.kind != "too_short" or not _has_inner(one.place, found)]
+
+
+def _has_inner(place: Place, found: Mapping[Place, Fault]) -> bool:
+    return any(len(other) > len(place) and other[: len(place)] == place for other in found)
 
 
 def expectation(kind: str, context: Mapping[str, Any]) -> str | None:

@@ -161,8 +161,7 @@ def _command(line: str, project: Path) -> tuple[int, str]:
 def _shell(command: str, project: Path) -> tuple[int, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command,
-        shell=True,
+        ["bash", "-c", command],
         cwd=project,
         env={**os.environ, "PATH": path},
         stdout=subprocess.PIPE,

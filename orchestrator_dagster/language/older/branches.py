@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
+from orchestrator_dagster.text import nearest_name
 
 _CONDITIONS = ("condition", "if", "when")
 _KINDS = ("tool", "action", "prompt", "instruction", "pipeline", "steps", "action_loop", "create_parallel_queue")
@@ -41,15 +42,21 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
         targets = _targets(value, inner, notes, added)
         if len(targets) == 1:
             if route in keys:
-                notes.unsupported(inner, f"`{name}` is a route like `{route}`, which stands here too", hint="keep one of the two")
+                notes.unsupported(
+                    inner, f"`{name}` is a route like `{route}`, which stands here too", hint="keep one of the two"
+                )
             else:
                 today[route] = targets[0]
         for target in targets if len(targets) > 1 else ():
-            notes.routes.setdefault(str(target.value), text.format(notes.step))
+            notes.routes.setdefault(str(target.value), (text.format(notes.step), target))
     if old == "if" and "condition" in keys:
-        notes.unsupported(key, "`if` is another spelling of `condition`, and both stand here", hint="keep one of the two")
+        notes.unsupported(
+            key, "`if` is another spelling of `condition`, and both stand here", hint="keep one of the two"
+        )
         today.pop("condition")
-    notes.older(key, f"{old}: {{condition, then, else}}", "condition", "`, `".join(line(n, v) for n, v in today.items()))
+    notes.older(
+        key, f"{old}: {{condition, then, else}}", "condition", "`, `".join(line(n, v) for n, v in today.items())
+    )
     keys.replace(old, today)
     # A branch that does nothing itself is a step that succeeds, with the value true, when its condition holds.
     if not any(name in keys for name in _KINDS):
@@ -94,11 +101,14 @@ def with_conditions(body: list[Node], notes: Notes) -> list[Node]:
     for item in body:
         name = text_of(item.pairs["id"][1]) if isinstance(item, MappingNode) and "id" in item.pairs else None
         wanted = left.pop(name, None) if name else None
-        made.append(item if wanted is None or not isinstance(item, MappingNode) else _conditioned(item, wanted, notes))
-    for target, text in left.items():
+        made.append(
+            item if wanted is None or not isinstance(item, MappingNode) else _conditioned(item, wanted[0], notes)
+        )
+    for target, (_, node) in left.items():
         notes.unsupported(
-            notes.document.root.span if notes.document.root else scalar(None, notes.document.span(())),
-            f'a branch goes to "{target}", and no step beside it is called so ({text})',
+            node,
+            f'a branch goes to "{target}", and no step beside it is called so',
+            suggestion=nearest_name(target, notes.ids),
             hint="name a step of the same list of steps",
         )
     return made

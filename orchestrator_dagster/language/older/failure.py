@@ -1,4 +1,4 @@
-"""What is done when a step fails: `on_error` with its texts and handlers, `continue_on_error`, handlers of the header."""
+"""What is done when a step fails: `on_error` with texts and handlers, `continue_on_error`, the header's handlers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ _POLICIES = {
 _ROUTES = ("handler_task_id", "handler_step", "goto")
 _ACTIONS = ("handler_action", "action", "policy")
 _MESSAGES = ("message", "error_message")
-_HANDLER_KEYS = ("error_types", "fallback_value", "retry_with_handler", "continue_on_error", *_ROUTES, *_ACTIONS, *_MESSAGES)
+_HANDLER_KEYS = (
+    "error_types",
+    "fallback_value",
+    "retry_with_handler",
+    "continue_on_error",
+    *_ROUTES,
+    *_ACTIONS,
+    *_MESSAGES,
+)
 _LOGGING = ("log", "debug", "echo")
 
 
@@ -93,13 +101,17 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
         if value.value is None:
             notes.no_effect(keys.key("on_error"), "`on_error` says nothing")
         else:
-            notes.unsupported(value, f"`on_error` is a text or a map, found {value.text}", hint="write `on_failure: continue`")
+            notes.unsupported(
+                value, f"`on_error` is a text or a map, found {value.text}", hint="write `on_failure: continue`"
+            )
         keys.remove("on_error")
         return
     word = text.strip()
     policy = _POLICIES.get(word.lower())
     if word in notes.ids or policy:
-        notes.rename(keys, "on_error", "on_failure", scalar(policy or word, value.span) if policy or word != text else value)
+        notes.rename(
+            keys, "on_error", "on_failure", scalar(policy or word, value.span) if policy or word != text else value
+        )
         return
     handlers = sequence([mapping({"message": value}, value.span)], value.span)
     more = "the text is kept with the failure"
@@ -107,7 +119,9 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
         near = nearest_name(word, [*notes.ids, *FAILURE_POLICIES])
         more += f", no step is called so{f' (did you mean {chr(34)}{near}{chr(34)}?)' if near else ''}"
     if "failure_handlers" in keys:
-        notes.unsupported(keys.key("on_error"), "`on_error` and `failure_handlers` both stand here", hint="keep one of the two")
+        notes.unsupported(
+            keys.key("on_error"), "`on_error` and `failure_handlers` both stand here", hint="keep one of the two"
+        )
         keys.remove("on_error")
         return
     notes.older(keys.key("on_error"), "on_error", "failure_handlers", line("failure_handlers", handlers), more)
@@ -135,7 +149,11 @@ def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: li
         today["failure_handlers"] = sequence(made, value.span)
     if retries is not None and not _tries_again(keys):
         today["retries"] = retries
-    if "on_failure" in today and old == "on_error" and not same(keys.value("on_failure") or today["on_failure"], today["on_failure"]):
+    if (
+        "on_failure" in today
+        and old == "on_error"
+        and not same(keys.value("on_failure") or today["on_failure"], today["on_failure"])
+    ):
         today.pop("on_failure")
     if today:
         shown = "`, `".join(line(name, item) for name, item in today.items())
@@ -186,7 +204,9 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
 
 def _go(handler: Keys, key: ScalarNode, target: Node, notes: Notes) -> None:
     if "goto" in handler and not same(handler.value("goto"), target):
-        notes.unsupported(key, f"the handler goes to two places; `{key.text}` is the second", hint="keep one of the two")
+        notes.unsupported(
+            key, f"the handler goes to two places; `{key.text}` is the second", hint="keep one of the two"
+        )
         return
     handler.set("goto", target, key)
 
@@ -216,7 +236,7 @@ def _handling_step(name: str, action: str, span: Span) -> MappingNode:
     failed = scalar("{{ error.step }}", span)
     if action.lower() in _LOGGING:
         text = scalar("{{ error.step }} failed: {{ error.message }}", span)
-        does = {"action": scalar(action.lower(), span), "parameters": mapping({"message": text}, span)}
+        does: dict[str, Node] = {"action": scalar(action.lower(), span), "parameters": mapping({"message": text}, span)}
     else:
         does = {"prompt": scalar(action, span), "parameters": mapping({"failed_step": failed, "error": said}, span)}
     return mapping({"id": scalar(name, span), **does}, span)
@@ -226,7 +246,9 @@ def _rewrite_switch(keys: Keys, notes: Notes) -> None:
     """`continue_on_error: true` is `on_failure: continue`; false is the default."""
     key, said = keys.key("continue_on_error"), plain(keys.value("continue_on_error"))
     if said is True:
-        notes.rename(keys, "continue_on_error", "on_failure", scalar("continue", keys.pairs["continue_on_error"][1].span))
+        notes.rename(
+            keys, "continue_on_error", "on_failure", scalar("continue", keys.pairs["continue_on_error"][1].span)
+        )
         return
     if said is False or said is None:
         shown = keys.text("on_failure") or "fail"

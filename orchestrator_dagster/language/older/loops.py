@@ -12,7 +12,16 @@ from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar
 from orchestrator_dagster.text import nearest_name
 
 _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action_loop", "create_parallel_queue")
-_LOOP_TYPES = ("loop", "for_each", "foreach", "while", "until", "action_loop", "parallel_queue", "create_parallel_queue")
+_LOOP_TYPES = (
+    "loop",
+    "for_each",
+    "foreach",
+    "while",
+    "until",
+    "action_loop",
+    "parallel_queue",
+    "create_parallel_queue",
+)
 #: Types of steps that said nothing that the step's other keys do not say.
 PLAIN_TYPES = ("workflow", "pipeline", "task", "step", "action")
 _RENAMED = {"foreach": "for_each", "loop_condition": "while", "max_concurrent": "max_parallel"}
@@ -80,25 +89,33 @@ def _rewrite_queue(keys: Keys, notes: Notes) -> None:
         new = _QUEUE_KEYS.get(name)
         if new is None:
             near = nearest_name(name, _QUEUE_KEYS)
-            notes.unsupported(key, f"`{_QUEUE}` has no `{name}`", suggestion=near, hint=f"it has {', '.join(_QUEUE_KEYS)}")
+            notes.unsupported(
+                key, f"`{_QUEUE}` has no `{name}`", suggestion=near, hint=f"it has {', '.join(_QUEUE_KEYS)}"
+            )
         elif new in today or new in keys:
             notes.unsupported(key, f"`{name}` says what `{new}` says, and both stand here", hint="keep one of the two")
         else:
             today[new] = (key, value)
     if "for_each" not in today or "steps" not in today:
-        notes.unsupported(keys.key(under), f"`{_QUEUE}` needs `on` and `action_loop`", hint="write `for_each:` and `steps:`")
+        notes.unsupported(
+            keys.key(under), f"`{_QUEUE}` needs `on` and `action_loop`", hint="write `for_each:` and `steps:`"
+        )
         keys.remove(under, *(["action"] if under == "parameters" else []))
         return
     key = keys.key("action" if under == "parameters" else under)
-    notes.older(key, _QUEUE, "for_each", line("for_each", today["for_each"][1]), "its other keys stand beside it, its `action_loop` is `steps`")
+    notes.older(
+        key,
+        _QUEUE,
+        "for_each",
+        line("for_each", today["for_each"][1]),
+        "its other keys stand beside it, its `action_loop` is `steps`",
+    )
     body = _body(today["steps"][1], today["steps"][0], notes)
     inner = {name: today.pop(name) for name in _INNER if name in today}
     today["steps"] = (today["steps"][0], _nested(body, inner, notes) if inner else body)
     nodes = {name: value for name, (_, value) in today.items()}
     keys.replace(under, nodes)
-    for name, (own, value) in today.items():
-        keys.set(name, value, own)
-    keys.pairs = {name: (today[name] if name in today else pair) for name, pair in keys.pairs.items()}
+    keys.pairs = {name: (today.get(name, pair)) for name, pair in keys.pairs.items()}
     if under == "parameters":
         keys.remove("action")
 
@@ -108,13 +125,17 @@ def _rewrite_action_loop(keys: Keys, notes: Notes) -> None:
     key, value = keys.key("action_loop"), keys.value("action_loop")
     assert value is not None
     if "steps" in keys:
-        notes.unsupported(key, "`action_loop` is an older spelling of `steps`, and both stand here", hint="keep one of the two")
+        notes.unsupported(
+            key, "`action_loop` is an older spelling of `steps`, and both stand here", hint="keep one of the two"
+        )
         keys.remove("action_loop")
         return
     body = _body(value, key, notes)
     inner = {name: keys.pairs[name] for name in _INNER if name in keys}
     if "for_each" in keys and inner:
-        notes.older(key, "action_loop", "steps", line("steps", "…"), "each item has a loop of its own, a step in `steps`")
+        notes.older(
+            key, "action_loop", "steps", line("steps", "…"), "each item has a loop of its own, a step in `steps`"
+        )
         keys.replace("action_loop", {"steps": _nested(body, inner, notes)})
         keys.remove(*inner)
         return
@@ -169,7 +190,9 @@ def rewrite_loop_name(keys: Keys, notes: Notes) -> None:
         notes.no_effect(key, "`loop_name` is the step's own id, which templates read anyway")
         return
     if name in notes.ids:
-        notes.unsupported(key, f'"{name}" is the name of this loop and the id of another step', hint="rename one of the two")
+        notes.unsupported(
+            key, f'"{name}" is the name of this loop and the id of another step', hint="rename one of the two"
+        )
         return
     notes.older(key, "loop_name", "id", line("id", own), f"templates read the loop by its id: `{own}.iteration`")
     given = keys.text("as")

@@ -79,7 +79,9 @@ def _in_text(text: str, pattern: re.Pattern[str], rule: Rule, bare: bool) -> str
 def rewrite_output_path(header: Keys, notes: Notes) -> None:
     """Read `output_path` as `output_dir` in templates, where nothing in the file is called so."""
     name = "output_path"
-    if name not in notes.document.text or any(name in _declared(header.value(key)) for key in ("inputs", "constants", "steps")):
+    if name not in notes.document.text or any(
+        name in _declared(header.value(key)) for key in ("inputs", "constants", "steps")
+    ):
         return
     pattern, own = name_pattern(name), re.compile(r"\b(?:set|for)\s+output_path\b")
     seen: list[ScalarNode] = []

@@ -23,7 +23,7 @@ class Notes:
         problems: Where they go.
         ids: Ids of all steps, also those that the rewriting adds.
         step: Id of the step that is rewritten, None in the header.
-        routes: For steps of the body that is rewritten: a condition that a branch of another step puts on them.
+        routes: For steps of this body: a condition from a branch of another step, and where.
         output_dir: Where a step's `location` asks that products' paths start at the workspace root: its key.
     """
 
@@ -31,7 +31,7 @@ class Notes:
     problems: Problems
     ids: set[str] = field(default_factory=set)
     step: str | None = None
-    routes: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, tuple[str, ScalarNode]] = field(default_factory=dict)
     output_dir: list[ScalarNode] = field(default_factory=list)
 
     def inside(self, step: str | None) -> Notes:
@@ -54,7 +54,12 @@ class Notes:
         """
         message = f"`{old}` is an older spelling of `{today}`{f'; {more}' if more else ''}"
         self.problems.add(
-            "older-spelling", self._at(message), _span(key), severity="warning", step=self.step, hint=f"write `{written}`"
+            "older-spelling",
+            self._at(message),
+            _span(key),
+            severity="warning",
+            step=self.step,
+            hint=f"write `{written}`",
         )
 
     def no_effect(self, key: ScalarNode, why: str, hint: str = "remove it") -> None:

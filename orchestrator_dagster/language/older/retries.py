@@ -33,7 +33,11 @@ def rewrite_retries(keys: Keys, notes: Notes) -> None:
     for name in KEYS:
         value = keys.value(name)
         if value is not None:
-            parts = _from_map(value, notes) if isinstance(value, MappingNode) else _from_number(keys.key(name), value, notes)
+            parts = (
+                _from_map(value, notes)
+                if isinstance(value, MappingNode)
+                else _from_number(keys.key(name), value, notes)
+            )
             if parts is None:
                 keys.remove(name)
             else:
@@ -74,7 +78,8 @@ def rewrite_retries(keys: Keys, notes: Notes) -> None:
 
 def _counted(node: Node) -> str:
     number = plain(node)
-    return f"it bounds the attempts, and {number + 1} attempt{'s are' if number else ' is'} {number} {'retry' if number == 1 else 'retries'}"
+    retries = "1 retry" if number == 1 else f"{number} retries"
+    return f"it bounds the attempts, and {number + 1} of them are {retries}" if number else "one attempt is no retry"
 
 
 def _today(parts: Mapping[str, Node], found: _Found) -> Node:
@@ -132,4 +137,6 @@ def _backoff(key: ScalarNode, item: Node, parts: dict[str, Node], notes: Notes) 
     grows = said > 1
     parts["backoff"] = scalar("exponential" if grows else "constant", item.span)
     if grows and said != 2:
-        notes.older(key, f"{key.text}: {said}", "backoff: exponential", "backoff: exponential", "the pause doubles each time")
+        notes.older(
+            key, f"{key.text}: {said}", "backoff: exponential", "backoff: exponential", "the pause doubles each time"
+        )

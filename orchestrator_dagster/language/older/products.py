@@ -1,0 +1,230 @@
+"""`produces`, `location`, `template` and `requires_model` of the earlier dialect."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
+from orchestrator_dagster.language.older.notes import Notes
+from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
+
+#: Words for formats, without `-file`: as a variable's format, as a product's format.
+_FORMATS: dict[str, tuple[str | None, str | None]] = {
+    "md": ("markdown", "md"), "markdown": ("markdown", "md"), "json": ("json", "json"), "csv": ("csv", "csv"),
+    "txt": (None, "txt"), "text": (None, "txt"), "string": (None, "txt"), "html": (None, "html"),
+    "yaml": (None, "yaml"), "yml": (None, "yaml"), "tsv": (None, "tsv"), "jsonl": (None, "jsonl"), "parquet": (None, "parquet"),
+    "xlsx": (None, "xlsx"), "excel": (None, "xlsx"), "png": (None, "png"), "svg": (None, "svg"),
+}  # fmt: skip
+_FILE_WORD = re.compile(r"[-_ ]?(file|document|format)\Z")
+_BELOW = re.compile(r"\s*\{\{\s*(?:inputs\.|parameters\.)?(?:output_dir|output_path)\s*\}\}/+")
+_OWN_PATHS = (
+    "path",
+    "file_path",
+    "output_path",
+    "output_file",
+    "filename",
+    "file",
+    "destination",
+    "location",
+    "target",
+)
+_MODEL_ACTION = re.compile(r"(generate|analy[sz]e|llm|ask_model|text_generation)", re.IGNORECASE)
+
+
+def rewrite_product(keys: Keys, notes: Notes, folder: str | None, header_id: str) -> None:
+    """Make `produces` and `location` a product, or the format of what the step leaves behind.
+
+    Args:
+        keys: The step.
+        notes: Takes what is said of it.
+        folder: The literal output folder of the file, when it declares one.
+        header_id: Id of the pipeline.
+    """
+    if "location" in keys:
+        _rewrite_location(keys, notes, folder, header_id)
+    elif "produces" in keys:
+        _rewrite_format(keys, notes)
+
+
+def _rewrite_location(keys: Keys, notes: Notes, folder: str | None, header_id: str) -> None:
+    key, location = keys.key("location"), keys.text("location")
+    if location is None or "products" in keys:
+        message = "`location` is a path" if location is None else "`location` and `products` both name a file"
+        notes.unsupported(key, message, hint="write `products:` and below it `- name: path`")
+        keys.remove("location", "produces")
+        return
+    if _writes_itself(keys, location):
+        why = "the tool writes this file itself (its parameters name the path); no second one is made of its result"
+        for name in ("produces", "location"):
+            if name in keys:
+                notes.no_effect(keys.key(name), f"`{name}`: {why}")
+        keys.remove("produces", "location")
+        return
+    variable = _variable(keys, notes)
+    if variable is None:
+        notes.unsupported(
+            key, "the step has several variables, and `location` does not say which is written", hint="use `products`"
+        )
+        keys.remove("location", "produces")
+        return
+    value = keys.pairs["location"][1]
+    path, more = _path(location, key, notes, folder)
+    spec: dict[str, Node] = {"path": value if path == location else scalar(path, value.span)}
+    word = keys.text("produces")
+    if word is not None:
+        variable_format, product_format = _FORMATS.get(_format_word(word), (None, None))
+        if product_format and not re.search(r"\.\w+\s*\Z", path):
+            spec["format"] = scalar(product_format, keys.pairs["produces"][1].span)
+        if variable_format and "vars" not in keys and _asks_a_model(keys):
+            _set_vars(keys, variable, variable_format, keys.key("produces"))
+    if variable != _own_variable(notes):
+        spec["key"] = SequenceNode([scalar(header_id, value.span), scalar(notes.step, value.span)], value.span)
+    made: Node = spec["path"] if len(spec) == 1 else mapping(spec, value.span)
+    products = mapping({variable: made}, value.span)
+    notes.older(key, "location", "products", line("products", products), more)
+    if "produces" in keys:
+        notes.older(keys.key("produces"), "produces", "products", line("products", products))
+        keys.remove("produces")
+    keys.replace("location", {"products": products})
+
+
+def _path(location: str, key: ScalarNode, notes: Notes, folder: str | None) -> tuple[str, str]:
+    """A location as a product's path, which is relative to the output folder, and what is to be said about it."""
+    below = _BELOW.match(location)
+    if below:
+        return location[below.end() :], ""
+    prefix = (folder or "").strip().removeprefix("./").rstrip("/")
+    bare = location.strip().removeprefix("./")
+    if prefix and prefix != "." and bare.startswith(f"{prefix}/"):
+        return bare[len(prefix) + 1 :], ""
+    text = notes.document.text
+    if "output_dir" not in text and "output_path" not in text:
+        notes.output_dir.append(key)
+        return location, ""
+    return location, "it stands below the output folder that the file declares"
+
+
+def _rewrite_format(keys: Keys, notes: Notes) -> None:
+    """`produces` alone: the format that a model is to answer in."""
+    key, word = keys.key("produces"), keys.text("produces")
+    keys_before = keys.pairs
+    keys.remove("produces")
+    if word is None:
+        notes.unsupported(
+            key, "`produces` is the name of a format", hint="write `products:` and below it `- name: path`"
+        )
+    elif "vars" in keys:
+        notes.no_effect(key, "`produces`: the step's `vars` say what it leaves behind")
+    elif not _asks_a_model(keys):
+        notes.no_effect(key, "`produces`: what a tool gives is decided by its parameters")
+    else:
+        known = _FORMATS.get(_format_word(word), (None, None))
+        keys.pairs = keys_before
+        made = _set_vars(keys, _own_variable(notes), known[0] or ("" if known[1] == "txt" else word), key)
+        notes.older(key, "produces", "vars", line("vars", made))
+
+
+def _set_vars(keys: Keys, variable: str, said: str, key: ScalarNode) -> Node:
+    """Declare the one variable of a step, with its format or with a description."""
+    span = keys.pairs[key.text][1].span if key.text in keys else key.span
+    spec: Node
+    if said in ("markdown", "json", "csv"):
+        spec = mapping({"format": scalar(said, span)}, span)
+    else:
+        spec = scalar(f"What the step is asked for, as {said}" if said else "What the step is asked for", span)
+    made = mapping({variable: spec}, span)
+    keys.replace(
+        "produces", {"produces": keys.pairs["produces"][1], "vars": made} if "location" in keys else {"vars": made}
+    )
+    return made
+
+
+def _format_word(word: str) -> str:
+    return _FILE_WORD.sub("", word.strip().lower()).lstrip(".")
+
+
+def _own_variable(notes: Notes) -> str:
+    """A step's own name as a variable: the product's key is then `[<pipeline>, <step>]`."""
+    return (notes.step or "").replace("-", "_")
+
+
+def _variable(keys: Keys, notes: Notes) -> str | None:
+    """The variable that a step's one product is made from; None when there are several."""
+    declared = keys.value("vars")
+    names: list[str] = []
+    if isinstance(declared, MappingNode):
+        names = list(declared.pairs)
+    elif isinstance(declared, SequenceNode):
+        names = [name for item in declared.items if isinstance(item, MappingNode) for name in item.pairs]
+    if len(names) > 1:
+        return _own_variable(notes) if _own_variable(notes) in names else None
+    return names[0] if names else _own_variable(notes)
+
+
+def _asks_a_model(keys: Keys) -> bool:
+    """Whether a step asks a model, as far as its keys tell."""
+    if "tool" in keys or "pipeline" in keys or "steps" in keys:
+        return False
+    parameters = keys.value("parameters")
+    if (
+        "prompt" in keys
+        or "instruction" in keys
+        or (isinstance(parameters, MappingNode) and "prompt" in parameters.pairs)
+    ):
+        return True
+    action = (keys.text("action") or "").strip()
+    return " " in action or "<AUTO" in action or bool(_MODEL_ACTION.match(action)) or not action
+
+
+def _writes_itself(keys: Keys, location: str) -> bool:
+    """Whether a tool step's own parameters name the file that `location` names."""
+    parameters = keys.value("parameters")
+    if "tool" not in keys or not isinstance(parameters, MappingNode):
+        return False
+    said = (text_of(parameters.pairs[name][1]) for name in _OWN_PATHS if name in parameters.pairs)
+    return any(path is not None and _as_path(path) == _as_path(location) for path in said)
+
+
+def _as_path(text: str) -> str:
+    return re.sub(r"\s+", "", text).removeprefix("./")
+
+
+def rewrite_model(keys: Keys, notes: Notes) -> None:
+    """`requires-model` is `requires_model`, a model's name in it `model`; `template` is the prompt or a parameter."""
+    if "requires-model" in keys:
+        notes.rename(keys, "requires-model", "requires_model")
+    needs = keys.value("requires_model")
+    if needs is not None and not isinstance(needs, MappingNode):
+        key, said = keys.key("requires_model"), plain(needs)
+        if isinstance(said, (bool, type(None))):
+            notes.no_effect(key, f"`{key.text}: {str(said).lower()}` never had an effect: a prompt asks a model")
+            keys.remove("requires_model")
+        else:
+            notes.rename(keys, "requires_model", "model")
+    if "template" in keys:
+        _rewrite_template(keys, notes)
+
+
+def _rewrite_template(keys: Keys, notes: Notes) -> None:
+    key, value = keys.key("template"), keys.pairs["template"][1]
+    if "tool" not in keys:
+        if "prompt" in keys or "instruction" in keys:
+            notes.unsupported(key, "`template` and a prompt both say what a model is asked", hint="keep one of the two")
+            keys.remove("template")
+        else:
+            notes.rename(keys, "template", "prompt")
+        return
+    parameters = keys.value("parameters")
+    pairs = parameters.pairs if isinstance(parameters, MappingNode) else {}
+    if "template" in pairs and plain(pairs["template"][1]) != plain(value):
+        notes.unsupported(
+            key, "`template` stands here and in `parameters`, with another value", hint="keep one of the two"
+        )
+    else:
+        notes.older(key, "template", "parameters.template", line("parameters", {"template": plain(value)}))
+        keys.set(
+            "parameters",
+            MappingNode({**pairs, "template": (key, value)}, parameters.span if parameters else key.span),
+            key,
+        )
+    keys.remove("template")
