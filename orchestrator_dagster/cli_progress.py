@@ -51,8 +51,13 @@ def _figures(seconds: float | None, tokens: int | None, cost: float | None) -> s
     parts = [f"{seconds:.2f} s" if seconds is not None else ""]
     if tokens is not None:
         parts.append(f"{tokens:,} tokens")
-        parts.append("unknown cost" if cost is None else f"${cost:.4f}")
+        parts.append("unknown cost" if cost is None else dollars(cost))
     return ", ".join(part for part in parts if part)
+
+
+def dollars(cost: float) -> str:
+    """An amount as people read it: two decimals, more for what is less than a cent."""
+    return f"${cost:.2f}" if cost >= 0.01 or cost == 0 else f"${cost:.2g}"
 
 
 class _View:
@@ -88,7 +93,7 @@ class _View:
             table.add_row(mark, Text(step), Text(state, style="dim"), Text(figures, style="dim"))
         done = sum(state == "completed" for state, _ in self.states.values())
         elapsed = time.monotonic() - self.started
-        sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, ${self.cost:.4f}, {elapsed:.1f} s"
+        sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, {dollars(self.cost)}, {elapsed:.1f} s"
         wrote = [Text(f"  wrote {path}", style="cyan") for path in self.products]
         failed = [Text(text, style="red") for text in self.failures]
         return Group(Text(self.title, style="bold"), table, *wrote, *failed, Text(sums, style="dim"))

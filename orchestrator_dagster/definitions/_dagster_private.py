@@ -7,9 +7,11 @@ them; :data:`orchestrator_dagster.definitions.executor.TRIED_WITH` says with whi
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.events import DagsterEvent, EngineEventData
 from dagster._core.execution.api import ExecuteRunWithPlanIterable
 from dagster._core.execution.compute_logs import create_compute_log_file_key
@@ -44,18 +46,19 @@ __all__ = [
     "PlanExecutionContextManager",
     "PlanOrchestrationContext",
     "PromptClaims",
+    "ReconstructableJob",
     "RetryMode",
     "StepDependencyConfig",
     "StepExecutionContext",
     "captured_logs_key",
     "dagster_event_sequence_for_step",
+    "engine_error",
     "hook_events",
     "known_state",
     "only_records_of",
-    "serializable_error_info_from_exc_info",
+    "seconds_to_retry",
     "step_stopped",
     "use_event_loop",
-    "waits_for_retry",
 ]
 
 
@@ -93,7 +96,7 @@ class PromptClaims(InstanceConcurrencyContext):
 def captured_logs_key(context: PlanExecutionContext) -> list[str]:
     """A new key for the output of the run's process."""
     manager = context.instance.compute_log_manager
-    return list(manager.build_log_key_for_run(context.run_id, create_compute_log_file_key()))
+    return list(manager.build_log_key_for_run(context.run_id, create_compute_log_file_key()))  # type: ignore[no-untyped-call]
 
 
 def hook_events(context: StepExecutionContext, events: list[DagsterEvent]) -> Iterator[DagsterEvent]:
@@ -107,9 +110,10 @@ def known_state(active: ActiveExecution) -> KnownExecutionState:
     return state._replace(ready_outputs=set(state.ready_outputs))
 
 
-def waits_for_retry(active: ActiveExecution) -> bool:
-    """Whether a step waits for the delay before its next attempt."""
-    return bool(active._waiting_to_retry)
+def seconds_to_retry(active: ActiveExecution) -> float | None:
+    """Seconds until the next step is due that waits before its next attempt, None if none waits."""
+    due = active._waiting_to_retry.values()
+    return max(0.0, min(due) - time.time()) if due else None
 
 
 def use_event_loop(context: StepExecutionContext, loop: Any) -> None:
@@ -133,4 +137,15 @@ def step_stopped(context: StepExecutionContext, error: BaseException) -> Dagster
     try:
         raise error
     except type(error):
-        return step_failure_event_from_exc_info(context, sys.exc_info(), error_source=ErrorSource.INTERRUPT)
+        event: DagsterEvent = step_failure_event_from_exc_info(
+            context, sys.exc_info(), error_source=ErrorSource.INTERRUPT
+        )
+    return event
+
+
+def engine_error(context: PlanExecutionContext, message: str, error: BaseException, **metadata: str) -> DagsterEvent:
+    """An event of the run itself that shows an error."""
+    shown = serializable_error_info_from_exc_info((type(error), error, error.__traceback__))  # type: ignore[arg-type]
+    return DagsterEvent.engine_event(
+        context, message, event_specific_data=EngineEventData(metadata=metadata, error=shown)
+    )

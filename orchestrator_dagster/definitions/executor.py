@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -10,23 +12,24 @@ from dagster import DagsterEvent, DagsterEventType
 from dagster import __version__ as dagster_version
 
 _log = logging.getLogger(__name__)
+_untyped: Any = dg  # constructors of config types that have no annotations
 
 #: Releases of Dagster that :mod:`orchestrator_dagster.definitions._dagster_private` was tried with.
 TRIED_WITH = ("1.13.27",)
 
 _RETRIES = dg.Field(
-    dg.Selector({"enabled": {}, "disabled": {}}),
+    _untyped.Selector({"enabled": {}, "disabled": {}}),
     default_value={"enabled": {}},
     description="Whether steps are tried again when they ask for it. By default they are.",
 )
 _TAG_LIMITS = dg.Field(
     dg.Array(
-        dg.Shape(
+        _untyped.Shape(
             {
                 "key": str,
                 "value": dg.Field(
                     dg.ScalarUnion(
-                        scalar_type=str, non_scalar_schema=dg.Shape({"applyLimitPerUniqueValue": bool})
+                        scalar_type=str, non_scalar_schema=_untyped.Shape({"applyLimitPerUniqueValue": bool})
                     ),
                     is_required=False,
                 ),
@@ -38,7 +41,7 @@ _TAG_LIMITS = dg.Field(
     description="How many steps with a tag, or with one value of it, run at once in this run.",
 )
 _DEPENDENCIES = dg.Field(
-    dg.Shape({"require_upstream_step_success": dg.Field(bool, default_value=True)}),
+    _untyped.Shape({"require_upstream_step_success": dg.Field(bool, default_value=True)}),
     is_required=False,
     description="Whether a step waits until the steps before it have ended, or only for the outputs it takes.",
 )
@@ -70,11 +73,9 @@ def threads_executor(init_context: dg.InitExecutorContext) -> dg.Executor:
     Raises:
         dagster.DagsterInvariantViolationError: A setting is out of range, or this Dagster cannot be used.
     """
-    try:
-        from orchestrator_dagster.definitions.threads import ThreadsExecutor
-    except ImportError as error:
-        raise dg.DagsterInvariantViolationError(f"{_unusable(error)}\n  next: use `executor: in_process`") from error
-    return ThreadsExecutor.from_config(init_context.executor_config)
+    threads = _load("threads")
+    made: dg.Executor = threads.ThreadsExecutor.from_config(init_context.executor_config)
+    return made
 
 
 def _cross_process(_: Any) -> list[Any]:
@@ -106,15 +107,23 @@ location loaded. Right for steps that compute. Modules that could not be loaded 
 
 
 def _multiprocess(context: dg.InitExecutorContext) -> dg.Executor:
-    from orchestrator_dagster.definitions.multiprocess import PreloadedMultiprocessExecutor
+    multiprocess = _load("multiprocess")
+    made: dg.Executor = multiprocess.PreloadedMultiprocessExecutor.from_config(context.executor_config, context.job)
+    return made
 
-    return PreloadedMultiprocessExecutor.from_config(context.executor_config, context.job)
+
+def _load(module: str) -> ModuleType:
+    """A module of ours that stands on Dagster's insides."""
+    try:
+        return import_module(f"orchestrator_dagster.definitions.{module}")
+    except ImportError as error:
+        raise dg.DagsterInvariantViolationError(f"{_unusable(error)}\n  next: use `executor: in_process`") from error
 
 
 def default_executor() -> dg.ExecutorDefinition:
     """The executor of jobs that name none: threads; with a Dagster whose insides have changed, in process."""
     try:
-        import orchestrator_dagster.definitions._dagster_private
+        import_module("orchestrator_dagster.definitions._dagster_private")
     except ImportError as error:
         _log.warning("%s\n  steps run one after the other instead, in process", _unusable(error))
         return dg.in_process_executor
@@ -131,6 +140,6 @@ def was_interrupted(event: DagsterEvent) -> bool:
 
 def _unusable(error: ImportError) -> str:
     return (
-        f"the threads executor was tried with Dagster {', '.join(TRIED_WITH)}; "
+        f"the executors of orchestrator_dagster were tried with Dagster {', '.join(TRIED_WITH)}; "
         f"Dagster {dagster_version} has no longer what it stands on: {error}"
     )

@@ -9,14 +9,13 @@ from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import dagster as dg
-
 from orchestrator_dagster.definitions import preloaded
 from orchestrator_dagster.definitions._dagster_private import (
     DagsterEvent,
     ExecutionPlan,
     MultiprocessExecutor,
     PlanOrchestrationContext,
+    ReconstructableJob,
     RetryMode,
     StepDependencyConfig,
 )
@@ -59,7 +58,7 @@ class PreloadedMultiprocessExecutor(MultiprocessExecutor):
             config: The executor's config.
             job: The job; the module that its code location is loaded from is preloaded too.
         """
-        location = job.get_module() if isinstance(job, dg.ReconstructableJob) else None
+        location = job.get_module() if isinstance(job, ReconstructableJob) else None
         return cls(
             [*PRELOADED, *([location] if location else []), *config.get("preload_modules", [])],
             retries=RetryMode(next(iter(config["retries"]))),
@@ -107,7 +106,7 @@ def failed_preloads(modules: Sequence[str]) -> dict[str, str]:
 
 def _report(sender: Connection, modules: Sequence[str]) -> None:
     """In a process forked from the server: what is missing, and why."""
-    forked = preloaded.PROCESS != os.getpid()
+    forked = os.getpid() != preloaded.PROCESS
     missing = {}
     for name in modules:
         if not forked or name not in preloaded.MODULES:

@@ -12,8 +12,9 @@ from dagster._utils.warnings import disable_dagster_warnings
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.metadata import outcome_metadata, product_metadata
-from orchestrator_dagster.errors import InputsError, StepError
+from orchestrator_dagster.errors import InputsError, ModelError, StepError
 from orchestrator_dagster.language.settings import Retries
+from orchestrator_dagster.models.client import Usage
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
@@ -162,6 +163,13 @@ def _run_info(context: OpExecutionContext, inputs: Mapping[str, Any]) -> RunInfo
 def _failure(error: StepError) -> dg.Failure:
     """The error as Dagster's: its text, where the step stands, and whether a retry can help."""
     metadata: dict[str, Any] = {"orchestrator/error": type(error).__name__, "orchestrator/message": error.message}
+    if isinstance(error, ModelError):
+        usage = error.usage or Usage(calls=1)
+        metadata["orchestrator/model_calls"] = usage.calls
+        metadata["orchestrator/input_tokens"] = usage.input_tokens
+        metadata["orchestrator/output_tokens"] = usage.output_tokens
+        if usage.cost is not None:
+            metadata["orchestrator/cost"] = usage.cost
     if error.location:
         metadata["orchestrator/defined_at"] = error.location
     if error.hint:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from dagster import DagsterEvent, DagsterEventType
+from dagster._utils.error import SerializableErrorInfo
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata
@@ -26,6 +28,8 @@ class Progress:
     cost: float | None = None
 
 
+_WRAPPERS = ("RetryRequestedFromPolicy", "DagsterExecutionStepExecutionError")
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -38,7 +42,7 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
     if kind == DagsterEventType.STEP_START:
         return Progress("started", step)
     if kind == DagsterEventType.STEP_UP_FOR_RETRY:
-        return Progress("retrying", step, event.message or "")
+        return Progress("retrying", step, _message(event.step_retry_data.error))
     if kind == DagsterEventType.STEP_FAILURE:
         return Progress("failed", step, failure_message(event))
     if kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -62,9 +66,24 @@ def failure_message(event: DagsterEvent) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
-    if failure.error and failure.error.cls_name == "DagsterExecutionInterruptedError":
+    return _message(failure.error)
+
+
+def root_cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
+    """The error behind Dagster's own "exceeded max_retries"."""
+    while error is not None and error.cls_name in _WRAPPERS and error.cause is not None:
+        error = error.cause
+    return error
+
+
+def _message(error: SerializableErrorInfo | None) -> str:
+    """The text of an error without the name of its class, which Dagster puts before it."""
+    error = root_cause(error)
+    if error is None:
+        return "it gave no reason"
+    if error.cls_name == "DagsterExecutionInterruptedError":
         return "it was interrupted"
-    return str(failure.error.message).strip() if failure.error else "it gave no reason"
+    return re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1)
 
 
 def _metadata(event: DagsterEvent) -> Mapping[str, object]:

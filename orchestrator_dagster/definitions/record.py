@@ -14,10 +14,10 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
-from orchestrator_dagster.definitions.progress import failure_message, step_id
+from orchestrator_dagster.definitions.progress import failure_message, root_cause, step_id
 from orchestrator_dagster.errors import OrchestratorError, TemplateError
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 
@@ -126,6 +126,18 @@ def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     )
 
 
+def _usage(said: Mapping[str, Any]) -> UsageInfo:
+    """What the model calls of the last, failed attempt took."""
+    if "model_calls" not in said:
+        return UsageInfo()
+    return UsageInfo(
+        calls=said["model_calls"],
+        input_tokens=said["input_tokens"],
+        output_tokens=said["output_tokens"],
+        cost=said.get("cost"),
+    )
+
+
 def _product(event: DagsterEvent) -> ProductFile | None:
     made = event.materialization
     found = ProductMetadata.extract(made.metadata)
@@ -160,7 +172,8 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         key.removeprefix("orchestrator/"): value.value for key, value in said.items() if key.startswith("orchestrator/")
     }
     message = str(text.get("message") or failure_message(event))
-    kind = str(text.get("error") or (data.error.cls_name if data.error else "") or "Failure")
+    cause = root_cause(data.error)
+    kind = str(text.get("error") or (cause.cls_name if cause else "") or "Failure")
     step = step_id(event.step_key, pipeline)
     log.error = log.error or {"type": kind, "message": message, "step": step or name}
     if step is None:
@@ -180,6 +193,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         ),
         tool=made.tool,
         action=made.action,
+        usage=_usage(text),
         attempts=attempts,
         started_at=log.started.get(name, at),
         completed_at=at,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
@@ -131,7 +131,7 @@ class StepThread:
         for event in events:
             if self._left:
                 # Closing the generator would be recorded as a failure by Dagster; this unwinds the step in silence.
-                events.throw(DagsterExecutionInterruptedError())  # type: ignore[attr-defined]
+                events.throw(DagsterExecutionInterruptedError())
                 return
             told.append(event)
             yield event
@@ -149,7 +149,7 @@ class _StepEventLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cancelled = False
 
-    def run_until_complete(self, work: Coroutine[Any, Any, T]) -> T:
+    def run_until_complete(self, work: Awaitable[T]) -> T:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         task = self._loop.create_task(_awaited(work))
@@ -175,7 +175,7 @@ class _StepEventLoop:
             self._loop.close()
 
 
-async def _awaited(work: Any) -> Any:
+async def _awaited(work: Awaitable[T]) -> T:
     return await work
 
 

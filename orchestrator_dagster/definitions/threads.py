@@ -25,10 +25,10 @@ from orchestrator_dagster.definitions._dagster_private import (
     RetryMode,
     StepDependencyConfig,
     captured_logs_key,
+    engine_error,
     known_state,
-    serializable_error_info_from_exc_info,
+    seconds_to_retry,
     step_stopped,
-    waits_for_retry,
 )
 from orchestrator_dagster.definitions.step_threads import Ended, Outbox, StepThread
 
@@ -60,7 +60,7 @@ class ThreadsExecutor(dg.Executor):
         if max_concurrent < 1:
             raise dg.DagsterInvariantViolationError(f"threads: max_concurrent must be 1 or more, not {max_concurrent}")
         if interrupt_grace < 0:
-            raise dg.DagsterInvariantViolationError(f"threads: interrupt_grace must be 0 or more, not {interrupt_grace}")
+            raise dg.DagsterInvariantViolationError(f"threads: interrupt_grace is negative: {interrupt_grace}")
         self._retries = retries
         self._max_concurrent = max_concurrent
         self._tag_concurrency_limits = tag_concurrency_limits
@@ -138,8 +138,8 @@ class ThreadsExecutor(dg.Executor):
             yield from running.events()
             try:
                 captured.close()
-            except Exception:
-                yield _capture_failed(job_context, "Exception while cleaning up compute log capture")
+            except Exception as error:
+                yield engine_error(job_context, "The capture of the process' output could not be ended.", error)
 
 
 class _Running:
@@ -191,12 +191,11 @@ class _Running:
                     raise message.error
 
     def _waits(self) -> bool:
-        return waits_for_retry(self._active) or self._claims.has_pending_claims()
+        return seconds_to_retry(self._active) is not None or self._claims.has_pending_claims()
 
     def _patience(self) -> float:
-        due = self._active.sleep_interval() if waits_for_retry(self._active) else POLL
-        # Dagster gives no wait, or one in the past, for a pool that can be asked again only later.
-        return min(POLL, due) if due > 0 else POLL / 10
+        due = seconds_to_retry(self._active)
+        return POLL if due is None else min(POLL, due)
 
     def _start_steps(self) -> None:
         room = self._max_concurrent - len(self._threads)
@@ -268,13 +267,8 @@ class _Running:
                 f"The run was interrupted: no more steps are started; {len(keys)} running.",
                 event_specific_data=EngineEventData.interrupted(keys),
             )
-        return DagsterEvent.engine_event(
-            self._context,
-            f"The run is stopped by an unexpected error; {len(keys)} steps running.",
-            event_specific_data=EngineEventData(
-                metadata={"steps_running": dg.MetadataValue.text(str(keys))},
-                error=serializable_error_info_from_exc_info((type(error), error, error.__traceback__)),
-            ),
+        return engine_error(
+            self._context, f"An error stops the run; {len(keys)} steps running.", error, steps_running=str(keys)
         )
 
 
@@ -285,13 +279,6 @@ def _capture(context: PlanExecutionContext, plan: ExecutionPlan, stack: ExitStac
         captured = stack.enter_context(context.instance.compute_log_manager.capture_logs(key))
         steps = [step.key for step in plan.get_steps_to_execute_in_topo_order()]
         event = DagsterEvent.capture_logs(context, steps, key, captured)
-    except Exception:
-        event = _capture_failed(context, "Exception while setting up compute log capture")
+    except Exception as error:  # the run goes on without
+        event = engine_error(context, "The process' output cannot be captured.", error)
     yield event
-
-
-def _capture_failed(context: PlanExecutionContext, message: str) -> DagsterEvent:
-    import sys
-
-    error = serializable_error_info_from_exc_info(sys.exc_info())
-    return DagsterEvent.engine_event(context, message, event_specific_data=EngineEventData(error=error))

@@ -223,7 +223,7 @@ def type_of(value: Any) -> str | None:
     """
     if value is None:
         return None
-    for python, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array")):
+    for python, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string")):
         if isinstance(value, python):
             return name
-    return "object"
+    return "array" if isinstance(value, (list, tuple)) else "object"

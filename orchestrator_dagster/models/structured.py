@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator_dagster.errors import ModelAnswerError, ModelAnswerTruncatedError, ModelRefusalError
+from orchestrator_dagster.errors import ModelAnswerError, ModelAnswerTruncatedError, ModelError, ModelRefusalError
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelClient, ModelRequest, Usage
 from orchestrator_dagster.models.references import BUILTIN, price_map
 
@@ -38,9 +38,11 @@ def ask_text(client: ModelClient, request: ModelRequest) -> Asked:
     """
     started = time.monotonic()
     answer = client.complete(request)
-    _check_end(answer, request)
+    _check_end(answer, request, answer.usage)
     if not answer.text.strip():
-        raise ModelAnswerError(f"{answer.model} gave an empty answer")
+        empty = ModelAnswerError(f"{answer.model} gave an empty answer")
+        empty.usage = answer.usage
+        raise empty
     return Asked(answer.text, answer, answer.usage, time.monotonic() - started)
 
 
@@ -62,9 +64,13 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
         request = _with_schema_in_prompt(request)
     problems: list[str] = []
     for attempt in range(repair + 1):
-        answer = client.complete(request)
+        try:
+            answer = client.complete(request)
+        except ModelError as error:
+            error.usage = usage + (error.usage or Usage(calls=1))
+            raise
         usage = usage + answer.usage
-        _check_end(answer, request)
+        _check_end(answer, request, usage)
         value, problems = _parsed(answer.text, check)
         if not problems:
             return Asked(value, answer, usage, time.monotonic() - started, attempt)
@@ -79,10 +85,12 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
                 ),
             ),
         )
-    raise ModelAnswerError(
+    failed = ModelAnswerError(
         f"{request.model} did not answer in the structure asked for, after {repair} repairs: {'; '.join(problems)}",
         hint="describe the variables more exactly, or use a model that supports structured output",
     )
+    failed.usage = usage
+    raise failed
 
 
 def takes_schema(request: ModelRequest) -> bool:
@@ -101,15 +109,20 @@ def _with_schema_in_prompt(request: ModelRequest) -> ModelRequest:
     return replace(request, schema=None, messages=(*before, replace(last, content=f"{last.content}\n\n{wish}")))
 
 
-def _check_end(answer: ModelAnswer, request: ModelRequest) -> None:
+def _check_end(answer: ModelAnswer, request: ModelRequest, usage: Usage) -> None:
+    """Refuse an answer that is not whole; ``usage`` is what all calls took until then."""
+    wrong: ModelError | None = None
     if answer.finish_reason == "length":
         limit = f" at {request.max_tokens} tokens" if request.max_tokens else ""
-        raise ModelAnswerTruncatedError(
+        wrong = ModelAnswerTruncatedError(
             f"the answer of {answer.model} was cut off{limit} ({answer.usage.output_tokens} tokens)",
             hint="raise `max_tokens`, or ask for less",
         )
     if answer.finish_reason == "content_filter":
-        raise ModelRefusalError(f"the content filter of {answer.model} stopped the answer")
+        wrong = ModelRefusalError(f"the content filter of {answer.model} stopped the answer")
+    if wrong is not None:
+        wrong.usage = usage
+        raise wrong
 
 
 def _parsed(text: str, check: Check) -> tuple[Any, list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.language.absent import Absent
+from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.outcome import Outcome
 
 _OUTCOME_NAMES = ("status", "success", "error", "skipped", "result", "value", "location")
@@ -99,6 +100,38 @@ class EnvironmentView(Mapping[str, Any]):
         return len(self.allowed)
 
 
+class OutputsView(Mapping[str, Any]):
+    """The declared outputs, each rendered when it is read: ``outputs.x`` in a step, or in another output."""
+
+    def __init__(self, pipeline: CompiledPipeline, names: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> None:
+        self._pipeline = pipeline
+        self._names = names
+        self._outcomes = outcomes
+        self._rendering: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._pipeline.outputs[name]
+        for step in self._pipeline.output_steps.get(name, ()):
+            outcome = self._outcomes.get(step)
+            if outcome is None:
+                return Absent(f'the output "{name}" needs the step "{step}", which has not run yet')
+            if outcome.absent_reason is not None:
+                return Absent(outcome.absent_reason)
+        if name in self._rendering:
+            return Absent(f'the output "{name}" refers to itself')
+        self._rendering.add(name)
+        try:
+            return render_tree(value, self._names, dashed=self._pipeline.dashed)
+        finally:
+            self._rendering.discard(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pipeline.outputs)
+
+    def __len__(self) -> int:
+        return len(self._pipeline.outputs)
+
+
 def names_for(
     pipeline: CompiledPipeline,
     inputs: Mapping[str, Any],
@@ -127,7 +160,7 @@ def names_for(
         for variable in pipeline.by_id[name].variables:
             variables[variable] = view[variable] if outcome.absent_reason is None else Absent(outcome.absent_reason)
     now = datetime.now(timezone.utc)
-    return {
+    names: dict[str, Any] = {
         "null": None,
         "timestamp": now.isoformat(timespec="seconds"),
         "current_timestamp": now.isoformat(timespec="seconds"),
@@ -152,3 +185,5 @@ def names_for(
         "inputs": given,
         "parameters": given,
     }
+    names["outputs"] = OutputsView(pipeline, names, outcomes)
+    return names

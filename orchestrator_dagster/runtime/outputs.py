@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.runtime.names import RunInfo, names_for
 from orchestrator_dagster.runtime.outcome import Outcome
 
@@ -23,13 +23,6 @@ def render_outputs(
     Raises:
         TemplateError: An output cannot be rendered for another reason.
     """
-    names = names_for(pipeline, inputs, outcomes, run, environment)
-    values: dict[str, Any] = {}
-    waiting = dict(pipeline.outputs)
-    for name, value in waiting.items():
-        steps = pipeline.output_steps.get(name, ())
-        if any(step not in outcomes or outcomes[step].status != "completed" for step in steps):
-            values[name] = None
-            continue
-        values[name] = render_tree(value, {**names, "outputs": values}, dashed=pipeline.dashed)
-    return values
+    view = names_for(pipeline, inputs, outcomes, run, environment)["outputs"]
+    values = {name: view[name] for name in pipeline.outputs}
+    return {name: None if isinstance(value, Absent) else value for name, value in values.items()}

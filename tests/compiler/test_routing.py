@@ -65,7 +65,7 @@ def problems_of(*, elsewhere: Collection[str] = (), **steps: FlowStep) -> tuple[
 def execute(
     plan: RoutePlan, false: Collection[str] = (), failing: Collection[str] = (), order: Sequence[str] | None = None
 ) -> tuple[dict[str, State], dict[str, Decision]]:
-    """Run a body as an executor does: each step sees the states it reads; the first ready one in ``order`` goes next."""
+    """Run a body as an executor does: each step sees the states it reads, the first ready one of ``order`` is next."""
     waiting = list(order or [one.id for one in plan.steps])
     states: dict[str, State] = {}
     decisions: dict[str, Decision] = {}
@@ -181,6 +181,12 @@ def test_two_keys_of_a_step_may_name_one_target() -> None:
     assert failed["t"] == Decision(route=Route("a", "on_failure", "t"), error_of="a")
 
 
+def test_a_target_reached_by_a_success_and_by_a_failure_reads_the_error() -> None:
+    plan = plan_of(a=step(on_success="t"), b=step(on_failure="t"), t=step())
+    decision = execute(plan, failing="b")[1]["t"]
+    assert decision == Decision(route=Route("b", "on_failure", "t"), error_of="b")
+
+
 # --- Rule 3
 
 
@@ -189,6 +195,24 @@ def test_a_step_whose_dependencies_were_all_skipped_by_routing_is_skipped_too() 
     states, decisions = execute(plan)
     assert states == {"a": RAN, "h": UNROUTED, "report": UNROUTED, "archive": UNROUTED}
     assert decisions["report"].reason == "routing skipped what it depends on: h"
+    assert plan.by_id["report"].gated
+    assert plan.by_id["archive"].gated
+
+
+def test_bypassed_dependencies_skip_a_step_that_no_route_bypasses_itself() -> None:
+    plan = plan_of(
+        a=step(on_success="t"),
+        b=step(on_success="u"),
+        t=step(),
+        u=step(),
+        left=step("t", "b"),
+        right=step("u", "a"),
+        end=step("left", "right"),
+    )
+    assert plan.by_id["end"].bypassed_by == ()
+    assert plan.by_id["end"].gated
+    states = ends(plan)
+    assert (states["left"], states["right"], states["end"]) == (BYPASSED, BYPASSED, UNROUTED)
 
 
 def test_one_dependency_that_was_not_skipped_by_routing_is_enough() -> None:
@@ -386,6 +410,8 @@ def test_a_plan_has_edges_levels_and_what_each_decision_reads() -> None:
     assert plan.by_id["c"].bypassed_by == (0,)
     assert plan.by_id["end"].bypassed_by == ()
     assert plan.by_id["h"].targeted_by == (0,)
+    assert plan.by_id["h"].bypassed_by == ()
+    assert [one.id for one in plan.steps if one.gated] == ["b", "h", "c"]
 
 
 def test_decide_without_a_state_it_reads_is_an_error() -> None:

@@ -215,3 +215,23 @@ steps:
     assert '"b"' in str(result.error)
     assert '"c"' in str(result.error)
     assert not Path("out.txt").exists()
+
+
+def test_a_bug_in_a_tool_is_shown_by_its_own_name(write: Write, instance: DagsterInstance) -> None:
+    write(
+        "tools.py",
+        """\
+from orchestrator_dagster import tool
+
+@tool
+def buggy(text: str) -> dict:
+    \"\"\"Divides by zero.\"\"\"
+    return {"n": 1 / 0}
+""",
+    )
+    path = write("pipelines/p.yaml", "id: p\nsteps:\n  - {id: ask, tool: buggy, retries: 1, parameters: {text: x}}\n")
+    result = orc.compile(path).run(instance=instance)
+    assert result.error is not None
+    assert result.error["type"] == "ToolError"
+    assert "ZeroDivisionError: division by zero" in result.error["message"]
+    assert result.steps["ask"]["retries"] == 1

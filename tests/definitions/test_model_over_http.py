@@ -170,3 +170,32 @@ def assert_nowhere(
     for path in [*project.parent.rglob("*")]:
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_a_failed_step_says_what_it_took_and_why(
+    write: Write, instance: DagsterInstance, model_server: ModelServer
+) -> None:
+    model_server.then(faults.server_error(), faults.server_error(503))
+    seen: list[orc.Progress] = []
+    text = PIPELINE.replace("max: 2", "max: 1")
+    result = orc.compile(write("pipelines/asks.yaml", text)).run(
+        instance=instance, resources=resources(model_server), on_progress=seen.append
+    )
+    assert not result.success
+    assert result.document["usage"]["calls"] == 1
+    (retrying,) = [event for event in seen if event.kind == "retrying"]
+    assert "openai:gpt-4o-mini" in retrying.message
+    (failed,) = [event for event in seen if event.kind == "failed"]
+    assert "503" in failed.message or "gpt-4o-mini" in failed.message
+
+
+def test_usage_of_rejected_answers_is_counted(
+    write: Write, instance: DagsterInstance, model_server: ModelServer
+) -> None:
+    for _ in range(3):
+        model_server.then(Answer("no JSON", usage=Tokens(10, 5)))
+    text = PIPELINE.replace("retries: {max: 2, delay: 0.01s}", "retries: 0")
+    result = orc.compile(write("pipelines/asks.yaml", text)).run(instance=instance, resources=resources(model_server))
+    assert not result.success
+    assert result.document["usage"]["calls"] == 3
+    assert result.document["usage"]["tokens"] == 45

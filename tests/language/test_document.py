@@ -196,7 +196,7 @@ def test_words_are_found_in_templates_before_prose() -> None:
     document, _ = read_text(text, "f.yaml")
     assert document.place_in(("p",), "findings").column == 39
     assert document.place_in(("p",), "findings", "other").column == 24
-    assert document.place_in(("q",), "b", "c") == Span(4, 19, 4, 20)
+    assert document.place_in(("q",), "b", "c") == Span(4, 22, 4, 23)
     assert document.place_in(("q",), "about") == Span(3, 3, 3, 8)
     assert document.place_in(("q",), "r") == document.span(("q",))  # the next key is no part of the block
 
@@ -400,10 +400,11 @@ def test_no_changed_byte_of_a_pipeline_makes_it_crash(place: int, new: bytes, cu
 
 def _check(text: str | bytes) -> None:
     document, problems = read_text(text, "f.yaml")
-    lines = document.text.count("\n") + document.text.count("\r") + document.text.count("\x85") + 3
+    whole = text if isinstance(text, str) else text.decode(errors="replace")
+    lines = sum(whole.count(end) for end in "\n\r\x85\u2028\u2029") + 2
     for one in problems:
         assert one.render()
-        assert 1 <= one.span.line <= lines + document.text.count("\u2028") + document.text.count("\u2029")
+        assert 1 <= one.span.line <= lines
         assert one.span.column >= 1
     assert document.root is not None or problems.errors
     document.value()

@@ -175,3 +175,16 @@ def test_usage_with_an_unknown_price_is_unknown() -> None:
 def test_names_for_has_no_value_of_steps_that_are_not_there(compiled: Callable[[str], Any]) -> None:
     names = names_for(compiled(f"id: p\n{ONE_STEP}"), {}, {}, RunInfo("r", NOW))
     assert "a" not in names["steps"]
+
+
+def test_outputs_may_be_read_by_later_steps_and_by_other_outputs(run_all: RunAll) -> None:
+    text = """\
+id: p
+steps:
+  - {id: last, action: echo, parameters: {message: "{{ outputs.line }}!"}}
+  - {id: first, action: echo, parameters: {message: hello}}
+outputs:
+  line: "{{ outputs.word }} {{ outputs.word }}"
+  word: "{{ first }}"
+"""
+    assert run_all(text)["last"].value == "hello hello!"

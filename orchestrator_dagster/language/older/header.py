@@ -18,7 +18,10 @@ from orchestrator_dagster.language.types import INPUT_TYPE_NAMES
 CONSTANTS = ("config", "context", "variables", "data")
 _INPUTS = ("inputs", "parameters", "input_variables")
 _DESCRIBES = frozenset(
-    ["type", "default", "description", "required", "enum", "choices", "minimum", "maximum", "range", "pattern", "items", "examples", "example", "format"]
+    (
+        *("type", "default", "description", "required", "enum", "choices", "minimum", "maximum", "range", "pattern"),
+        *("items", "examples", "example", "format"),
+    )
 )
 _OUTPUT_KEYS = frozenset(("type", "value", "description", "name"))
 _VARIABLE_KEYS = frozenset(("type", "value", "default", "description", "name", "required"))
@@ -225,7 +228,7 @@ def _by_themselves(
     inputs: dict[str, tuple[ScalarNode, Node]],
     notes: Notes,
 ) -> Iterator[tuple[str, tuple[ScalarNode, Node]]]:
-    """The variables that templates reach by their own name; of one that is also something else, both must say the same."""
+    """The variables that templates reach by their own name; one that is also something else must say the same."""
     for name, (key, value) in variables.pairs.items():
         if name in inputs or name in notes.ids:
             if not (name in inputs and (same(value, _value(inputs[name][1])) or _repeats(name, value))):

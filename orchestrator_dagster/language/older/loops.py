@@ -54,7 +54,7 @@ def rewrite_type(keys: Keys, notes: Notes) -> None:
     else:
         notes.unsupported(
             key,
-            f"`type: {keys.text('type') or plain(keys.value('type'))}` says what kind of step this is; today its keys say it",
+            f"`type: {plain(keys.value('type'))}` says what kind of step this is; its keys say it today",
             suggestion=nearest_name(said, ("parallel_map", *PLAIN_TYPES)),
             hint="a step has `tool`, `prompt`, `pipeline`, or a loop's `steps`",
         )
@@ -121,7 +121,7 @@ def _rewrite_queue(keys: Keys, notes: Notes) -> None:
 
 
 def _rewrite_action_loop(keys: Keys, notes: Notes) -> None:
-    """`action_loop` is `steps`; a loop that says no end ends at `max_iterations`; inside `for_each` it is a loop of its own."""
+    """`action_loop` is `steps`; without an end it ends at `max_iterations`; inside `for_each` it is an inner loop."""
     key, value = keys.key("action_loop"), keys.value("action_loop")
     assert value is not None
     if "steps" in keys:

@@ -17,7 +17,11 @@ from orchestrator_dagster.language.older.tree import Keys
 NO_EFFECT = ("add_completion_task", "enhanced_outputs", "parallel")
 #: Keys that only the earlier dialect has.
 _OLDER = frozenset(
-    ["type", "items", "foreach", "loop_condition", "max_concurrent", "action_loop", "create_parallel_queue", "loop_name", "on_error", "continue_on_error", "max_retries", "retry", "retry_config", "produces", "location", "requires-model", "template"]
+    (
+        *("type", "items", "foreach", "loop_condition", "max_concurrent", "action_loop", "create_parallel_queue"),
+        *("loop_name", "on_error", "continue_on_error", "max_retries", "retry", "retry_config", "produces", "location"),
+        *("requires-model", "template"),
+    )
 ) | frozenset(NO_EFFECT)
 #: Keys that both have, with values that only the earlier dialect has.
 _MAPS_ARE_OLDER = ("if", "condition", "on_failure")
