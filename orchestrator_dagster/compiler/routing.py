@@ -40,7 +40,7 @@ What follows from the rules where their words leave room:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -234,14 +234,12 @@ def _step_plans(
         for one in _bits(passed):
             bypassed[order[one]].append(number)
     plans: list[StepPlan] = []
-    may_be_skipped: set[str] = set()
+    skippable = _skippable(order, dependencies, targeted, bypassed)
     for step in order:
         reach = 0
         for number in targeted[step]:
             reach |= after[place[routes[number].source]]
         before = dependencies[step]
-        if targeted[step] or bypassed[step] or (before and may_be_skipped.issuperset(before)):
-            may_be_skipped.add(step)
         sources = (routes[number].source for number in bypassed[step])
         plans.append(
             StepPlan(
@@ -253,7 +251,7 @@ def _step_plans(
                 bypassed_by=tuple(bypassed[step]),
                 joins=tuple(one for one in before if reach >> place[one] & 1),
                 condition=steps[step].condition,
-                gated=steps[step].condition or step in may_be_skipped,
+                gated=steps[step].condition or step in skippable,
                 failure=_failure(steps[step].on_failure),
             )
         )
@@ -269,6 +267,37 @@ def _after(order: Sequence[str], predecessors: Mapping[str, tuple[str, ...]]) ->
         for one in predecessors[order[number]]:
             after[place[one]] |= reached
     return after
+
+
+def _skippable(
+    order: Sequence[str],
+    dependencies: Mapping[str, tuple[str, ...]],
+    targeted: Mapping[str, list[int]],
+    bypassed: Mapping[str, list[int]],
+) -> set[str]:
+    """The steps that routing may skip.
+
+    ``causes`` has, for each step, routes of which one has fired when it was skipped, as the bits of a number; None
+    for what may be skipped without any. When all dependencies of a step are skipped, no route to one of them fired:
+    a step that depends on a handler and on what the handler stands in for always runs.
+    """
+    causes: dict[str, int | None] = {}
+    for step in order:
+        before = dependencies[step]
+        to_these = _number(route for one in before for route in targeted[one])
+        known = [cause & ~to_these for one in before if (cause := causes[one]) is not None]
+        if targeted[step] or (before and not known):
+            causes[step] = None
+        else:
+            causes[step] = _number(bypassed[step]) | min(known, key=int.bit_count, default=0)
+    return {step for step, cause in causes.items() if cause != 0}
+
+
+def _number(bits: Iterable[int]) -> int:
+    number = 0
+    for bit in bits:
+        number |= 1 << bit
+    return number
 
 
 def _bits(number: int) -> Iterator[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dagster import DagsterEvent, DagsterEventType
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata

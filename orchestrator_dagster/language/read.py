@@ -128,6 +128,7 @@ class _Reader:
         self.data = data
         self.reading = reading
         self.document = reading.document
+        self.gone: list[Place] = []  # what one round has removed
 
     def read(self) -> None:
         self.name_steps(self.data.get("steps"), ("steps",))
@@ -136,6 +137,7 @@ class _Reader:
                 self.reading.pipeline = Pipeline.model_validate(self.data)
                 return
             except ValidationError as error:
+                self.gone.clear()
                 found = faults(error.errors(include_url=False), lambda item: place_of(item, self.document))
                 gone = [self.take_out(fault.place, fault.kind, report(fault, self.reading)) for fault in found]
                 if not any(gone):
@@ -188,8 +190,11 @@ class _Reader:
                 self.data["steps"] = [{"id": self.placeholder()}]
                 return True
             target = place[:-1]
+        if any(target[: len(gone)] == gone for gone in self.gone):
+            return True
         for end in range(len(target), 0, -1):
             if self.remove(target[:end], is_entry=bool(inside) and end == len(target)):
+                self.gone.append(target[:end])
                 if kind != "extra_forbidden" or place[-1] in ("inputs", "outputs"):
                     self.reading.removed.append(target[:end])
                 return True

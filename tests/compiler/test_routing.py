@@ -402,6 +402,13 @@ def test_a_step_without_routes_around_it_is_a_plain_op() -> None:
     assert plan.by_id["d"].reads == ("c",)
 
 
+def test_a_step_that_depends_on_a_handler_and_on_what_it_stands_in_for_is_a_plain_op() -> None:
+    plan = plan_of(a=step(on_failure="h"), b=step("a"), h=step("a"), end=step("b", "h"), mail=step("end"))
+    assert [one.id for one in plan.steps if one.gated] == ["b", "h"]
+    plan = plan_of(a=step(on_failure="h"), b=step("a", on_failure="skip"), h=step("a"), c=step("b"), end=step("c", "h"))
+    assert [one.id for one in plan.steps if one.gated] == ["b", "h", "c", "end"]
+
+
 def test_a_plan_has_edges_levels_and_what_each_decision_reads() -> None:
     plan = plan_of(a=step(on_failure="h"), b=step("a"), c=step("b"), h=step(), end=step("c", "h"))
     assert plan.levels == (("a",), ("b", "h"), ("c",), ("end",))

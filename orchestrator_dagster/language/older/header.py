@@ -137,9 +137,7 @@ def _without_inner_default(name: str, node: Node, notes: Notes) -> Node:
         pairs = {other: pair for other, pair in node.pairs.items() if other != "default"}
         made = {**inner.pairs, **pairs}
         node = MappingNode(made, node.span)
-        notes.older(
-            key, f"default: {{default}} of `{name}`", f"{name}.default", line(name, node), "the inner default holds"
-        )
+        notes.older(key, f"{name}.default.default", f"{name}.default", line(name, node), "the inner default holds")
     return node
 
 

@@ -169,7 +169,7 @@ def _body(node: Node, key: ScalarNode, notes: Notes) -> Node:
             title = text_of(item.pairs["name"][1]) if "name" in item.pairs else None
             otherwise = f"{notes.step}_{number + 1}"
             name = notes.new_id(identifier(title, otherwise) if title else otherwise)
-            notes.older(item.span, "a step without id", "id", line("id", name))
+            notes.older(item.span, "- action: …", "- id: …", line("id", name))
             fresh = {"id": (scalar("id", item.span), scalar(name, item.span))}
             item = MappingNode({**fresh, **{k: pair for k, pair in item.pairs.items() if k != "id"}}, item.span)
         made.append(item)

@@ -12,8 +12,8 @@ from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar
 _FORMATS: dict[str, tuple[str | None, str | None]] = {
     "md": ("markdown", "md"), "markdown": ("markdown", "md"), "json": ("json", "json"), "csv": ("csv", "csv"),
     "txt": (None, "txt"), "text": (None, "txt"), "string": (None, "txt"), "html": (None, "html"),
-    "yaml": (None, "yaml"), "yml": (None, "yaml"), "tsv": (None, "tsv"), "jsonl": (None, "jsonl"), "parquet": (None, "parquet"),
-    "xlsx": (None, "xlsx"), "excel": (None, "xlsx"), "png": (None, "png"), "svg": (None, "svg"),
+    "yaml": (None, "yaml"), "yml": (None, "yaml"), "tsv": (None, "tsv"), "jsonl": (None, "jsonl"),
+    "parquet": (None, "parquet"), "xlsx": (None, "xlsx"), "excel": (None, "xlsx"), "png": (None, "png"), "svg": (None, "svg"),
 }  # fmt: skip
 _FILE_WORD = re.compile(r"[-_ ]?(file|document|format)\Z")
 _BELOW = re.compile(r"\s*\{\{\s*(?:inputs\.|parameters\.)?(?:output_dir|output_path)\s*\}\}/+")
