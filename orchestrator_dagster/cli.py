@@ -98,6 +98,17 @@ def tools(name: str | None) -> None:
         _stop(error)
 
 
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a pipeline file, for editors."""
+    from orchestrator_dagster.language.file_schema import pipeline_schema
+    from orchestrator_dagster.project import known
+
+    registry: Any = known(Path.cwd()).tools
+    tools = {name: registry.find(name).action_names() for name in registry.names()}
+    click.echo(json.dumps(pipeline_schema(tools), ensure_ascii=False, indent=2))
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dev(arguments: tuple[str, ...]) -> None:

@@ -53,7 +53,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters.update(FILTERS)
         self.filters = {name: limited_filter(name, function) for name, function in self.filters.items()}
         own = {f"_{name}": functools.partial(_method, name) for name in _METHODS}
-        self.filters.update({"_unwrap": unwrap, "_tick": _loop, "_sized": measured, **own})
+        self.filters.update({"_unwrap": unwrap, "_present": _present, "_tick": _loop, "_sized": measured, **own})
         self.globals = {
             "now": now,
             "range": self.globals["range"],
@@ -118,6 +118,13 @@ def _print(value: Any) -> Any:
     return value
 
 
+def _present(value: Any) -> Any:
+    """A value that must be there: Python would say of ``missing in text`` only that it is no text."""
+    if isinstance(value, Missing):
+        value._fail()
+    return value
+
+
 def _loop(values: Any) -> Any:
     """What a `for` goes through: a loop is a way in which a template can run for long."""
     if isinstance(values, (int, float)) or values is None:
@@ -160,6 +167,8 @@ def _rewrite_child(parent: nodes.Node, field: str, child: nodes.Node) -> nodes.N
         owner = _rewrite_child(child, "node", child.node.node)
         return _filter(owner, f"_{child.node.attr}", line)
     _rewrite(child)
+    if isinstance(child, nodes.Compare) and any(operand.op in ("in", "notin") for operand in child.ops):
+        child.expr = _filter(child.expr, "_present", line)
     if isinstance(child, nodes.Concat):
         return nodes.Call(nodes.Name("_concat", "load", lineno=line), child.nodes, [], None, None, lineno=line)
     if isinstance(child, (nodes.List, nodes.Dict)) or (isinstance(child, nodes.Tuple) and child.ctx == "load"):

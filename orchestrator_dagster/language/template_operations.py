@@ -78,6 +78,9 @@ def limited_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
                 )
         if len(values) > first:
             subject = values[first]
+            if isinstance(subject, Missing) and name not in ("default", "d"):
+                str(subject)  # notes the reason; what follows need not be said too
+                return subject
             if name in _TEXT and isinstance(subject, (Mapping, list, tuple)):
                 values[first] = to_text(measured(subject))
             _check_growth(name, values[first], rest)

@@ -129,7 +129,12 @@ def render(
             name: Missing(hint=value.reason) if isinstance(value, Absent) else value for name, value in names.items()
         }
         whole = None if autoescape else whole_expression(source)
-        result = _text(source, values, autoescape) if whole is None else _plain(unwrap(_expression(whole)(**values)))
+        if whole is None:
+            result: Any = _text(source, values, autoescape)
+        else:
+            result = _plain(unwrap(_expression(whole)(**values)))
+            if isinstance(result, str):
+                result = _with_blanks(source, result)
         if NOTED.reasons:
             raise TemplateError("; ".join(NOTED.reasons))
         return result
@@ -147,6 +152,14 @@ def render(
     finally:
         NOTED.reasons = reasons
         limits.restore(spent)
+
+
+def _with_blanks(source: str, text: str) -> str:
+    """A text with the white space that stands around its expression, unless that says ``-``."""
+    before = source[: len(source) - len(source.lstrip())]
+    after = source[len(source.rstrip()) :]
+    inside = source.strip()
+    return ("" if inside.startswith("{{-") else before) + text + ("" if inside.endswith("-}}") else after)
 
 
 def _text(source: str, values: dict[str, Any], autoescape: bool) -> str:
@@ -184,7 +197,7 @@ class _Plain:
             return {str(name): self.item(item) for name, item in value.items()}
         if isinstance(value, (list, tuple, range, set, frozenset)) or hasattr(value, "__next__"):
             items: list[Any] = []
-            for item in value:
+            for item in sorted(value, key=str) if isinstance(value, (set, frozenset)) else value:
                 if len(items) >= _MOST_ITEMS:
                     raise SecurityError(f"a list of more than {_MOST_ITEMS:,} items")
                 items.append(self.item(item))

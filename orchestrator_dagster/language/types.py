@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
@@ -131,19 +132,29 @@ def short_type(value: Any) -> Any:
     return value
 
 
+#: Keys that describe a type; a map with others may be the map of an object's fields.
+_OWN_KEYS = frozenset(
+    ("type", "description", "format", "enum", "choices", "minimum", "maximum", "range", "pattern")
+    + ("items", "properties", "schema", "example")
+)
+
+
 def _describes(value: dict[str, Any]) -> bool:
     """Whether a map describes one type, and is not a map of an object's fields (which may be called ``type`` too)."""
     described = value.get("type")
     if isinstance(described, str):
-        return described.strip().lower() in TYPE_NAMES or not all(
-            isinstance(item, str) and item.strip().lower() in TYPE_NAMES for item in value.values()
-        )
-    own = {"items", "properties", "schema", "enum", "choices", "format", "pattern", "minimum", "maximum", "range"}
-    if own & value.keys() and not all(
-        isinstance(value[key], str) and value[key] in TYPE_NAMES for key in own & value.keys()
-    ):
+        others = [name for name in value if name not in _OWN_KEYS and not name.startswith("x-")]
+        fields = bool(others) and all(_is_type(value[name]) for name in others)
+        # A misspelled key is no field.
+        return not (fields and _is_type(described)) or any(get_close_matches(name, _OWN_KEYS, 1, 0.75) for name in others)
+    own = _OWN_KEYS & value.keys() - {"type", "description", "example"}
+    if own and not all(isinstance(value[key], str) and _is_type(value[key]) for key in own):
         return True
     return set(value) <= {"description", "example", "examples", "default"}
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, str) and value.strip().lower() in TYPE_NAMES)
 
 
 class VariableSpec(TypeSpec):

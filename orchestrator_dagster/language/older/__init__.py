@@ -65,7 +65,12 @@ def rewrite(document: Document, problems: Problems, default_id: str = "pipeline"
     if not isinstance(root, MappingNode):
         return
     header = Keys(root)
-    notes = Notes(document, problems, set(step_ids(header.value("steps"))))
+    notes = Notes(
+        document,
+        problems,
+        ids=set(step_ids(header.value("steps"))),
+        names_folder="output_dir" in document.text or "output_path" in document.text,
+    )
     rewrite_header(header, notes)
     added = rewrite_global_handlers(header, notes)
     steps = header.value("steps")

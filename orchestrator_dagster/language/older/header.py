@@ -202,18 +202,19 @@ def _rewrite_constants(header: Keys, notes: Notes) -> None:
 
 def _values(node: Node, notes: Notes) -> Node:
     """Variables as a map of values: of descriptions the default, of a list the names."""
+    named = isinstance(node, SequenceNode) and _named_list(node, _VARIABLE_KEYS - {"name"})
     if isinstance(node, SequenceNode):
-        named = _named_list(node, _VARIABLE_KEYS)
         node = _as_map(
             SequenceNode([_named(item, notes, "variables") if named else item for item in node.items], node.span)
         )
     if not isinstance(node, MappingNode):
         return node
-    return MappingNode({name: (key, _value(value)) for name, (key, value) in node.pairs.items()}, node.span)
+    return MappingNode({name: (key, _value(value, named)) for name, (key, value) in node.pairs.items()}, node.span)
 
 
-def _value(node: Node) -> Node:
-    if isinstance(node, MappingNode) and len(node.pairs) > 1 and set(node.pairs) <= _VARIABLE_KEYS:
+def _value(node: Node, described: bool = False) -> Node:
+    """The value of a description; a map of one key is one only where it is known to be (``described``)."""
+    if isinstance(node, MappingNode) and (described or len(node.pairs) > 1) and set(node.pairs) <= _VARIABLE_KEYS:
         for name in ("value", "default"):
             if name in node.pairs:
                 return node.pairs[name][1]
@@ -250,17 +251,20 @@ def _rewrite_outputs(header: Keys, notes: Notes) -> None:
     node = header.value("outputs")
     if node is None:
         return
-    made = node
+    made, named = node, False
     if isinstance(node, SequenceNode) and _named_list(node, _OUTPUT_KEYS - {"name"}):
-        made = SequenceNode([_named(item, notes, "outputs") for item in node.items], node.span)
-    made = _output_values(made, notes)
+        made, named = SequenceNode([_named(item, notes, "outputs") for item in node.items], node.span), True
+    made = _output_values(made, notes, named)
     if made is not node:
         header.set("outputs", made, header.key("outputs"))
 
 
-def _output_values(node: Node, notes: Notes) -> Node:
+def _output_values(node: Node, notes: Notes, described: bool) -> Node:
+    """Outputs with the values of their descriptions; ``described`` says that a map of one key is a description too."""
     if isinstance(node, SequenceNode):
-        items = [_output_values(item, notes) if isinstance(item, MappingNode) else item for item in node.items]
+        items = [
+            _output_values(item, notes, described) if isinstance(item, MappingNode) else item for item in node.items
+        ]
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else SequenceNode(items, node.span)
     if not isinstance(node, MappingNode):
         return node
@@ -269,7 +273,7 @@ def _output_values(node: Node, notes: Notes) -> Node:
         while (
             isinstance(value, MappingNode)
             and "value" in value.pairs
-            and len(value.pairs) > 1
+            and len(value.pairs) > (0 if described else 1)
             and set(value.pairs) <= _OUTPUT_KEYS
         ):
             inner = value.pairs["value"][1]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
-from orchestrator_dagster.language.older.names import name_pattern, place_of_word, replace_names
+from orchestrator_dagster.language.older.names import Rule, place_of_word, replace_names
 from orchestrator_dagster.language.older.notes import Notes, identifier
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, sequence, text_of
 from orchestrator_dagster.text import nearest_name
@@ -199,7 +199,7 @@ def rewrite_loop_name(keys: Keys, notes: Notes) -> None:
     item = given or f"{name.replace('-', '_')}_item"
     used, wrong = [], []
 
-    def rule(found: re.Match[str]) -> str | None:
+    def swap(found: re.Match[str]) -> str | None:
         if found["map"]:
             return None
         if found["field"] in ("iteration", "index"):
@@ -212,7 +212,7 @@ def rewrite_loop_name(keys: Keys, notes: Notes) -> None:
 
     seen: list[ScalarNode] = []
     node = keys.done()
-    made = replace_names(node, name_pattern(name), rule, seen)
+    made = replace_names(node, Rule(name, swap), seen)
     assert isinstance(made, MappingNode)
     if made is not node:
         keys.pairs = made.pairs

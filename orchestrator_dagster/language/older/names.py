@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,64 +17,78 @@ from orchestrator_dagster.language.template_text import code_regions
 CONDITIONS = frozenset(("condition", "if", "while", "until", "loop_condition", "for_each", "foreach"))
 _STRING = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 
-#: Gives the new name for a match, or None to leave it.
-Rule = Callable[["re.Match[str]"], "str | None"]
+
+class Rule:
+    """Replaces one name.
+
+    Args:
+        name: The name.
+        swap: Gives what stands for a match, or None to leave it. The match has the groups ``name``, ``map`` (``inputs``
+            or ``parameters`` before it) and ``field`` (what is read from it).
+    """
+
+    def __init__(self, name: str, swap: Callable[[re.Match[str]], str | None]) -> None:
+        self.name = name
+        word = re.escape(name)
+        before, after = (
+            r"(?<![\w.$-])\$?(?:(?P<map>inputs|parameters)\.)?",
+            r"(?![\w-])(?!\s*=[^=])(?:\.(?P<field>\w+))?",
+        )
+        self._pattern = re.compile(rf"(?:{_STRING})|(?P<name>{before}{word}{after})")
+        self._own = re.compile(rf"\{{%-?\s*(?:set|for)\s+{word}\b")
+        self._swap = swap
+
+    def makes(self, text: str) -> bool:
+        """Whether a template itself gives the name to something."""
+        return bool(self._own.search(text))
+
+    def apply(self, code: str) -> str:
+        """Code with the name replaced; a string, a field or keyword argument of that name, and a longer name stay."""
+        return self._pattern.sub(self._one, code)
+
+    def _one(self, found: re.Match[str]) -> str:
+        made = self._swap(found) if found["name"] else None
+        return found[0] if made is None else made
 
 
-def replace_names(node: Node, pattern: re.Pattern[str], rule: Rule, seen: list[ScalarNode], key: str = "") -> Node:
+def replace_names(node: Node, rule: Rule, seen: list[ScalarNode], key: str = "") -> Node:
     """A tree with names replaced in the code of its texts; the very same node where nothing is.
 
     Args:
         node: The tree.
-        pattern: What a name looks like; made by :func:`name_pattern`.
-        rule: What it is replaced by.
+        rule: Which name is replaced, by what.
         seen: Takes every node of which something was replaced.
         key: The key whose value the node is.
     """
     if isinstance(node, MappingNode):
-        found = {name: replace_names(item, pattern, rule, seen, name) for name, (_, item) in node.pairs.items()}
+        found = {name: replace_names(item, rule, seen, name) for name, (_, item) in node.pairs.items()}
         if all(found[name] is item for name, (_, item) in node.pairs.items()):
             return node
         return replace(node, pairs={name: (node.pairs[name][0], item) for name, item in found.items()})
     if isinstance(node, SequenceNode):
-        items = [replace_names(item, pattern, rule, seen, key) for item in node.items]
+        items = [replace_names(item, rule, seen, key) for item in node.items]
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else replace(node, items=items)
     if not isinstance(node.value, str):
         return node
-    text = _in_text(node.value, pattern, rule, bare=key in CONDITIONS)
+    text = _in_text(node.value, rule, bare=key in CONDITIONS)
     if text == node.value:
         return node
     seen.append(node)
     return replace(node, value=text)
 
 
-def name_pattern(name: str) -> re.Pattern[str]:
-    """Strings, and the name where it stands first; what follows it as ``.field`` is the group ``field``.
-
-    A field of that name, a keyword argument and a longer name are none.
-    """
-    word = re.escape(name)
-    return re.compile(
-        rf"(?:{_STRING})|(?P<name>(?<![\w.$-])\$?(?:(?P<map>inputs|parameters)\.)?{word})(?![\w-])(?!\s*=[^=])(?:\.(?P<field>\w+))?"
-    )
-
-
-def _in_text(text: str, pattern: re.Pattern[str], rule: Rule, bare: bool) -> str:
-    def swap(found: re.Match[str]) -> str:
-        made = rule(found) if found["name"] else None
-        return found[0] if made is None else made
-
-    if "{{" not in text and "{%" not in text:
-        return pattern.sub(swap, text) if bare and "<AUTO" not in text else text
+def _in_text(text: str, rule: Rule, bare: bool) -> str:
+    if rule.name not in text or rule.makes(text):
+        return text
+    bare = bare and "<AUTO" not in text
     parts, position = [], 0
     for region in code_regions(text):
         between = text[position : region.start]
-        parts.append(pattern.sub(swap, between) if bare and "<AUTO" not in text else between)
-        parts.append(pattern.sub(swap, text[region.start : region.end]))
+        parts.append(rule.apply(between) if bare else between)
+        parts.append(rule.apply(text[region.start : region.end]))
         position = region.end
     rest = text[position:]
-    parts.append(pattern.sub(swap, rest) if bare and "<AUTO" not in text else rest)
-    return "".join(parts)
+    return "".join([*parts, rule.apply(rest) if bare else rest])
 
 
 def rewrite_output_path(header: Keys, notes: Notes) -> None:
@@ -83,18 +98,15 @@ def rewrite_output_path(header: Keys, notes: Notes) -> None:
         name in _declared(header.value(key)) for key in ("inputs", "constants", "steps")
     ):
         return
-    pattern, own = name_pattern(name), re.compile(r"\b(?:set|for)\s+output_path\b")
     seen: list[ScalarNode] = []
 
-    def rule(found: re.Match[str]) -> str | None:
-        if own.search(found.string):
-            return None
+    def swap(found: re.Match[str]) -> str:
         field = f".{found['field']}" if found["field"] else ""
         return f"{found['map'] + '.' if found['map'] else ''}output_dir{field}"
 
     for key in ("steps", "outputs"):
         value = header.value(key)
-        made = value and replace_names(value, pattern, rule, seen)
+        made = value and replace_names(value, Rule(name, swap), seen)
         if made is not None and made is not value:
             header.set(key, made, header.key(key))
     for node in seen:
@@ -109,13 +121,18 @@ def rewrite_output_path(header: Keys, notes: Notes) -> None:
 
 def place_of_word(notes: Notes, span: Span, word: str) -> Span:
     """Where a word stands in the file, inside a place; the place itself when it cannot be seen."""
-    lines = lines_of(notes.document.text)
+    lines = _lines(notes.document.text)
     for number in range(span.line, min(span.end_line, len(lines)) + 1):
         first = span.column - 1 if number == span.line else 0
         found = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(lines[number - 1], first)
         if found:
             return Span(number, found.start() + 1, number, found.end() + 1)
     return span
+
+
+@functools.lru_cache(maxsize=2)
+def _lines(text: str) -> list[str]:
+    return lines_of(text)
 
 
 def _declared(node: Node | None) -> frozenset[str]:

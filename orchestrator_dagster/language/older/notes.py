@@ -25,6 +25,7 @@ class Notes:
         step: Id of the step that is rewritten, None in the header.
         routes: For steps of this body: a condition from a branch of another step, and where.
         output_dir: Where a step's `location` asks that products' paths start at the workspace root: its key.
+        names_folder: Whether the file speaks of an output folder.
     """
 
     document: Document
@@ -33,6 +34,7 @@ class Notes:
     step: str | None = None
     routes: dict[str, tuple[str, ScalarNode]] = field(default_factory=dict)
     output_dir: list[ScalarNode] = field(default_factory=list)
+    names_folder: bool = False
 
     def inside(self, step: str | None) -> Notes:
         """The same for a step."""

@@ -13,7 +13,8 @@ _FORMATS: dict[str, tuple[str | None, str | None]] = {
     "md": ("markdown", "md"), "markdown": ("markdown", "md"), "json": ("json", "json"), "csv": ("csv", "csv"),
     "txt": (None, "txt"), "text": (None, "txt"), "string": (None, "txt"), "html": (None, "html"),
     "yaml": (None, "yaml"), "yml": (None, "yaml"), "tsv": (None, "tsv"), "jsonl": (None, "jsonl"),
-    "parquet": (None, "parquet"), "xlsx": (None, "xlsx"), "excel": (None, "xlsx"), "png": (None, "png"), "svg": (None, "svg"),
+    "parquet": (None, "parquet"), "xlsx": (None, "xlsx"), "excel": (None, "xlsx"), "png": (None, "png"),
+    "svg": (None, "svg"),
 }  # fmt: skip
 _FILE_WORD = re.compile(r"[-_ ]?(file|document|format)\Z")
 _BELOW = re.compile(r"\s*\{\{\s*(?:inputs\.|parameters\.)?(?:output_dir|output_path)\s*\}\}/+")
@@ -97,8 +98,7 @@ def _path(location: str, key: ScalarNode, notes: Notes, folder: str | None) -> t
     bare = location.strip().removeprefix("./")
     if prefix and prefix != "." and bare.startswith(f"{prefix}/"):
         return bare[len(prefix) + 1 :], ""
-    text = notes.document.text
-    if "output_dir" not in text and "output_path" not in text:
+    if not notes.names_folder:
         notes.output_dir.append(key)
         return location, ""
     return location, "it stands below the output folder that the file declares"
