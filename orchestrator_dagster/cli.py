@@ -61,25 +61,31 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the diagnostics as JSON.")
-def validate(files: tuple[Path, ...], as_json: bool) -> None:
+@click.option("--json", "form", flag_value="json", help="Print the diagnostics as JSON.")
+@click.option("--sarif", "form", flag_value="sarif", help="Print them as SARIF 2.1.0, for code hosts.")
+def validate(files: tuple[Path, ...], form: str | None) -> None:
     """Check pipeline FILES (or folders of them): every problem of every file, in file order."""
     from orchestrator_dagster.language.diagnostics import render_all
+    from orchestrator_dagster.language.sarif import sarif
     from orchestrator_dagster.project import compile_file
 
     root = Path.cwd()
-    found = [(path, list(compile_file(path, root, str(path)).problems)) for path in _all_files(files)]
+    try:
+        found = [(path, list(compile_file(path, root, str(path)).problems)) for path in _all_files(files)]
+    except OrchestratorError as error:  # the project's own tools.py or personalities cannot be read
+        _stop(error)
     every = [diagnostic for _, problems in found for diagnostic in problems]
     wrong = sum(any(one.severity == "error" for one in problems) for _, problems in found)
-    if as_json:
-        click.echo(json.dumps([one.as_json() for one in every], ensure_ascii=False, indent=2))
+    if form is not None:
+        document = [one.as_json() for one in every] if form == "json" else sarif(every)
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         for path, problems in found:
             if problems:
                 click.echo(render_all(problems), err=True)
             if not any(one.severity == "error" for one in problems):
                 click.echo(f"{path}: valid")
-        if len(found) > 1:
+        if len(found) != 1:
             click.echo(f"{len(found)} files, {wrong} with errors")
     sys.exit(EXIT_WRONG if wrong else 0)
 

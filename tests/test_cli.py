@@ -134,6 +134,23 @@ def test_validate_as_json(write: Write, project: Path) -> None:
     assert orchestrator("validate", "pipelines/good.yaml", cwd=project).returncode == 0
 
 
+def test_validate_as_sarif(write: Write, project: Path) -> None:
+    write("pipelines/five mistakes.yaml", FIVE_MISTAKES)
+    done = orchestrator("validate", "--sarif", "pipelines", cwd=project)
+    assert done.returncode == 2
+    log = json.loads(done.stdout)
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(run["results"]) == 5
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "pipelines/five%20mistakes.yaml"
+        region = place["region"]
+        assert (region["endLine"], region["endColumn"]) > (region["startLine"], region["startColumn"])
+    assert 'did you mean "filesystem"' in run["results"][1]["message"]["text"]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [

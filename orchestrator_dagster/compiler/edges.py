@@ -150,10 +150,12 @@ class EdgeFinder:
 
     def self_reference(self, place: Place, target: str) -> None:
         """Note a step that reads what it makes itself."""
+        whole = self.document.span(place)
+        places = [self.document.place_in(place, name) for name in (target, *self.drafts[target].step.vars)]
         self.problems.add(
             "dependency-cycle",
             f'step "{target}" refers to itself',
-            self.document.place_in(place, target),
+            next((one for one in places if one != whole), whole),
             step=target,
             hint="a step can only use what earlier steps leave behind",
         )

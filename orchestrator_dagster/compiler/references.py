@@ -195,8 +195,8 @@ class TemplateChecker:
         through_value = bool(fields) and fields[0] in ("result", "value")
         if through_value:
             fields = fields[1:]
-        if not fields or not isinstance(fields[0], str):
-            return target
+        if not fields or not isinstance(fields[0], str) or target == step:
+            return target  # that a step refers to itself is said elsewhere
         name = fields[0]
         known = self.value_fields(offered) if through_value else self.known_fields(offered)
         if known is None or name in known or (not through_value and name in OUTCOME_NAMES) or self.names.loose:

@@ -369,10 +369,7 @@ class TestOutputPath:
         prompt = 'prompt: "{{ output_path }} {{ inputs.output_path }} {{ x.output_path }} output_path"'
         document, problems = rewritten(step_file(f"{prompt}\ncondition: output_path == 'a output_path'"))
         work = steps(document)[0]
-        assert (
-            work["prompt"]
-            == "{{ output_dir }} {{ inputs.output_dir }} {{ x.output_path }} output_path {{ 'output_path' }}"
-        )
+        assert work["prompt"] == "{{ output_dir }} {{ inputs.output_dir }} {{ x.output_path }} output_path"
         assert work["condition"] == "output_dir == 'a output_path'"
         assert [f"{one.span.line}:{one.span.column}" for one in problems] == ["3:17", "4:16"]
 

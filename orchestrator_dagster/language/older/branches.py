@@ -19,7 +19,12 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
     Returns:
         Steps that were written inside the branch, to stand after the step.
     """
-    old = next((name for name in ("if", "condition") if isinstance(keys.value(name), MappingNode)), None)
+    maps = [name for name in ("condition", "if") if isinstance(keys.value(name), MappingNode)]
+    if maps and "condition" in keys and "if" in keys:
+        why = "`if` is another spelling of `condition`, and both stand here"
+        notes.unsupported(keys.key("if"), why, hint="keep one of the two")
+        keys.remove("if")
+    old = next((name for name in maps if name in keys), None)
     if old is None:
         return []
     key, branch = keys.key(old), keys.value(old)
@@ -49,11 +54,6 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
                 today[route] = targets[0]
         for target in targets if len(targets) > 1 else ():
             notes.routes.setdefault(str(target.value), (text.format(notes.step), target))
-    if old == "if" and "condition" in keys:
-        notes.unsupported(
-            key, "`if` is another spelling of `condition`, and both stand here", hint="keep one of the two"
-        )
-        today.pop("condition")
     notes.older(
         key, f"{old}: {{condition, then, else}}", "condition", "`, `".join(line(n, v) for n, v in today.items())
     )

@@ -1,0 +1,130 @@
+"""Names and fields in templates: what is known, what is like something known, and where exactly it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.language.diagnostics import Diagnostic
+
+Only = Callable[[str], Diagnostic]
+Problems = Callable[[str], list[Diagnostic]]
+
+BEFORE = """\
+inputs: {topic: trees}
+steps:
+  - {id: read, tool: filesystem, action: list, parameters: {path: data}}
+  - {id: said, prompt: x}
+  - {id: one, prompt: x, vars: {score: number}}
+  - {id: row, prompt: x, vars: {found: {properties: {title: string, url: string}}}}
+  - {id: many, prompt: x, vars: {first: text, second: {type: array, items: string}}}
+"""
+
+
+def pipeline(expression: str) -> str:
+    return f'{BEFORE}  - id: last-step\n    prompt: "about: {expression}"\nouterwise: 1\n'.replace("outerwise: 1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("expression", "code", "needle", "suggestion"),
+    [
+        ("{{ tpic }}", "unknown-name", "tpic", "topic"),
+        ("{{ zzzzz }}", "unknown-name", "zzzzz", None),
+        ("{{ inputs.tpic }}", "unknown-name", "tpic", "topic"),
+        ("{{ parameters.x }}", "unknown-name", "x", None),
+        ("{{ steps.sayd }}", "unknown-name", "sayd", "said"),
+        ("{{ results.sayd.x }}", "unknown-name", "sayd", "said"),
+        ("{{ steps }}", "unknown-name", "steps", None),
+        ("{{ execution.dat }}", "unknown-name", "dat", "date"),
+        ("{{ partition.kee }}", "unknown-name", "kee", "key"),
+        ("{{ outputs.x }}", "unknown-name", "x", None),
+        ("{{ item }}", "unknown-name", "item", None),
+        ("{{ loop.index }}", "unknown-name", "loop", None),
+        ("{{ error.message }}", "unknown-name", "error", None),
+        ("{{ self }}", "unknown-name", "self", None),
+        ("{{ read.itmes }}", "unknown-field", "itmes", "items"),
+        ("{{ read.result.cnt }}", "unknown-field", "cnt", "count"),
+        ("{{ read.items }} {{ read.itmes }}", "unknown-field", "itmes", "items"),
+        ("{{ said.content }}", "unknown-field", "content", None),
+        ("{{ one.scor }}", "unknown-field", "scor", "score"),
+        ("{{ one.result.score }}", "unknown-field", "score", None),
+        ("{{ row.titel }}", "unknown-field", "titel", "title"),
+        ("{{ row.found.result }} {{ row.result.titel }}", "unknown-field", "titel", "title"),
+        ("{{ many.frst }}", "unknown-field", "frst", "first"),
+        ("{{ many['frst'] }}", "unknown-field", "frst", "first"),
+        ("{{ topic | upcas }}", "unknown-filter", "upcas", None),
+        ("{{ topic is defind }}", "unknown-filter", "defind", "defined"),
+        ("{{ slugify(topic) }}", "unknown-name", "slugify", "slugify"),
+    ],
+)
+def test_what_does_not_exist(only: Only, expression: str, code: str, needle: str, suggestion: str | None) -> None:
+    problem = only(pipeline(expression))
+    assert (problem.code, problem.suggestion, problem.step) == (code, suggestion, "last-step")
+    line = f'    prompt: "about: {expression}"'
+    assert problem.source_line == line
+    assert line[problem.span.column - 1 : problem.span.end_column - 1] == needle
+    assert problem.span.column - 1 == line.rindex(needle)
+    assert problem.hint or problem.suggestion or "only" in problem.message or "is read with" in problem.message or (
+        problem.message.endswith(f'"{needle}"')
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{{ topic }}{{ topic.x }}{{ inputs }}", "{{ read.items[0].path }}{{ read.result.count }}{{ read.value.count }}",
+        "{{ read.status }}{{ read.success }}{{ read.error }}{{ read.skipped }}{{ read.location }}", "{{ said }}{{ said.upper() }}",
+        "{{ one.score }}{{ one.result }}{{ score }}", "{{ row.title }}{{ row.found.url }}{{ row.result.url }}{{ found.title }}",
+        "{{ many.first }}{{ many.second[0] }}{{ many.result.second }}{{ first }}", "{{ said[0] }}", "{{ many[topic] }}",
+        "{{ execution.id }}{{ timestamp }}{{ current_date }}{{ pipeline_id }}{{ env.HOME }}{{ null }}{{ true }}{{ none }}",
+        "{{ read.items | map(attribute='path') | list }}", "{{ now() }}", "{% for i in range(3) %}{{ i }}{{ loop.index }}{% endfor %}",
+    ],
+)  # fmt: skip
+def test_what_exists(problems: Problems, expression: str) -> None:
+    assert problems(pipeline(expression)) == []
+
+
+def test_guarded_names_are_warnings(problems: Problems, compiled: Callable[[str], CompiledPipeline]) -> None:
+    text = pipeline("{{ tpic | default('x') }} {% if one.scor is defined %}{{ one.scor }}{% endif %}")
+    found = problems(text)
+    assert [(one.code, one.severity, one.suggestion) for one in found] == [
+        ("guarded-name", "warning", "topic"), ("guarded-name", "warning", "score"),
+    ]  # fmt: skip
+    compiled(text)
+
+
+def test_names_in_blocks_are_found_in_their_line(problems: Problems) -> None:
+    found = problems(
+        "steps:\n  - id: a\n    prompt: |\n      topic\n\n      {{ topic }}\n      x {{ b.topic }}\n"
+        "  - id: b\n    tool: filesystem\n    action: list\n    parameters:\n      path: >-\n        über {{ nope }}\n"
+    )
+    assert [(one.code, one.span.line, one.span.column) for one in found] == [
+        ("unknown-name", 8, 10), ("unknown-field", 9, 14), ("unknown-name", 15, 17),
+    ]  # fmt: skip
+
+
+def test_every_template_of_a_step_that_is_not_understood_is_checked_too(problems: Problems) -> None:
+    found = problems("steps: [{id: a, tool: nosuch, parameters: {x: '{{ nope }}'}, products: {p: '{{ nada }}.md'}}]")
+    assert [one.code for one in found] == ["unknown-tool", "unknown-name", "unknown-name"]
+
+
+def test_a_wrong_step_makes_no_other_problem(problems: Problems) -> None:
+    found = problems(
+        "steps:\n"
+        "  - {id: a b, prompt: x, vars: {found: text}}\n"
+        "  - {id: c, prompt: [x], vars: {v: 3, w: text}}\n"
+        "  - {id: d, tool: [x]}\n"
+        "  - {prompt: x}\n"
+        '  - {id: e, prompt: "{{ found }} {{ c.v }} {{ v }} {{ w }} {{ d.x }} {{ a_b.found }}", depends_on: [zz]}\n'
+        "outputs: {r: '{{ found }}'}\n"
+    )
+    assert [(one.code, one.span.line) for one in found] == [
+        ("wrong-id", 4), ("wrong-type", 5), ("wrong-type", 5), ("wrong-type", 6), ("missing-key", 7),
+    ]  # fmt: skip
+
+
+def test_a_wrong_model_is_not_a_missing_one(compilation: Callable[[str], object]) -> None:
+    done = compilation("default_model: {a: b}\nsteps: [{id: a, prompt: x}, {id: b, prompt: x, model: 3.5}]")
+    assert [one.code for one in done.problems] == ["wrong-type", "unknown-model"]  # type: ignore[attr-defined]
