@@ -41,11 +41,17 @@ def dependencies(compiled: Compile, step: str, before: str = THREE) -> tuple[str
         ('{id: z, prompt: "{{ read-all.items }}"}', ("read-all",)),
         ('{id: z, prompt: "{{ steps.read-all.items | length }} {{ read_all.count }}"}', ("read-all",)),
         ("{id: z, prompt: \"{{ steps['read-all'].items }}\"}", ("read-all",)),
-        ('{id: z, prompt: x, parameters: {deep: [{er: ["{{ found }}"]}], "{{ read_all.count }}": 1}}', ("a", "read-all")),
+        (
+            '{id: z, prompt: x, parameters: {deep: [{er: ["{{ found }}"]}], "{{ read_all.count }}": 1}}',
+            ("a", "read-all"),
+        ),
         ('{id: z, prompt: "{% for x in found %}{{ x }}{% if score %}{% endif %}{% endfor %}"}', ("a",)),
         ('{id: z, prompt: x, products: {r: "{{ found | slugify }}.md"}}', ("a",)),
         ('{id: z, prompt: x, vars: {r: text}, products: {r: "{{ r | slugify }}-{{ topic }}.md"}}', ()),
-        ('{id: z, tool: filesystem, action: list, parameters: {path: "{{ found }}"}, vars: {r: "{{ result.items }}"}}', ("a",)),
+        (
+            '{id: z, tool: filesystem, action: list, parameters: {path: "{{ found }}"}, vars: {r: "{{ result.items }}"}}',
+            ("a",),
+        ),
         ('{id: z, prompt: x, personality: "Write about {{ found }}."}', ("a",)),
         ('{id: z, prompt: x, timeout: "{{ score }}"}', ("a",)),
         ('{id: z, prompt: x, model: "{{ found }}"}', ("a",)),
@@ -129,11 +135,15 @@ def test_defaults_are_known_before_any_step(only: Only, compiled: Compile) -> No
     assert "cannot read the step" in only('inputs: {t: "{{ a }}"}\nsteps: [{id: a, prompt: x}]').message
     assert "cannot read the input" in only('inputs: {t: "{{ t }}"}\nsteps: [{id: a, prompt: x}]').message
     assert only('output_dir: "out/{{ tpic }}"\ninputs: {topic: x}\nsteps: [{id: a, prompt: x}]').suggestion == "topic"
-    compiled('inputs: {t: x, u: "{{ t }} of {{ execution.date }}"}\noutput_dir: "out/{{ t }}"\nsteps: [{id: a, prompt: x}]')
+    compiled(
+        'inputs: {t: x, u: "{{ t }} of {{ execution.date }}"}\noutput_dir: "out/{{ t }}"\nsteps: [{id: a, prompt: x}]'
+    )
 
 
 EDGES = st.integers(2, 12).flatmap(
-    lambda size: st.tuples(st.just(size), st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=20))
+    lambda size: st.tuples(
+        st.just(size), st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=20)
+    )
 )
 
 
@@ -155,7 +165,9 @@ def test_levels_hold_every_edge_or_there_is_a_cycle(given_edges: tuple[int, set[
         assert all(before in edges[step] for step, before in zip(cycle, cycle[1:], strict=False))
 
 
-def test_a_long_pipeline_is_compiled_with_work_that_grows_with_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_pipeline_is_compiled_with_work_that_grows_with_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def calls(size: int) -> int:
         import sys
 
@@ -187,5 +199,3 @@ def test_a_long_pipeline_is_compiled_with_work_that_grows_with_it(tmp_path: Any,
 @pytest.mark.parametrize("size", [1, 3])
 def test_levels_of_a_chain(size: int) -> None:
     assert levels({str(n): [str(n - 1)] if n else [] for n in range(size)}) == tuple((str(n),) for n in range(size))
-
-

@@ -40,14 +40,18 @@ def step(compiled: Compile, text: str) -> CompiledStep:
         ("action: debug, parameters: {message: m}", "builtin", None, "debug", None, {"message": "m"}),
     ],
 )  # fmt: skip
-def test_kinds(compiled: Compile, text: str, kind: str, tool: Any, action: Any, instruction: Any, parameters: Any) -> None:
+def test_kinds(
+    compiled: Compile, text: str, kind: str, tool: Any, action: Any, instruction: Any, parameters: Any
+) -> None:
     made = step(compiled, text)
     assert (made.kind, made.tool, made.action, made.instruction) == (kind, tool, action, instruction)
     assert made.parameters == parameters
 
 
 def test_settings_of_the_model_may_stand_among_the_parameters(compiled: Compile) -> None:
-    made = step(compiled, "prompt: x, temperature: 0.2, parameters: {temperature: 1, max_tokens: 9, model: openai:gpt-5, d: 1}")
+    made = step(
+        compiled, "prompt: x, temperature: 0.2, parameters: {temperature: 1, max_tokens: 9, model: openai:gpt-5, d: 1}"
+    )
     assert made.settings == {"temperature": 0.2, "max_tokens": 9}
     assert made.models == ("openai:gpt-5",)
     assert made.parameters == {"d": 1}
@@ -106,7 +110,11 @@ def test_the_model_of_a_step(compiled: Compile) -> None:
     assert [step.models for step in pipeline.steps] == [
         ("builtin:extractive",), ("openai:gpt-5",), ("openai:gpt-5",), ("openai:gpt-5-mini",), ("openai:gpt-5",),
     ]  # fmt: skip
-    assert [step.settings for step in pipeline.steps[2:]] == [{"temperature": 0.1}, {"temperature": 1}, {"temperature": 1}]
+    assert [step.settings for step in pipeline.steps[2:]] == [
+        {"temperature": 0.1},
+        {"temperature": 1},
+        {"temperature": 1},
+    ]
     assert pipeline.by_id["c"].personality == "Be brief."
     assert pipeline.by_id["c"].model_reason == 'the expert "analyst"'
 

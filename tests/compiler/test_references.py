@@ -66,8 +66,12 @@ def test_what_does_not_exist(only: Only, expression: str, code: str, needle: str
     assert problem.source_line == line
     assert line[problem.span.column - 1 : problem.span.end_column - 1] == needle
     assert problem.span.column - 1 == line.rindex(needle)
-    assert problem.hint or problem.suggestion or "only" in problem.message or "is read with" in problem.message or (
-        problem.message.endswith(f'"{needle}"')
+    assert (
+        problem.hint
+        or problem.suggestion
+        or "only" in problem.message
+        or "is read with" in problem.message
+        or (problem.message.endswith(f'"{needle}"'))
     )
 
 

@@ -10,7 +10,7 @@ from orchestrator_dagster.language.diagnostics import CODES, Diagnostic, Problem
 
 
 def test_a_problem_reads_as_place_code_message_line_caret_and_next_step() -> None:
-    problems = Problems("pipelines/report.yaml", 'steps:\n  - id: research\n    tool: web_serch\n')
+    problems = Problems("pipelines/report.yaml", "steps:\n  - id: research\n    tool: web_serch\n")
     problems.add(
         "unknown-tool",
         'step "research" names the tool "web_serch"',

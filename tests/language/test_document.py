@@ -40,7 +40,10 @@ def under(document: Document, span: Span) -> str:
     ("text", "expected"),
     [
         *[(word, word) for word in ("on", "off", "yes", "No", "Y", "n", "2026-01-31", "2026-01-31T08:00:00Z", "1:30")],
-        *[(word, word) for word in ("1_000", "0x1F", "0o14", "1.2.3", "-x", ".", "e5", "None", "NaN", "inf", "==", "_1")],
+        *[
+            (word, word)
+            for word in ("1_000", "0x1F", "0o14", "1.2.3", "-x", ".", "e5", "None", "NaN", "inf", "==", "_1")
+        ],
         *[(word, True) for word in ("true", "True", "TRUE", "tRuE")],
         *[(word, False) for word in ("false", "False")],
         *[(word, None) for word in ("", "~", "null", "Null", "NULL")],
@@ -230,7 +233,9 @@ def test_duplicate_keys_are_refused_and_the_first_stays() -> None:
     assert document.value() == {"a": 1, "b": {"c": 1}}
 
 
-@pytest.mark.parametrize("tag", ["!custom", "!!python/object:os.system", "!!binary", "!!timestamp", "!!set", "!<tag:x,1:y>"])
+@pytest.mark.parametrize(
+    "tag", ["!custom", "!!python/object:os.system", "!!binary", "!!timestamp", "!!set", "!<tag:x,1:y>"]
+)
 def test_tags_are_refused(tag: str) -> None:
     assert codes(f"a: {tag} x")[0] == ("yaml-tag", 1, 4)
 

@@ -92,7 +92,11 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         (f"budget: {{tokens: 1.5}}\n{STEP}", "wrong-type", "`budget.tokens`: expected an integer, found the number"),
         (f"retries: yes\n{STEP}", "wrong-type", 'expected a number of retries or a map, found the text "yes"'),
         (f"retries: {{delay: 2s}}\n{STEP}", "missing-key", "the key `max` is missing in `retries`"),
-        (f"retries: {{max: 2, backoff: exp}}\n{STEP}", "wrong-value", '`retries.backoff`: expected one of "exponential"'),
+        (
+            f"retries: {{max: 2, backoff: exp}}\n{STEP}",
+            "wrong-value",
+            '`retries.backoff`: expected one of "exponential"',
+        ),
         (f"timeout: 10 minutes\n{STEP}", "wrong-value", '"10 minutes" is no duration'),
         (f"timeout: 0\n{STEP}", "wrong-value", "a duration is more than 0 and at most 30 days, found 0"),
         (f"timeout: true\n{STEP}", "wrong-value", "true is no duration"),
@@ -108,10 +112,22 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         (f"inputs: {{a-b: 1}}\n{STEP}", "wrong-id", '"a-b" is no name'),
         (f"inputs: {{in: 1}}\n{STEP}", "reserved-name", '"in" is a word of the template language'),
         (f"inputs: {{a: {{type: strng}}}}\n{STEP}", "wrong-value", 'there is no type "strng"'),
-        (f"inputs: {{a: {{type: number, range: [1]}}}}\n{STEP}", "missing-key", "`inputs.a.range` has 1 of its entries"),
-        (f"inputs: {{a: {{type: string, minimum: 1}}}}\n{STEP}", "wrong-value", "`minimum` belongs to the type integer"),
+        (
+            f"inputs: {{a: {{type: number, range: [1]}}}}\n{STEP}",
+            "missing-key",
+            "`inputs.a.range` has 1 of its entries",
+        ),
+        (
+            f"inputs: {{a: {{type: string, minimum: 1}}}}\n{STEP}",
+            "wrong-value",
+            "`minimum` belongs to the type integer",
+        ),
         (f"inputs: {{a: {{type: number, minimum: 9, maximum: 1}}}}\n{STEP}", "wrong-value", "the minimum 9 is larger"),
-        (f"inputs: {{a: {{type: string, pattern: '('}}}}\n{STEP}", "wrong-value", "the pattern is no regular expression"),
+        (
+            f"inputs: {{a: {{type: string, pattern: '('}}}}\n{STEP}",
+            "wrong-value",
+            "the pattern is no regular expression",
+        ),
         (f"inputs: {{a: {{type: string, pattern: '(a+)+$'}}}}\n{STEP}", "wrong-value", "may take forever"),
         (f"inputs: {{a: {{type: string, enum: []}}}}\n{STEP}", "wrong-value", "the list of values allowed is empty"),
         (f"inputs: {{a: {{type: string, enum: b}}}}\n{STEP}", "wrong-type", "`inputs.a.enum`: expected a list"),
@@ -124,7 +140,11 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         ("steps: [{id: a, prompt: [x]}]", "wrong-type", "`prompt`: expected a text, found a list"),
         ("steps: [{id: a, prompt: x, temperature: 3}]", "wrong-value", "`temperature`: expected at most 2, found"),
         ("steps: [{id: a, prompt: x, max_tokens: many}]", "wrong-type", "`max_tokens`: expected an integer"),
-        ("steps: [{id: a, prompt: x, dependencies: {b: c}}]", "wrong-type", "`dependencies`: expected a name, or a list"),
+        (
+            "steps: [{id: a, prompt: x, dependencies: {b: c}}]",
+            "wrong-type",
+            "`dependencies`: expected a name, or a list",
+        ),
         ("steps: [{id: a, prompt: x, condition: [1]}]", "wrong-type", "`condition`: expected a text or true or false"),
         ("steps: [{id: a, prompt: x, vars: {v: 3}}]", "wrong-type", "a variable is described by a text, a type, a map"),
         ("steps: [{id: a, prompt: x, vars: {v: {type: array, items: 3}}}]", "wrong-type", "expected a type's name or"),
@@ -155,9 +175,19 @@ def test_what_is_wrong_is_said_in_the_words_of_the_language(text: str, code: str
         (f"budget: {{token: 3}}\n{STEP}", "token", "tokens", 1),
         (f"schedule:\n  - {{cron: x, timezon: UTC}}\n{STEP}", "timezon", "timezone", 2),
         (f"qc: {{rubric: x, treshold: 1}}\n{STEP}", "treshold", "threshold", 1),
-        ("steps:\n  - id: a\n    prompt: x\n    vars:\n      - v: {type: number, minimun: 1}\n", "minimun", "minimum", 5),
+        (
+            "steps:\n  - id: a\n    prompt: x\n    vars:\n      - v: {type: number, minimun: 1}\n",
+            "minimun",
+            "minimum",
+            5,
+        ),
         ("steps:\n  - id: a\n    prompt: x\n    products:\n      v: {path: a.md, fromat: md}\n", "fromat", "format", 5),
-        ("steps:\n  - {id: a, prompt: x, vars: {v: {type: array, items: {type: string, patern: x}}}}", "patern", "pattern", 2),
+        (
+            "steps:\n  - {id: a, prompt: x, vars: {v: {type: array, items: {type: string, patern: x}}}}",
+            "patern",
+            "pattern",
+            2,
+        ),
     ],
 )
 def test_unknown_keys_are_refused_at_every_level(text: str, key: str, near: str, line: int) -> None:
@@ -307,7 +337,9 @@ VALUES = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from("a b type default items enum path max cost strategy model x-a schema".split()), inner, max_size=3
+            st.sampled_from("a b type default items enum path max cost strategy model x-a schema".split()),
+            inner,
+            max_size=3,
         ),
     ),
     max_leaves=6,

@@ -68,7 +68,11 @@ def test_text_around_makes_a_text_and_values_are_never_read_as_templates(value: 
     assert render("<{{ x }}>", {"x": value}) == f"<{shown}>"
 
 
-@given(st.sampled_from(["{{ y }}", "{% for i in y %}", "{#", "{% raw %}", "<< a.md >>", "{{ file:a.md }}", "$y", "{{ x }}"]))
+@given(
+    st.sampled_from(
+        ["{{ y }}", "{% for i in y %}", "{#", "{% raw %}", "<< a.md >>", "{{ file:a.md }}", "$y", "{{ x }}"]
+    )
+)
 def test_what_was_rendered_is_not_rendered_again(inner: str) -> None:
     names = {"x": inner, "y": "no"}
     assert render("{{ x }}", names) == inner

@@ -74,7 +74,9 @@ def test_variables_are_descriptions_types_or_expressions() -> None:
 
 
 def test_a_map_of_names_is_an_objects_fields() -> None:
-    spec = VariableSpec.model_validate({"type": "array", "items": {"title": "string", "type": "string", "n": {"type": "int"}}})
+    spec = VariableSpec.model_validate(
+        {"type": "array", "items": {"title": "string", "type": "string", "n": {"type": "int"}}}
+    )
     assert spec.items is not None
     assert spec.items.type == "object"
     assert spec.items.properties is not None

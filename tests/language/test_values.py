@@ -87,7 +87,9 @@ def test_values_that_do_not_fit(kind: Any, value: Any, said: str) -> None:
 
 
 def test_all_problems_of_a_value_are_found() -> None:
-    found = problems_of(spec({"type": "array", "items": {"a": "integer", "b": "string"}}), [{"a": "x"}, {"b": 1, "c": 2}])
+    found = problems_of(
+        spec({"type": "array", "items": {"a": "integer", "b": "string"}}), [{"a": "x"}, {"b": 1, "c": 2}]
+    )
     assert found == [
         '[0].a: expected an integer, found the text "x"',
         "[0].b: missing",
@@ -111,8 +113,15 @@ def test_fields_may_have_any_name() -> None:
 TYPES = st.recursive(
     st.one_of(
         st.sampled_from([{"type": name} for name in ("string", "integer", "number", "boolean")]),
-        st.builds(lambda low, size: {"type": "integer", "minimum": low, "maximum": low + size}, st.integers(-9, 9), st.integers(0, 9)),
-        st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from(["a", "b", 1, 2]), min_size=1, max_size=3, unique=True)),
+        st.builds(
+            lambda low, size: {"type": "integer", "minimum": low, "maximum": low + size},
+            st.integers(-9, 9),
+            st.integers(0, 9),
+        ),
+        st.builds(
+            lambda values: {"enum": values},
+            st.lists(st.sampled_from(["a", "b", 1, 2]), min_size=1, max_size=3, unique=True),
+        ),
     ),
     lambda inner: st.one_of(
         st.builds(lambda item: {"type": "array", "items": item}, inner),
@@ -152,4 +161,6 @@ def test_json_schemas() -> None:
         },
     }
     assert object_schema({"a": spec("text")})["required"] == ["a"]
-    assert json_schema(spec({"example": {"a": [1]}, "description": "d"}))["properties"]["a"]["items"] == {"type": "integer"}
+    assert json_schema(spec({"example": {"a": [1]}, "description": "d"}))["properties"]["a"]["items"] == {
+        "type": "integer"
+    }

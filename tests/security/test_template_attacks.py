@@ -123,7 +123,9 @@ def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
 
     script = tmp_path / "bombs.py"
     script.write_text(RUN.format(texts=BOMBS))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, preexec_fn=bounded, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, preexec_fn=bounded, check=False
+    )
     assert done.stderr[-2000:] == ""
     assert done.stdout == ""
     assert done.returncode == 0

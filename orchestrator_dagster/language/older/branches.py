@@ -30,7 +30,7 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
     key, branch = keys.key(old), keys.value(old)
     assert isinstance(branch, MappingNode)
     said = next((name for name in _CONDITIONS if name in branch.pairs), None)
-    if said is None:
+    if said is None or not isinstance(branch.pairs[said][1], ScalarNode):
         notes.unsupported(key, f"`{old}` is a map without `condition`", hint="write `condition: …`")
         keys.remove(old)
         return []

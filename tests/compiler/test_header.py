@@ -1,0 +1,118 @@
+"""The header: inputs and their defaults, the output folder, and what stands in other files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.language.diagnostics import Diagnostic
+
+Compile = Callable[[str], CompiledPipeline]
+Only = Callable[[str], Diagnostic]
+STEP = "\nsteps: [{id: a, prompt: x}]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("{type: integer, default: x}", 'expected an integer, found the text "x"'),
+        ("{type: integer, default: 5, minimum: 10}", "expected at least 10, found the number 5"),
+        ("{type: number, default: 5, range: [0, 1]}", "expected at most 1"),
+        ("{type: string, default: c, enum: [a, b]}", 'expected one of "a" or "b"'),
+        ("{default: c, choices: [a, b]}", 'expected one of "a" or "b"'),
+        ("{type: string, default: abc, pattern: ^x}", "does not match"),
+        ("{type: array, default: [1, x], items: integer}", "[1]: expected an integer"),
+        ("{type: list, default: x}", "expected a list"),
+        ("{type: boolean, default: 3}", "expected true or false"),
+        ("{type: string, format: date, default: tomorrow}", "is no date"),
+        ("{type: path, default: 3}", "expected a text"),
+        ("{type: object, default: [1]}", "expected a map"),
+    ],
+)
+def test_a_default_keeps_its_own_description(only: Only, spec: str, said: str) -> None:
+    problem = only(f"inputs:\n  - a: {spec}{STEP}")
+    assert problem.code == "wrong-default"
+    assert 'the default of the input "a"' in problem.message
+    assert said in problem.message
+    assert problem.span.line == 4
+
+
+def test_defaults_with_templates_are_checked_at_launch(compiled: Compile) -> None:
+    compiled(
+        "inputs: {b: 3, a: {type: integer, default: '{{ b }}'}, c: {type: array, items: integer, default: ['{{ b }}']}}"
+        + STEP
+    )
+
+
+def test_the_output_folder_is_always_an_input(compiled: Compile, only: Only) -> None:
+    assert compiled(STEP[1:]).inputs["output_dir"].default == "outputs/p"
+    assert compiled("output_dir: out" + STEP).inputs["output_dir"].default == "out"
+    assert compiled("inputs: {output_dir: here}" + STEP).inputs["output_dir"].default == "here"
+    for text in ("output_dir: ../out", "inputs: {output_dir: a/../../b}"):
+        assert only(text + STEP).code == "output-path"
+
+
+def test_what_this_release_does_not_run_is_refused_with_its_place(problems: Callable[[str], list[Diagnostic]]) -> None:
+    found = problems("budget: {cost: 1}\nsteps:\n  - {id: a, prompt: <AUTO>choose</AUTO>, budget: {calls: 2}}")
+    places = {(one.code, one.span.line) for one in found}
+    assert places <= {("not-supported", 3), ("not-supported", 5)}
+
+
+def test_included_files_are_found_beside_the_pipeline_and_at_the_root(compiled: Compile, tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "a.md").write_bytes("\ufeffZeile\r\n{{ no }}\n".encode())
+    pipeline = compiled('steps: [{id: a, prompt: "{{ file:prompts/a.md }}"}]')
+    assert pipeline.includes == {"prompts/a.md": "Zeile\r\n{{ no }}\n"}
+    assert pipeline.steps[0].includes == ("prompts/a.md",)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nope.md", "is not there"),
+        ("../secret.md", "lies outside"),
+        ("/etc/hostname", "lies outside"),
+        ("link.md", "lies outside"),
+        ("folder", "is not there"),
+        ("latin.md", "is not UTF-8 text"),
+        ("x" * 300, "cannot be read"),
+    ],
+)
+def test_files_that_are_not_included(only: Only, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path.parent / "secret.md").write_text("secret")
+    (tmp_path / "link.md").symlink_to(tmp_path.parent / "secret.md")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "latin.md").write_bytes(b"\xe9")
+    problem = only(f'steps: [{{id: a, prompt: "see {{{{ file:{name} }}}}"}}]')
+    assert problem.code == "include-missing"
+    assert said in problem.message
+    assert "secret" not in problem.message.replace("secret.md", "")
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("{type: strng}", "'strng' is not valid"),
+        ("{type: array, items: 3}", "3 is not"),
+        ("good.json", None),
+        ("good.yaml", None),
+        ("bad.json", "the file cannot be read"),
+        ("list.yaml", "the file holds no map"),
+        ("wrong.yaml", "is not valid"),
+        ("none.json", "is not there"),
+    ],
+)
+def test_schemas_are_checked_before_anything_runs(
+    problems: Callable[[str], list[Any]], tmp_path: Path, schema: str, said: str | None
+) -> None:
+    (tmp_path / "good.json").write_text('{"type": "object"}')
+    (tmp_path / "good.yaml").write_text("type: object")
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "list.yaml").write_text("[1]")
+    (tmp_path / "wrong.yaml").write_text("type: strng")
+    found = problems(f"steps: [{{id: a, prompt: x, vars: {{v: {{schema: {schema}}}}}}}]")
+    assert [said in one.message for one in found] == ([True] if said else [])
