@@ -63,8 +63,8 @@ RESERVED_OPS = frozenset(
     ]
 )
 # As Dagster reads them; it takes no longer top-level domains.
-_OWNER = re.compile(r"(team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7})\Z", re.DOTALL)
-_TAG_KEY = re.compile(r"(?!\.dagster/)([A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}\Z")
+_OWNER = re.compile(r"(team:.+|\w[A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})\Z", re.DOTALL | re.ASCII)
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}\Z")
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
 _MOST_KINDS = 3
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")

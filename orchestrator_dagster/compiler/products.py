@@ -45,7 +45,7 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
             continue
         kind = _format(spec, step, here, document, problems)
         _check_path(spec, step, here, document, problems)
-        key = spec.key or (pipeline.id, variable)
+        key = spec.key if spec.key is not None else (pipeline.id, variable)
         if _check_key(key, pipeline, step, here, document, problems) and kind:
             made.append(
                 CompiledProduct(
@@ -90,8 +90,10 @@ def _check_path(spec: ProductSpec, step: Step, here: Place, document: Document, 
         wrong = "is absolute; it is relative to the output folder"
     elif ".." in path.parts:
         wrong = "leaves the output folder"
-    elif not spec.path.strip() or spec.path.endswith("/"):
+    elif not path.name.strip() or spec.path.endswith("/"):
         wrong = "is no file name"
+    elif not has_template(spec.path) and not spec.path.isprintable():
+        wrong = "has a control character"
     if wrong:
         problems.add(
             "product-path",

@@ -30,6 +30,7 @@ from orchestrator_dagster.definitions._dagster_private import (
     seconds_to_retry,
     step_stopped,
 )
+from orchestrator_dagster.definitions.event_log import event_log_open
 from orchestrator_dagster.definitions.step_threads import Ended, Outbox, StepThread
 
 #: Seconds between two looks at interrupts, retries that are due and pools, while no step has anything to tell.
@@ -97,7 +98,7 @@ class ThreadsExecutor(dg.Executor):
             event_specific_data=EngineEventData.in_process(process, keys),
         )
         started = time.perf_counter()
-        yield from ExecuteRunWithPlanIterable(
+        plan_events = ExecuteRunWithPlanIterable(
             execution_plan=execution_plan,
             iterator=self._execute_in_context,
             execution_context_manager=PlanExecutionContextManager(
@@ -112,6 +113,8 @@ class ThreadsExecutor(dg.Executor):
                 step_dependency_config=self._step_dependency_config,
             ),
         )
+        with event_log_open(plan_context.instance, plan_context.run_id):
+            yield from plan_events
         yield DagsterEvent.engine_event(
             plan_context,
             f"Finished steps in threads in {time.perf_counter() - started:.2f} s (pid: {process})",
@@ -245,11 +248,13 @@ class _Running:
         while self._threads and time.monotonic() < until and not self._active.check_for_interrupts():
             for thread, message in self._arrived(POLL):
                 yield from self._take(thread, message)
-        for thread in self._threads:
+        left = list(self._threads)
+        for thread in left:
             thread.leave()
         for thread, message in self._arrived(0.001):  # what was recorded before they were left
-            yield from self._take(thread, message)
-        for thread in self._threads:
+            if isinstance(message, DagsterEvent):
+                yield from self._take(thread, message)
+        for thread in left:
             if not thread.settled:
                 stopped = DagsterExecutionInterruptedError(
                     "The run was stopped while this step was running. Its thread did not end in "

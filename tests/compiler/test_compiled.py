@@ -54,7 +54,7 @@ def pipelines(draw: Any) -> dict[str, Any]:
             step |= {"prompt": f"ask{refers}", "parameters": {"deep": [{"er": refers}, 1, None, 1.5]}}
             step["vars"] = draw(st.dictionaries(st.sampled_from([f"v{number}", f"w{number}"]), TYPES, max_size=2))
             if draw(st.booleans()):
-                step["temperature"] = 0.5
+                step |= {"temperature": 0.5, "timeout": draw(st.sampled_from([30, "2m"]))}
         else:
             step |= {"tool": "filesystem", "action": "list", "parameters": {"path": f"data{refers}"}}
         if draw(st.booleans()):
@@ -63,7 +63,6 @@ def pipelines(draw: Any) -> dict[str, Any]:
         if draw(st.booleans()):
             step |= {
                 "retries": draw(RETRIES),
-                "timeout": draw(st.sampled_from([30, "2m"])),
                 "tags": {"a": "b"},
                 "name": "N",
             }
@@ -183,7 +182,7 @@ def versions(pipeline: CompiledPipeline) -> dict[str, str]:
         ("path: v.md", "path: w.md", "abd"),
         ("parameters: {x: 1}", "parameters: {x: 2}", "bd"),
         ("path: data", "path: other", "cd"),
-        ("action: list", "action: glob", "cd"),
+        ("action: list", "action: info", "cd"),
         ("expert: e", "model: openai:gpt-5", "d"),
         ("temperature: 0.5", "temperature: 0.6", "d"),
         ("expert: e", "expert: e, temperature: 0.1", "d"),

@@ -13,7 +13,7 @@ from orchestrator_dagster.language.diagnostics import Diagnostic
 
 Compile = Callable[[str], CompiledPipeline]
 Only = Callable[[str], Diagnostic]
-STEP = "\nsteps: [{id: a, prompt: x}]"
+STEP = "\nsteps: [{id: s, prompt: x}]"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from hypothesis import strategies as st
 import orchestrator_dagster as orc
 from orchestrator_dagster.definitions import _dagster_private, executor
 from orchestrator_dagster.definitions._dagster_private import InstanceConcurrencyContext, PromptClaims
+from orchestrator_dagster.definitions.event_log import event_log_open
 from orchestrator_dagster.definitions.executor import default_executor, threads_executor, was_interrupted
 from orchestrator_dagster.definitions.factory import definitions_of
 from orchestrator_dagster.definitions.jobs import job_name
@@ -157,7 +158,7 @@ def test_priority(instance: DagsterInstance) -> None:
 @st.composite
 def dags(draw: st.DrawFn) -> list[list[int]]:
     """For each node the earlier nodes that it takes."""
-    size = draw(st.integers(2, 7))
+    size = draw(st.integers(2, 6))
     return [sorted(draw(st.sets(st.integers(0, node - 1), max_size=3))) if node else [] for node in range(size)]
 
 
@@ -181,7 +182,7 @@ def dag_job(dag: list[list[int]], seen: dict[str, Any], made_by: dg.ExecutorDefi
     ).to_job(executor_def=made_by)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dag=dags())
 def test_every_step_sees_what_it_sees_in_process(instance: DagsterInstance, dag: list[list[int]]) -> None:
     in_threads: dict[str, Any] = {}
@@ -436,7 +437,7 @@ steps:
      vars: {size_a: "{{ result.size }}"}, products: {size_a: a.json}}
   - {id: b, tool: filesystem, action: write, parameters: {path: out/b.txt, content: "{{ topic }}!"},
      vars: {size_b: "{{ result.size }}"}, products: {size_b: b.json}}
-  - {id: c, tool: filesystem, action: write, parameters: {path: out/c.txt, content: "{{ a.size + b.size }}"}}
+  - {id: c, tool: filesystem, action: write, parameters: {path: out/c.txt, content: "{{ size_a + size_b }}"}}
 outputs: {sum: "{{ size_a + size_b }}"}
 """,
     )
@@ -611,6 +612,20 @@ def test_log_lines_stay_with_their_step(instance: DagsterInstance) -> None:
         assert sorted(said) == sorted([f"by logger of {name}", f"by context of {name}"] * lines)
 
 
+def test_the_sqlite_journal_is_kept_while_a_run_writes(instance: DagsterInstance) -> None:
+    run = instance.create_run_for_job(job_of(op("any", lambda _: None)))
+    journal = Path(f"{instance.event_log_storage.path_for_shard(run.run_id)}-wal")  # type: ignore[attr-defined]
+    instance.report_engine_event("one", run)
+    assert not journal.exists()
+    with event_log_open(instance, run.run_id):
+        instance.report_engine_event("two", run)
+        assert journal.exists()
+    assert not journal.exists()
+    assert [record.user_message for record in instance.all_logs(run.run_id)] == ["one", "two"]
+    with DagsterInstance.ephemeral() as other, event_log_open(other, run.run_id):
+        other.report_engine_event("three", run)  # a storage without files is left alone
+
+
 # --- interrupts -----------------------------------------------------------------------------------------------------
 
 
@@ -743,6 +758,7 @@ def test_without_them_steps_run_in_process() -> None:
 import logging, dagster as dg, dagster._core.execution.plan.active as active
 del active.ActiveExecution
 logging.basicConfig()
+from orchestrator_dagster.definitions.event_log import event_log_open
 from orchestrator_dagster.definitions.executor import default_executor, threads_executor
 assert default_executor() is dg.in_process_executor
 try:

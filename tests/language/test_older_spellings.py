@@ -495,7 +495,7 @@ def files(draw: st.DrawFn) -> str:
 
 
 @given(files())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_rewriting_twice_changes_nothing(text: str) -> None:
     document, problems = read_text(text, "p.yaml")
     rewrite(document, problems)
@@ -521,7 +521,7 @@ ANY = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(ANY_KEYS), ANY, max_size=6), st.dictionaries(st.sampled_from(ANY_KEYS), ANY))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_whatever_stands_there_is_rewritten_or_refused(step: dict[str, Any], header: dict[str, Any]) -> None:
     file = {**header, "steps": [{**step, "id": "work"}, {"id": "other", "prompt": "x"}]}
     text = yaml.safe_dump(file, sort_keys=False)

@@ -204,6 +204,9 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
 
 
 def _go(handler: Keys, key: ScalarNode, target: Node, notes: Notes) -> None:
+    if text_of(target) is None:
+        notes.unsupported(key, f"`{key.text}` is the id of a step", hint="name the step that handles the failure")
+        return
     if "goto" in handler and not same(handler.value("goto"), target):
         notes.unsupported(
             key, f"the handler goes to two places; `{key.text}` is the second", hint="keep one of the two"
