@@ -77,6 +77,7 @@ def assemble(
         inputs=dict(inputs),
         steps=tuple(assembler.done.values()),
         levels=tuple(tuple(level) for level in order),
+        constants=thaw(pipeline.constants),
         outputs=thaw(dict(outputs)),
         output_steps=dict(output_steps),
         experts=pipeline.experts,

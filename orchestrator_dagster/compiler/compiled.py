@@ -97,6 +97,7 @@ class CompiledPipeline(Compiled):
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
     steps: tuple[CompiledStep, ...]
     levels: tuple[tuple[str, ...], ...] = ()
+    constants: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, Any] = Field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     experts: dict[str, Expert] = Field(default_factory=dict)

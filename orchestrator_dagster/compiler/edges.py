@@ -34,7 +34,9 @@ class EdgeFinder:
         self.output_steps: dict[str, tuple[str, ...]] = {}
         self.output_edges: dict[str, list[str]] = {}
         steps = {draft.step.id: _offered(draft) for draft in drafts.values()}
-        names = Names(inputs, steps, self.pipeline.outputs, reading.loose, output_steps=self.output_steps)
+        names = Names(
+            inputs, steps, self.pipeline.outputs, reading.loose, self.pipeline.constants, output_steps=self.output_steps
+        )
         self.checker = TemplateChecker(names, self.document, self.problems)
 
     def find(self) -> None:
@@ -78,7 +80,17 @@ class EdgeFinder:
                 )
 
     def check_defaults(self) -> None:
-        """Defaults are rendered before any step runs."""
+        """Defaults and constants are rendered before any step runs."""
+        for name, value in self.pipeline.constants.items():
+            for path, text in texts_of(value):
+                at: Place = ("constants", name, *path)
+                for step in self.checker.check(text, at, None).steps:
+                    self.problems.add(
+                        "unknown-name",
+                        f'the constant "{name}" cannot read the step "{step}": it is known before any step runs',
+                        self.document.span(at),
+                        hint="use inputs, or make it an output",
+                    )
         for name, spec in self.inputs.items():
             place: Place = ("inputs", name) if name in self.pipeline.inputs else ("output_dir",)
             for path, text in texts_of(spec.default):

@@ -93,11 +93,21 @@ def compile_inputs(pipeline: Pipeline) -> dict[str, InputSpec]:
 def step_names(pipeline: Pipeline) -> Mapping[str, str]:
     """Names that no step and no variable may have, with what they would hide."""
     names = {name: f'the built-in name "{name}"' for name in BUILT_IN_NAMES}
+    names.update({name: f'the constant "{name}"' for name in pipeline.constants})
     return {**names, **{name: f'the input "{name}"' for name in (*pipeline.inputs, "output_dir")}}
 
 
 def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> None:
     """Check what the header says besides steps and outputs."""
+    for name in pipeline.constants:
+        what = f'the input "{name}"' if name in pipeline.inputs else "a name of the language"
+        if name in pipeline.inputs or name in BUILT_IN_NAMES:
+            problems.add(
+                "reserved-name",
+                f'the constant "{name}" hides {what}',
+                document.key_span(("constants", name)),
+                hint="call it otherwise",
+            )
     for name, spec in pipeline.inputs.items():
         place = ("inputs", name)
         default = spec.default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
@@ -46,6 +47,7 @@ class Names:
     steps: dict[str, StepNames]
     outputs: Collection[str] = ()
     loose: bool = False
+    constants: Mapping[str, Any] = field(default_factory=dict)
     makers: dict[str, list[str]] = field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -62,7 +64,7 @@ class Names:
     def all(self) -> list[str]:
         """Every name that may stand first in a reference."""
         built_in = BUILT_IN_NAMES - _LOOP_NAMES - _CONSTANTS
-        return [*self.inputs, *self.steps, *self.makers, *built_in]
+        return [*self.inputs, *self.constants, *self.steps, *self.makers, *built_in]
 
 
 @dataclass
@@ -127,6 +129,9 @@ class TemplateChecker:
         if root in names.inputs:
             uses.inputs.append(root)
             return None
+        if root in names.constants:
+            self.constant(names.constants[root], use, place, step)
+            return None
         if root in ("inputs", "parameters"):
             if len(use.path) == 1:
                 uses.inputs.extend(names.inputs)
@@ -188,6 +193,16 @@ class TemplateChecker:
             self.unknown(use, place, step, f'"{root}" exists only inside a loop', root, ())
         else:
             self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
+
+    def constant(self, value: Any, use: NameUse, place: Place, step: str | None) -> None:
+        """Check the fields read from a constant, as far as they are literal."""
+        for part in use.path[1:]:
+            if not isinstance(value, Mapping) or not isinstance(part, str):
+                return
+            if part not in value:
+                self.unknown(use, place, step, f'"{use.root}" has no field "{part}"', part, value)
+                return
+            value = value[part]
 
     def fields(self, target: str, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> str:
         """Check the first field read from a step, or from its value; gives the step's id."""

@@ -13,9 +13,11 @@ _HEADER = {
     "budget": "budgets", "cache": "the call store", "limits": "limits by provider", "executor": "a choice of executor",
     "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
+    "failure_handlers": "failure handlers",
 }  # fmt: skip
 _STEP = {
     "condition": "conditions", "on_false": "routes", "on_success": "routes", "on_failure": "failure policies",
+    "failure_handlers": "failure handlers",
     "for_each": "loops", "while_": "loops", "until": "loops", "steps": "loops", "as_": "loops", "max_parallel": "loops",
     "max_iterations": "loops", "on_item_failure": "loops", "on_limit": "loops", "pipeline": "sub-pipelines",
     "inputs": "sub-pipelines", "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from orchestrator_dagster.language.base import Duration, Integer, Model, OneMap, Switch, check_identifier, problem
-from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, Models, Qc, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import (
+    Budget,
+    CacheMode,
+    Expert,
+    FailureHandler,
+    Models,
+    Qc,
+    Retries,
+    SelectionSchema,
+)
 from orchestrator_dagster.language.step import Step, check_variable_name
 from orchestrator_dagster.language.types import InputSpec
 
@@ -98,11 +107,8 @@ class Pipeline(Model):
     cache: CacheMode | None = Field(None, description="When an answered call is served again.")
     limits: dict[str, Integer] = Field(default_factory=dict, description="Calls at once by provider.")
 
-    inputs: Annotated[dict[str, InputSpec], OneMap] = Field(
-        default_factory=dict,
-        validation_alias=AliasChoices("inputs", "parameters", "input_variables"),
-        description="What a launch may give.",
-    )
+    inputs: Annotated[dict[str, InputSpec], OneMap] = Field(default_factory=dict, description="What a launch may give.")
+    constants: dict[str, Any] = Field(default_factory=dict, description="Names with fixed values for templates.")
     steps: tuple[Step, ...] = Field(..., min_length=1, description="What is done.")
     outputs: Annotated[dict[str, Any], OneMap] = Field(
         default_factory=dict, description="Values of the whole run, as templates."
@@ -111,6 +117,7 @@ class Pipeline(Model):
 
     retries: Retries | None = Field(None, description="Default of all steps.")
     timeout: Duration | None = Field(None, description="Default of all steps.")
+    failure_handlers: tuple[FailureHandler, ...] = Field((), description="After the handlers of a step itself.")
     executor: str | None = Field(None, description="Executor of the job.")
 
     schedule: Annotated[tuple[Schedule, ...] | None, BeforeValidator(_list)] = Field(None, description="By the clock.")

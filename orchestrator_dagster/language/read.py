@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from orchestrator_dagster.language.base import TAKEN_OUT
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document, MappingNode, ScalarNode, read_file, read_text
+from orchestrator_dagster.language.older import rewrite
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.shape_problems import place_of, report, spellings
 from orchestrator_dagster.language.wording import described, faults
@@ -95,6 +96,7 @@ def _read(document: Document, problems: Problems) -> Reading:
             hint="`orchestrator init` writes a first pipeline",
         )
         return reading
+    rewrite(document, problems, default_id(document.file))
     data = document.value()
     version = document.root.pairs.get("version")
     if version and isinstance(version[1], ScalarNode) and version[1].value is not None:
@@ -102,23 +104,8 @@ def _read(document: Document, problems: Problems) -> Reading:
     if data.get("id") is None:
         data["id"] = default_id(document.file)
     document.spellings = spellings()
-    _one_spelling_of_inputs(data, reading)
     _Reader(data, reading).read()
     return reading
-
-
-def _one_spelling_of_inputs(data: dict[str, Any], reading: Reading) -> None:
-    """``inputs`` wins over its older spellings."""
-    found = [name for name in ("inputs", "parameters", "input_variables") if name in data]
-    for older in found[1:]:
-        del data[older]
-        reading.problems.add(
-            "unused-key",
-            f"`{older}` is an older spelling of `{found[0]}`, which stands here too: it is not read",
-            reading.document.key_span((older,)),
-            severity="warning",
-            hint=f"move what is still wanted to `{found[0]}`",
-        )
 
 
 class _Reader:

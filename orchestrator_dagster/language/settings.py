@@ -36,6 +36,15 @@ class Retries(Model):
         return value
 
 
+class FailureHandler(Model):
+    """What is done with a failure: the first handler whose `errors` fit is used."""
+
+    errors: Names = Field((), description="Types of errors it is for, by name; none means all.")
+    goto: str | None = Field(None, description="Step to go to, or policy, instead of what `on_failure` says.")
+    fallback: Any = Field(None, description="Value that the failed step has then; the steps after it run.")
+    message: str | None = Field(None, description="Text that is kept with the failure.")
+
+
 class Budget(Model):
     """The most that a pipeline or step may spend on models."""
 

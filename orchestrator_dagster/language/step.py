@@ -21,6 +21,7 @@ from orchestrator_dagster.language.base import (
 from orchestrator_dagster.language.settings import (
     Budget,
     CacheMode,
+    FailureHandler,
     ModelNeeds,
     Models,
     Retries,
@@ -113,6 +114,7 @@ class Step(Model):
         None, validation_alias=AliasChoices("on_success", "goto"), description="Step to go to afterwards."
     )
     on_failure: str | None = Field(None, description="On failure: a step, or fail, continue, skip, retry.")
+    failure_handlers: tuple[FailureHandler, ...] = Field((), description="What is done with failures, by their type.")
     retries: Retries | None = Field(None, description="How often a failed step is tried again.")
     timeout: Duration | None = Field(None, description="Time the step may take.")
 

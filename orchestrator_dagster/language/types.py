@@ -134,8 +134,21 @@ def short_type(value: Any) -> Any:
 
 #: Keys that describe a type; a map with others may be the map of an object's fields.
 _OWN_KEYS = frozenset(
-    ("type", "description", "format", "enum", "choices", "minimum", "maximum", "range", "pattern")
-    + ("items", "properties", "schema", "example")
+    [
+        "type",
+        "description",
+        "format",
+        "enum",
+        "choices",
+        "minimum",
+        "maximum",
+        "range",
+        "pattern",
+        "items",
+        "properties",
+        "schema",
+        "example",
+    ]
 )
 
 
@@ -146,7 +159,8 @@ def _describes(value: dict[str, Any]) -> bool:
         others = [name for name in value if name not in _OWN_KEYS and not name.startswith("x-")]
         fields = bool(others) and all(_is_type(value[name]) for name in others)
         # A misspelled key is no field.
-        return not (fields and _is_type(described)) or any(get_close_matches(name, _OWN_KEYS, 1, 0.75) for name in others)
+        misspelt = any(get_close_matches(name, _OWN_KEYS, 1, 0.75) for name in others)
+        return not (fields and _is_type(described)) or misspelt
     own = _OWN_KEYS & value.keys() - {"type", "description", "example"}
     if own and not all(isinstance(value[key], str) and _is_type(value[key]) for key in own):
         return True

@@ -185,5 +185,7 @@ def names_for(
         "inputs": given,
         "parameters": given,
     }
+    for name, value in pipeline.constants.items():
+        names[name] = render_tree(value, names, dashed=pipeline.dashed)
     names["outputs"] = OutputsView(pipeline, names, outcomes)
     return names

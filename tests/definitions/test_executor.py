@@ -621,7 +621,7 @@ def test_the_sqlite_journal_is_kept_while_a_run_writes(instance: DagsterInstance
         instance.report_engine_event("two", run)
         assert journal.exists()
     assert not journal.exists()
-    assert [record.user_message for record in instance.all_logs(run.run_id)] == ["one", "two"]
+    assert [record.dagster_event.message for record in instance.all_logs(run.run_id)] == ["one", "two"]
     with DagsterInstance.ephemeral() as other, event_log_open(other, run.run_id):
         other.report_engine_event("three", run)  # a storage without files is left alone
 

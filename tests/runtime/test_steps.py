@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator_dagster.errors import InputsError, TemplateError, VariablesError
+from orchestrator_dagster.errors import InputsError, PipelineError, TemplateError, VariablesError
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo, names_for
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
@@ -188,3 +188,37 @@ outputs:
   word: "{{ first }}"
 """
     assert run_all(text)["last"].value == "hello hello!"
+
+
+def test_constants_are_names_with_fixed_values(run_all: RunAll) -> None:
+    text = """\
+id: p
+inputs: {topic: trees}
+constants: {config: {limit: 3, label: "About {{ topic }}"}, unit: K}
+steps:
+  - {id: a, action: echo, parameters: {message: "{{ config.label }}: {{ config.limit + 1 }} {{ unit }}"}}
+"""
+    assert run_all(text)["a"].value == "About trees: 4 K"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            'constants: {config: {limit: 3}}\nsteps: [{id: a, action: echo, parameters: {message: "{{ config.limt }}"}}]',
+            "limit",
+        ),
+        (
+            "inputs: {x: 1}\nconstants: {x: 1}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]",
+            "hides the input",
+        ),
+        (
+            'constants: {x: "{{ a }}"}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]',
+            "cannot read the step",
+        ),
+        ("constants: {a: 1}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]", "hides the constant"),
+    ],
+)
+def test_wrong_constants(compiled: Callable[[str], Any], text: str, problem: str) -> None:
+    with pytest.raises(PipelineError, match=problem):
+        compiled(text)
