@@ -134,21 +134,7 @@ def short_type(value: Any) -> Any:
 
 #: Keys that describe a type; a map with others may be the map of an object's fields.
 _OWN_KEYS = frozenset(
-    [
-        "type",
-        "description",
-        "format",
-        "enum",
-        "choices",
-        "minimum",
-        "maximum",
-        "range",
-        "pattern",
-        "items",
-        "properties",
-        "schema",
-        "example",
-    ]
+    "type description format enum choices minimum maximum range pattern items properties schema example".split()
 )
 
 

@@ -507,12 +507,12 @@ def test_types_that_may_fit_are_left_alone(text: str) -> None:
 
 def test_expressions_and_their_errors_cross_process_borders() -> None:
     expression = parse_condition("{{ score }} > 0.5 and my-step.result.score == 4", DASHED)
-    copy = pickle.loads(pickle.dumps(expression))  # noqa: S301 - our own bytes
+    copy = pickle.loads(pickle.dumps(expression))
     assert copy == expression
     assert decide(copy, VALUES.__getitem__) is True
-    error = pickle.loads(pickle.dumps(refused("a = 3")))  # noqa: S301 - our own bytes
+    error = pickle.loads(pickle.dumps(refused("a = 3")))
     assert (error.offset, error.end_offset, error.hint) == (2, 3, 'use "=="')
-    assert pickle.loads(pickle.dumps(Absent("x"))) == Absent("x")  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(Absent("x"))) == Absent("x")
 
 
 def test_parsing_is_cached_and_warns_of_nothing() -> None:

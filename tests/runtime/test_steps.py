@@ -202,23 +202,14 @@ steps:
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("header", "message", "problem"),
     [
-        (
-            'constants: {config: {limit: 3}}\nsteps: [{id: a, action: echo, parameters: {message: "{{ config.limt }}"}}]',
-            "limit",
-        ),
-        (
-            "inputs: {x: 1}\nconstants: {x: 1}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]",
-            "hides the input",
-        ),
-        (
-            'constants: {x: "{{ a }}"}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]',
-            "cannot read the step",
-        ),
-        ("constants: {a: 1}\nsteps: [{id: a, action: echo, parameters: {message: hi}}]", "hides the constant"),
+        ("constants: {config: {limit: 3}}", "{{ config.limt }}", "limit"),
+        ("inputs: {x: 1}\nconstants: {x: 1}", "hi", "hides the input"),
+        ('constants: {x: "{{ a }}"}', "hi", "cannot read the step"),
+        ("constants: {a: 1}", "hi", "hides the constant"),
     ],
 )
-def test_wrong_constants(compiled: Callable[[str], Any], text: str, problem: str) -> None:
+def test_wrong_constants(compiled: Callable[[str], Any], header: str, message: str, problem: str) -> None:
     with pytest.raises(PipelineError, match=problem):
-        compiled(text)
+        compiled(f'{header}\nsteps: [{{id: a, action: echo, parameters: {{message: "{message}"}}}}]')
