@@ -130,5 +130,6 @@ def _beside_async(timed: Any) -> list[Row]:
     return [
         Row(f"{WAITING} async steps of 1 s on threads", timed(awaits, WAITING, threads_executor),
             timed(awaits, WAITING, async_executor), name),
-        Row("5 plain steps of 1 s on threads", timed(waits, 5, threads_executor), timed(waits, 5, async_executor), name),
+        Row("5 plain steps of 1 s on threads", timed(waits, 5, threads_executor),
+            timed(waits, 5, async_executor), name),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from orchestrator_dagster.compiler.fingerprint import input_meaning, pipeline_fi
 from orchestrator_dagster.compiler.header import op_name
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.models import ModelChoice
+from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
@@ -40,6 +41,7 @@ class Draft:
 def assemble(
     reading: Reading,
     order: Sequence[Sequence[str]],
+    plan: RoutePlan,
     drafts: Mapping[str, Draft],
     inputs: Mapping[str, InputSpec],
     outputs: Mapping[str, Any],
@@ -52,6 +54,7 @@ def assemble(
     Args:
         reading: The pipeline as read, without errors.
         order: The levels of the steps.
+        plan: Their routes.
         drafts: Every step by id.
         inputs: All inputs, ``output_dir`` among them.
         outputs: The outputs, each behind those it reads.
@@ -77,6 +80,7 @@ def assemble(
         inputs=dict(inputs),
         steps=tuple(assembler.done.values()),
         levels=tuple(tuple(level) for level in order),
+        plan=plan,
         constants=thaw(pipeline.constants),
         outputs=thaw(dict(outputs)),
         output_steps=dict(output_steps),

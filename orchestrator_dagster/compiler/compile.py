@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.kinds import Place, check_parameters, work_of
 from orchestrator_dagster.compiler.models import ModelNames, model_of
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
+from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.support import check_support
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
@@ -71,12 +72,13 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     includes = read_includes(edges.checker.includes, document, known.root, problems)
     check_schemas(pipeline, drafts, includes, document, problems)
     order = _order(reading, drafts)
+    plan = _plan(reading, drafts)
     _find_models(reading, drafts, known.models)
     _find_products(reading, drafts)
-    if problems.errors:
+    if problems.errors or plan is None:
         return Compilation(None, problems)
     outputs = order_outputs(pipeline.outputs, edges.output_edges)
-    made = assemble(reading, order, drafts, inputs, outputs, edges.output_steps, includes, personalities)
+    made = assemble(reading, order, plan, drafts, inputs, outputs, edges.output_steps, includes, personalities)
     return Compilation(made, problems)
 
 
@@ -119,6 +121,39 @@ def _order(reading: Reading, drafts: dict[str, Draft]) -> tuple[tuple[str, ...],
         placed = {name for level in levels(edges) for name in level} | broken
         stuck = [name for name in edges if name not in placed]
     return found
+
+
+#: What is wrong with a route, by the diagnostics that people know from other places.
+_ROUTE_CODES = {
+    "unknown-step": "unknown-step",
+    "route-to-itself": "dependency-cycle",
+    "route-backward": "dependency-cycle",
+    "missing-condition": "unused-key",
+}
+
+
+def _plan(reading: Reading, drafts: dict[str, Draft]) -> RoutePlan | None:
+    """The routes between the steps, worked out once; what is wrong with them is noted."""
+    steps = {
+        name: FlowStep(
+            tuple(one for one in draft.edges if one in drafts),
+            draft.step.condition is not None,
+            draft.step.on_success,
+            draft.step.on_false,
+            draft.step.on_failure,
+        )
+        for name, draft in drafts.items()
+    }
+    plan, found = plan_routes(steps)
+    for one in found:
+        if one.code == "unknown-step" and reading.loose:
+            continue
+        place = (*drafts[one.step].place, one.key)
+        span = reading.document.key_span(place) if one.code == "missing-condition" else reading.document.span(place)
+        reading.problems.add(
+            _ROUTE_CODES[one.code], one.message, span, step=one.step, suggestion=one.suggestion, hint=one.hint
+        )
+    return plan
 
 
 def _find_models(reading: Reading, drafts: dict[str, Draft], names: ModelNames) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.settings import Expert, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
@@ -97,6 +98,7 @@ class CompiledPipeline(Compiled):
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
     steps: tuple[CompiledStep, ...]
     levels: tuple[tuple[str, ...], ...] = ()
+    plan: RoutePlan = Field(default_factory=RoutePlan)
     constants: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, Any] = Field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = Field(default_factory=dict)

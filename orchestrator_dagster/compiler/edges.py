@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator_dagster.compiler.assemble import Draft
+from orchestrator_dagster.compiler.conditions import check_condition, known_types
 from orchestrator_dagster.compiler.flow import levels
 from orchestrator_dagster.compiler.kinds import Place
-from orchestrator_dagster.compiler.references import Names, StepNames, TemplateChecker
+from orchestrator_dagster.compiler.references import Names, StepNames, TemplateChecker, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
@@ -43,17 +44,26 @@ class EdgeFinder:
         """Fill in the edges of every step and the steps of every output."""
         self.find_outputs()
         self.check_defaults()
+        types = known_types(self.inputs, self.drafts)
         for draft in self.drafts.values():
             self.declared(draft)
             for place, text, own in self.templates(draft):
-                uses = self.checker.check(text, place, draft.step.id, own=own)
-                draft.inputs.update(uses.inputs)
-                draft.includes.update(uses.includes)
-                for target in uses.steps:
-                    if target == draft.step.id:
-                        self.self_reference(place, target)
-                    elif target not in draft.edges:
-                        draft.edges[target] = None
+                self.note(draft, place, self.checker.check(text, place, draft.step.id, own=own))
+            if draft.step.condition is not None:
+                place = (*draft.place, "condition")
+                self.note(
+                    draft, place, check_condition(draft.step.condition, place, draft.step.id, self.checker, types)
+                )
+
+    def note(self, draft: Draft, place: Place, uses: Uses) -> None:
+        """What a template or condition of a step reads: inputs, files, and steps that come before."""
+        draft.inputs.update(uses.inputs)
+        draft.includes.update(uses.includes)
+        for target in uses.steps:
+            if target == draft.step.id:
+                self.self_reference(place, target)
+            elif target not in draft.edges:
+                draft.edges[target] = None
 
     def find_outputs(self) -> None:
         """The steps of every output, also through other outputs."""

@@ -35,6 +35,8 @@ from orchestrator_dagster.definitions.step_threads import Ended, Outbox, StepThr
 
 #: Seconds between two looks at interrupts, retries that are due and pools, while no step has anything to tell.
 POLL = 0.1
+#: Events that are taken before the next look.
+BATCH = 200
 _INTERRUPTS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
 
 
@@ -215,7 +217,7 @@ class _Running:
         """What the threads have told since, after waiting for the first."""
         try:
             yield self._outbox.get(timeout=timeout)
-            while True:
+            for _ in range(BATCH):
                 yield self._outbox.get_nowait()
         except Empty:
             return

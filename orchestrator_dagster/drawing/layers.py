@@ -93,10 +93,9 @@ def ordered(rows: Sequence[Sequence[int]], links: Sequence[Link]) -> list[list[i
         neighbours = above if downward else below
         for row in current if downward else reversed(current):
             middle = {one: _mean([place[end] for end in neighbours[one]], place[one]) for one in row}
-            row.sort(key=middle.__getitem__, reverse=False)
-            if sweep % 4 >= 2:  # ties turn round now and then, which frees orders that are stuck
-                row.reverse()
-                row.sort(key=middle.__getitem__)
+            if sweep % 4 >= 2:
+                row.reverse()  # ties turn round now and then, which frees orders that are stuck
+            row.sort(key=middle.__getitem__)
             _number(row, place)
         now = _all_crossings(current, below)
         if now < fewest:

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """The compiled pipeline: immutable, the same after a trip through JSON, with fingerprints that say what changed."""
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_json_and_back_is_the_same_pipeline(data: dict[str, Any]) -> None:
     assert [spec.is_required for spec in again.inputs.values()] == [
         spec.is_required for spec in done.pipeline.inputs.values()
     ]
-    assert copy.deepcopy(again) == pickle.loads(pickle.dumps(again)) == again  # noqa: S301 - our own
+    assert copy.deepcopy(again) == pickle.loads(pickle.dumps(again)) == again
 
 
 def test_the_main_pipeline_survives_json() -> None:
@@ -137,7 +137,7 @@ def test_frozen_values() -> None:
     assert isinstance(frozen, FrozenDict)
     assert frozen == {"a": (1, {"b": (2,)}), "c": "x"}
     assert thaw(frozen) == {"a": [1, {"b": [2]}], "c": "x"}
-    assert pickle.loads(pickle.dumps(frozen)) == frozen  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(frozen)) == frozen
     assert hash(freeze({"b": 1, "a": 2})) == hash(freeze({"a": 2, "b": 1}))
     with pytest.raises(TypeError, match="cannot be changed"):
         del frozen["a"]

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Which step comes before which: declared, and found in templates."""
 
 from __future__ import annotations

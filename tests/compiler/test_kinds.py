@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """What a step does: exactly one thing, known before anything runs."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Products: formats, paths, keys, collisions, and what they are made from."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Names and fields in templates: what is known, what is like something known, and where exactly it stands."""
 
 from __future__ import annotations

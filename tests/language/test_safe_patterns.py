@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Regular expressions that may take forever are told from those that cannot."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Rendering: types, one pass, absence, fields and methods, names, includes, filters."""
 
 from __future__ import annotations

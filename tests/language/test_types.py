@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """How inputs and variables may be described, and what a description means."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - one case a line
+
 """Templates that try to get out of the sandbox, to fill the memory or to run forever: all refused, all bounded."""
 
 from __future__ import annotations

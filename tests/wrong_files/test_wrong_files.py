@@ -212,7 +212,8 @@ def test_what_a_person_is_told(name: str, root: Path) -> None:
     case = read_case(CASES / name)
     path = root / "pipelines" / Path(name).name
     shutil.copy(CASES / name, path)
-    found = list(compile_file(path, root).problems)
+    # What this release does not run yet is refused besides; the cases are about what is wrong.
+    found = [one for one in compile_file(path, root).problems if one.code != "not-supported"]
 
     left = list(found)
     missing: list[Expected] = []
