@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.language.diagnostics import Diagnostic
 
 EXIT_FAILED, EXIT_WRONG, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -32,6 +36,8 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
     from orchestrator_dagster.project import compile_or_raise, find_project
 
     root = Path.cwd()
+    if output is not None and not _writable(output):
+        _stop(OrchestratorError(f'the result cannot be written to "{output}"', hint="give a file in a folder of yours"))
     try:
         pipeline = compile_or_raise(file, root)
         inputs = _inputs(given, inputs_file)
@@ -49,13 +55,20 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    try:
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:  # what the run came to is never lost
+        click.echo(f'error: "{output}" cannot be written ({error.strerror}); the result follows', err=True)
+        output = None
     if output is None:
         click.echo(text)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(f"{text}\n", encoding="utf-8")
     if document["status"] == "canceled":
+        click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    if quiet and document["error"]:
+        click.echo(f"error: {document['error']['step']}: {document['error']['message']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 
@@ -67,13 +80,14 @@ def validate(files: tuple[Path, ...], form: str | None) -> None:
     """Check pipeline FILES (or folders of them): every problem of every file, in file order."""
     from orchestrator_dagster.language.diagnostics import render_all
     from orchestrator_dagster.language.sarif import sarif
-    from orchestrator_dagster.project import compile_file
 
     root = Path.cwd()
     try:
-        found = [(path, list(compile_file(path, root, str(path)).problems)) for path in _all_files(files)]
+        found = _validated(files, root)
     except OrchestratorError as error:  # the project's own tools.py or personalities cannot be read
         _stop(error)
+    if not found:
+        _stop(OrchestratorError(f"there is no pipeline file in {', '.join(map(str, files))}", hint="check the path"))
     every = [diagnostic for _, problems in found for diagnostic in problems]
     wrong = sum(any(one.severity == "error" for one in problems) for _, problems in found)
     if form is not None:
@@ -88,6 +102,29 @@ def validate(files: tuple[Path, ...], form: str | None) -> None:
         if len(found) != 1:
             click.echo(f"{len(found)} files, {wrong} with errors")
     sys.exit(EXIT_WRONG if wrong else 0)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["mermaid", "svg"]), default="mermaid", help="Default mermaid.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the picture here, not to stdout.")
+def graph(file: Path, form: str, output: Path | None) -> None:
+    """Draw a pipeline FILE: steps, what they wait for, where they may go, products. Nothing runs."""
+    from orchestrator_dagster.drawing.from_pipeline import picture_of
+    from orchestrator_dagster.drawing.mermaid import mermaid
+    from orchestrator_dagster.drawing.svg import svg
+    from orchestrator_dagster.project import compile_or_raise
+
+    try:
+        picture = picture_of(compile_or_raise(file, Path.cwd()))
+    except OrchestratorError as error:
+        _stop(error)
+    text = svg(picture) if form == "svg" else mermaid(picture)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
 
 
 @main.command()
@@ -139,12 +176,22 @@ def dev(arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, command)
 
 
-def _all_files(files: Iterable[Path]) -> list[Path]:
-    from orchestrator_dagster.project import pipeline_files
+def _writable(path: Path) -> bool:
+    """Whether a file can be written there, as far as can be told without writing it."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    return not path.is_dir() and folder.is_dir() and os.access(folder, os.W_OK)
 
-    found: list[Path] = []
+
+def _validated(files: Iterable[Path], root: Path) -> list[tuple[str, list[Diagnostic]]]:
+    """The diagnostics of every file, by its name; the files of a folder are checked against each other too."""
+    from orchestrator_dagster.project import compile_file, load_folder, shown
+
+    found: list[tuple[str, list[Diagnostic]]] = []
     for path in files:
-        found.extend(pipeline_files(path) if path.is_dir() else [path])
+        if path.is_dir():
+            found += [(shown(one.path, root), list(one.diagnostics)) for one in load_folder(path, root)]
+        else:
+            found.append((str(path), list(compile_file(path, root, str(path)).problems)))
     return found
 
 

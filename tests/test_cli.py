@@ -252,3 +252,43 @@ steps:
     assert document["status"] == "canceled"
     assert document["steps"]["first"]["status"] == "completed"
     assert "Traceback" not in err
+
+
+def test_two_files_of_a_folder_with_one_id(write: Write, project: Path) -> None:
+    for name in ("one", "two"):
+        write(f"pipelines/{name}.yaml", "id: same\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n")
+    done = orchestrator("validate", "pipelines", cwd=project)
+    assert done.returncode == 2
+    assert "pipelines/two.yaml:1:5: error[duplicate-id]" in done.stderr
+    assert "pipelines/one.yaml: valid" in done.stdout
+
+
+def test_a_folder_without_pipelines_is_wrong(project: Path) -> None:
+    (project / "notes").mkdir()
+    assert orchestrator("validate", "notes", cwd=project).returncode == 2
+
+
+def test_a_quiet_run_still_says_why_it_failed(write: Write, project: Path) -> None:
+    write("pipelines/f.yaml", "id: f\nsteps:\n  - {id: read, tool: filesystem, parameters: {path: no.txt}}\n")
+    done = orchestrator("run", "pipelines/f.yaml", "-q", "-o", "r.json", cwd=project)
+    assert done.returncode == 1
+    assert "read: there is no file" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["pipelines", "workspace.yaml/r.json"])
+def test_a_result_that_cannot_be_written_is_told_before_the_run(write: Write, project: Path, output: str) -> None:
+    text = "id: f\nsteps:\n  - {id: w, tool: filesystem, action: write, parameters: {path: out.txt, content: x}}\n"
+    write("pipelines/f.yaml", text)
+    done = orchestrator("run", "pipelines/f.yaml", "-o", output, cwd=project)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not (project / "out.txt").exists()
+
+
+def test_runs_that_cannot_be_recorded(write: Write, project: Path) -> None:
+    write("pipelines/f.yaml", "id: f\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n")
+    (project / ".orchestrator").touch()
+    done = orchestrator("run", "pipelines/f.yaml", cwd=project)
+    assert done.returncode == 1
+    assert "cannot be recorded" in done.stderr
+    assert "Traceback" not in done.stderr

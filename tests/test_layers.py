@@ -16,6 +16,7 @@ BASE = {"errors", "text", "frozen", "tables", "workspace", "folder", "path_text"
 MAY_IMPORT = {
     "language": {"language", *BASE},
     "compiler": {"compiler", "language", *BASE},
+    "drawing": {"drawing", "compiler", "language", *BASE},
     "models": {"models", *BASE},
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
@@ -70,5 +71,5 @@ def test_only_definitions_import_dagster(path: Path) -> None:
 
 
 def test_every_layer_has_code() -> None:
-    for layer in ("language", "compiler", "runtime", "models", "tools", "definitions", "testing"):
+    for layer in ("language", "compiler", "runtime", "models", "tools", "definitions", "testing", "drawing"):
         assert [path for path in FILES if layer_of(path) == layer and path.name != "__init__.py"]

@@ -11,9 +11,12 @@ from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES, Pipeline
+from orchestrator_dagster.language.shape_problems import step_of
 from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec
-from orchestrator_dagster.language.values import problems_of
+from orchestrator_dagster.language.values import places_of_problems
+from orchestrator_dagster.language.wording import path_text
+from orchestrator_dagster.text import without_question
 
 #: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.
 RESERVED_OPS = frozenset(
@@ -65,6 +68,7 @@ RESERVED_OPS = frozenset(
 # As Dagster reads them; it takes no longer top-level domains.
 _OWNER = re.compile(r"(team:.+|\w[A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})\Z", re.DOTALL | re.ASCII)
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
 _MOST_KINDS = 3
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
@@ -112,11 +116,19 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
         place = ("inputs", name)
         default = spec.default
         if default is not None and not any(has_template(text) for _, text in texts_of(default)):
-            for found in problems_of(spec, default):
+            if spec.type == "secret" and isinstance(default, str) and not _VARIABLE.match(default):
                 problems.add(
                     "wrong-default",
-                    f'the default of the input "{name}" breaks its own description: {found}',
+                    f'the default of the secret "{name}" is no name of an environment variable',
                     document.span((*place, "default")),
+                    hint="name the environment variable that has the secret, and never write the secret itself",
+                )
+                continue
+            for inner, found in places_of_problems(spec, default):
+                problems.add(
+                    "wrong-default",
+                    f'the default of the input "{name}" breaks its own description: {_with_place(inner, found)}',
+                    document.span((*place, "default", *inner)),
                     hint="change the default or the description",
                 )
     owners = [(("owners",), owner) for owner in pipeline.owners]
@@ -133,6 +145,7 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                 "dagster-name",
                 f'"{owner}" is no owner for Dagster',
                 document.place_in(where, owner),
+                step=step_of(where, document),
                 hint="write team:name or an e-mail address",
             )
     for at, name, value in tags:
@@ -141,10 +154,15 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                 "dagster-name",
                 f'the tag "{name}: {value}" is none for Dagster',
                 document.key_span(at) if _TAG_VALUE.match(value) else document.span(at),
+                step=step_of(at, document),
                 hint="at most 63 letters, digits, _, - and . in name and value",
             )
     _check_kinds(pipeline, document, problems)
     _check_output_dir(pipeline, document, problems)
+
+
+def _with_place(place: tuple[str | int, ...], sentence: str) -> str:
+    return f"{path_text(place)}: {sentence}" if place else sentence
 
 
 def _check_kinds(pipeline: Pipeline, document: Document, problems: Problems) -> None:
@@ -184,7 +202,9 @@ def check_personalities(
         try:
             prompts[value] = str(getattr(find(value), "system_prompt", value))
         except PersonalityError as error:
-            problems.add("unknown-personality", error.message, document.span(place), step=step, hint=error.hint)
+            message, near = without_question(error.message)
+            span = document.span(place)
+            problems.add("unknown-personality", message, span, step=step, suggestion=near, hint=error.hint)
     return prompts
 
 

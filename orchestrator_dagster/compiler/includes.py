@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.shape_problems import step_of
 from orchestrator_dagster.language.templates import MAX_OUTPUT
 
 
@@ -31,7 +32,8 @@ def read_includes(
             found[name] = text
         else:
             hint = f"looked in {' and '.join(str(folder) for folder in folders)}" if wrong == "is not there" else None
-            problems.add("include-missing", f'the file "{name}" {wrong}', document.place_in(place, name), hint=hint)
+            span, step = document.place_in(place, name), step_of(place, document)
+            problems.add("include-missing", f'the file "{name}" {wrong}', span, step=step, hint=hint)
     return found
 
 

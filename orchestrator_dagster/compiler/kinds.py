@@ -11,7 +11,7 @@ from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.base import has_template
-from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.diagnostics import Problems, Span
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
@@ -250,7 +250,29 @@ def _tool_work(
             hint=error.hint,
         )
         return None
+    if action is None and _wrong_operation(step, tool, shape, parameters, place, document, problems):
+        return None
     return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape)
+
+
+def _wrong_operation(
+    step: Step, tool: Any, shape: Any, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
+) -> bool:
+    """Whether a parameter names an operation that the tool does not have."""
+    for key in ("action", "operation", "mode"):
+        value = parameters.get(key)
+        if isinstance(value, str) and not has_template(value) and key not in shape.parameters.model_fields:
+            near = nearest_name(value, tool.action_names())
+            problems.add(
+                "unknown-action",
+                f'step "{step.id}": the tool "{tool.name}" has no action "{value}"',
+                document.span((*place, "parameters", key)),
+                step=step.id,
+                suggestion=near,
+                hint=None if near else f"choose one of {', '.join(tool.action_names())}",
+            )
+            return True
+    return False
 
 
 def check_parameters(step: Step, work: Work, place: Place, document: Document, problems: Problems) -> None:
@@ -285,7 +307,7 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
             problems.add(
                 "missing-parameter",
                 f'step "{step.id}": {work.tool}.{work.action} needs the parameter "{name}"',
-                document.key_span((*place, "parameters")) if step.parameters else document.span((*place, "tool")),
+                _missing_span(place, document),
                 step=step.id,
                 hint=f"its parameters: {', '.join(known)}",
             )
@@ -308,6 +330,13 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
             step=step.id,
             suggestion=suggestion,
         )
+
+
+def _missing_span(place: Place, document: Document) -> Span:
+    """Where a missing parameter is missed: at `parameters`, else at what names the operation."""
+    if document.has((*place, "parameters")):
+        return document.key_span((*place, "parameters"))
+    return document.span((*place, "action" if document.has((*place, "action")) else "tool"))
 
 
 def parameter_place(error: Mapping[str, Any], at: Place, document: Document) -> Place:

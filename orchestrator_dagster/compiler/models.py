@@ -12,7 +12,7 @@ from orchestrator_dagster.errors import UnknownModelError
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
-from orchestrator_dagster.text import nearest_name
+from orchestrator_dagster.text import nearest_name, without_question
 
 #: Reads a model's name; raises UnknownModelError for what names none.
 ModelNames = Callable[[str], object]
@@ -95,6 +95,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         try:
             names(name)
         except UnknownModelError as error:
-            problems.add("unknown-model", error.message, document.span(where), step=step.id, hint=error.hint)
+            message, near = without_question(error.message)
+            span = document.span(where)
+            problems.add("unknown-model", message, span, step=step.id, suggestion=near, hint=error.hint)
             return None
     return choice

@@ -36,7 +36,7 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
                 continue
             problems.add(
                 "unknown-variable",
-                f'step "{step.id}" has no variable "{variable}"',
+                f'step "{step.id}" has no variable "{variable}"{_made_elsewhere(variable, pipeline)}',
                 document.key_span(here),
                 step=step.id,
                 suggestion=nearest_name(variable, step.vars),
@@ -62,6 +62,11 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
                 )
             )
     return tuple(made)
+
+
+def _made_elsewhere(variable: str, pipeline: Pipeline) -> str:
+    maker = next((one.id for one in pipeline.steps if variable in one.vars), None)
+    return f'; the step "{maker}" makes it' if maker else ""
 
 
 def _format(spec: ProductSpec, step: Step, here: Place, document: Document, problems: Problems) -> str | None:
@@ -111,7 +116,7 @@ def _check_key(
         problems.add(
             "reserved-name",
             f'step "{step.id}": the asset [{pipeline.id}, run] is the run itself',
-            document.key_span(here),
+            document.span((*here, "key")) if document.has((*here, "key")) else document.key_span(here),
             step=step.id,
             hint="call the variable otherwise, or give the product a `key`",
         )
@@ -140,7 +145,7 @@ def check_collisions(products: list[tuple[CompiledProduct, Place]], document: Do
             problems.add(
                 "product-collision",
                 f'the steps "{other.step}" and "{product.step}" both make the asset [{", ".join(product.key)}]',
-                document.key_span(here),
+                document.span((*here, "key")) if document.has((*here, "key")) else document.key_span(here),
                 step=product.step,
                 hint="rename one variable, or give one product a `key`",
             )

@@ -100,7 +100,11 @@ class TemplateChecker:
         """
         reading = read_template(text, self.dashed)
         for problem in reading.problems:
-            span = self.document.place_in(place, problem.needle) if problem.needle else self.document.span(place)
+            span = self.document.span(place)
+            if problem.needle:
+                span = self.document.place_in(place, problem.needle, line=problem.line)
+            elif problem.region is not None:
+                span = self.document.region_in(place, problem.region)
             self.problems.add(
                 problem.code,
                 _at(step, problem.message),
@@ -146,7 +150,8 @@ class TemplateChecker:
                 return None
             target = names.step(str(use.path[1]))
             if target is None:
-                self.unknown(use, place, step, f'there is no step "{use.path[1]}"', str(use.path[1]), names.steps)
+                message = f'there is no step "{use.path[1]}"'
+                self.unknown(use, place, step, message, str(use.path[1]), names.steps, "unknown-step")
                 return None
             return self.fields(target, use.path[2:], use, place, step)
         target = names.step(root)
@@ -178,7 +183,7 @@ class TemplateChecker:
         if root in _RUN_FIELDS:
             if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
                 message = f'"{root}" has no field "{use.path[1]}"'
-                self.unknown(use, place, step, message, str(use.path[1]), _RUN_FIELDS[root])
+                self.unknown(use, place, step, message, str(use.path[1]), _RUN_FIELDS[root], "unknown-field")
         elif root in _RUN_NAMES:
             pass
         elif root == "outputs":
@@ -190,7 +195,9 @@ class TemplateChecker:
         elif root == "error":
             self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
         elif root in _LOOP_NAMES:
-            self.unknown(use, place, step, f'"{root}" exists only inside a loop', root, ())
+            self.unknown(
+                use, place, step, f'"{root}" exists only in a step with `for_each`, `while` or `until`', root, ()
+            )
         else:
             self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
 
@@ -224,7 +231,7 @@ class TemplateChecker:
         )
         position = len(use.path) - len(fields)
         after = use.path[position - 1] if position else ""
-        span = self.document.place_in(place, name, after if isinstance(after, str) else "")
+        span = self.document.place_in(place, name, after if isinstance(after, str) else "", use.line)
         near = nearest_name(name, known)
         if use.guarded:
             message += "; only its default will ever be used"
@@ -255,13 +262,20 @@ class TemplateChecker:
         return frozenset() if offered.is_text else offered.result_fields
 
     def unknown(
-        self, use: NameUse, place: Place, step: str | None, message: str, name: str, known: Iterable[str]
+        self,
+        use: NameUse,
+        place: Place,
+        step: str | None,
+        message: str,
+        name: str,
+        known: Iterable[str],
+        code: str = "unknown-name",
     ) -> None:
         """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
         if self.names.loose:
             return
         after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
-        span = self.document.place_in(place, name, str(after))
+        span = self.document.place_in(place, name, str(after), use.line)
         if use.guarded:
             self.problems.add(
                 "guarded-name",
@@ -274,7 +288,7 @@ class TemplateChecker:
             return
         near = nearest_name(name, known)
         self.problems.add(
-            "unknown-name",
+            code,
             _at(step, message),
             span,
             step=step,

@@ -11,8 +11,10 @@ from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.json_schema import implied_type
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.types import TypeSpec
+from orchestrator_dagster.language.values import places_of_problems
 
 
 def check_schemas(
@@ -25,6 +27,16 @@ def check_schemas(
     for draft in drafts.values():
         places += [((*draft.place, "vars", name), spec, draft.step.id) for name, spec in draft.step.vars.items()]
     for place, spec, step in places:
+        if spec.example is not None and spec.schema_ is None and (spec.type or implied_type(spec)):
+            bare = spec.model_copy(update={"example": None})
+            for inner, found in places_of_problems(bare, spec.example):
+                problems.add(
+                    "wrong-value",
+                    f"the example is none of its type: {found}",
+                    document.span((*place, "example", *inner)),
+                    step=step,
+                    hint="change the example or the type",
+                )
         for inner, schema in _schemas(spec, place):
             wrong = _problem(schema, includes)
             if wrong:

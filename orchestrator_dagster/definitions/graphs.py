@@ -16,10 +16,30 @@ from dagster import (
     NodeInvocation,
     OutputMapping,
 )
+from dagster._core.definitions.output import OutputDefinition
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.ops import finish_op, inputs_op, product_output, step_op
+from orchestrator_dagster.definitions.ops import (
+    OUTCOMES_IO,
+    PRODUCTS_IO,
+    finish_op,
+    inputs_op,
+    product_output,
+    step_op,
+)
+
+
+class _Output(OutputMapping):
+    """An output of the graph that names the IO manager of the op's output behind it.
+
+    Dagster gives every output of a graph the key ``io_manager``, and asks for that resource when a part of the implicit
+    asset job is made ("Materialize" on an asset's page), though nothing ever uses it.
+    """
+
+    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
+        key = OUTCOMES_IO if self.graph_output_name == "run" else PRODUCTS_IO
+        return OutputDefinition(dagster_type=self.dagster_type, name=self.graph_output_name, io_manager_key=key)
 
 
 def graph_output(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
@@ -47,7 +67,7 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         place(step_op(pipeline, step), step.op, {"inputs": opened, **before})
         for product in step.products:
             mappings.append(
-                OutputMapping(
+                _Output(
                     graph_output_name=graph_output(pipeline, product),
                     mapped_node_name=step.op,
                     mapped_node_output_name=product_output(product.variable),
@@ -55,7 +75,7 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
             )
     every = MultiDependencyDefinition([DependencyDefinition(step.op, "outcome") for step in pipeline.steps])
     place(finish_op(pipeline), "finish", {"inputs": opened, "outcomes": every})
-    mappings.append(OutputMapping(graph_output_name="run", mapped_node_name="finish", mapped_node_output_name="run"))
+    mappings.append(_Output(graph_output_name="run", mapped_node_name="finish", mapped_node_output_name="run"))
     return GraphDefinition(
         name=pipeline.op,
         description=pipeline.description,

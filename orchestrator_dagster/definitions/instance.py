@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
+from orchestrator_dagster.errors import OrchestratorError
+
 HOME_NAME = ".orchestrator"
 _CONFIG = """\
 # Runs of this project are recorded here. `dagster dev` shows them with DAGSTER_HOME set to this folder.
@@ -23,11 +25,17 @@ def instance_home(project: Path) -> Path:
     if configured:
         return Path(configured).expanduser()
     home = project / HOME_NAME
-    home.mkdir(exist_ok=True)
     settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(_CONFIG, encoding="utf-8")
-        (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    try:
+        home.mkdir(exist_ok=True)
+        if not settings.exists():
+            settings.write_text(_CONFIG, encoding="utf-8")
+            (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise OrchestratorError(
+            f'runs cannot be recorded in "{home}": {error.strerror}',
+            hint="make the folder writable, or set DAGSTER_HOME to another one",
+        ) from None
     return home
 
 

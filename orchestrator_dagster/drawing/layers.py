@@ -5,13 +5,15 @@ Vertices are numbers. Every step takes time about linear in vertices and edges; 
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 Link = tuple[int, int]
 _ORDER_SWEEPS = 24  # more did not lower the crossings of graphs of 30 to 300 vertices any further
 _PLACE_SWEEPS = 24
+_STRAIGHT_SWEEPS = 3  # each gives lines room that others left
+_SNAP = 24.0  # pixels that look like a mistake rather than a bend
+_FAR = 1e12
 
 
 def rows_of(count: int, links: Sequence[Link]) -> list[int]:
@@ -129,9 +131,7 @@ class Pull:
         self.upper, self.lower, self.offset, self.weight = upper, lower, offset, weight
 
 
-def placed(
-    rows: Sequence[Sequence[int]], pulls: Sequence[Pull], distance: Callable[[int, int], float]
-) -> list[float]:
+def placed(rows: Sequence[Sequence[int]], pulls: Sequence[Pull], distance: Callable[[int, int], float]) -> list[float]:
     """The horizontal place of every vertex's middle: the order of each row is kept, and links are near to vertical.
 
     Args:
@@ -140,11 +140,10 @@ def placed(
         distance: How far the middles of two neighbours must be apart at least.
     """
     count = sum(map(len, rows))
-    above: list[list[tuple[int, float, float]]] = [[] for _ in range(count)]
-    below: list[list[tuple[int, float, float]]] = [[] for _ in range(count)]
+    near: list[list[tuple[int, float, float]]] = [[] for _ in range(count)]
     for pull in pulls:
-        above[pull.lower].append((pull.upper, pull.offset, pull.weight))
-        below[pull.upper].append((pull.lower, -pull.offset, pull.weight))
+        near[pull.lower].append((pull.upper, pull.offset, pull.weight))
+        near[pull.upper].append((pull.lower, -pull.offset, pull.weight))
     apart = [[0.0, *(distance(left, right) for left, right in pairwise(row))] for row in rows]
     places = [0.0] * count
     for row, gaps in zip(rows, apart, strict=True):
@@ -154,12 +153,10 @@ def placed(
             places[vertex] = at
     numbers = range(len(rows))
     for sweep in range(_PLACE_SWEEPS):
-        both = sweep >= _PLACE_SWEEPS // 2
         for number in numbers if sweep % 2 == 0 else reversed(numbers):
             wishes, weights = [], []
             for vertex in rows[number]:
-                one_side = above[vertex] if sweep % 2 == 0 else below[vertex]
-                ends = above[vertex] + below[vertex] if both or not one_side else one_side
+                ends = near[vertex]  # above and below: with one side at a time, long chains would drift aside
                 weight = sum(end[2] for end in ends)
                 wished = sum((places[end] + offset) * force for end, offset, force in ends)
                 wishes.append(wished / weight if ends else places[vertex])
@@ -191,23 +188,65 @@ def _nearest(wishes: Sequence[float], weights: Sequence[float], apart: Sequence[
 
 
 def straightened(
-    rows: Sequence[Sequence[int]], places: list[float], chains: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[int]],
+    places: list[float],
+    lines: Sequence[tuple[Sequence[int], Sequence[float]]],
     distance: Callable[[int, int], float],
 ) -> None:
-    """Put the vertices of each chain (one in each of some rows) one above the other, where there is room for it."""
+    """Put the bends of long lines one above the other, as many in a row of them as there is room for.
+
+    Args:
+        rows: Vertices by row, from left to right.
+        places: Where they stand; changed.
+        lines: For each line its bends from top to bottom, one in each row, and the places where it begins and ends.
+        distance: How far the middles of two neighbours must be apart at least.
+    """
     left: dict[int, int] = {}
     right: dict[int, int] = {}
     for row in rows:
         for one, other in pairwise(row):
             right[one], left[other] = other, one
-    for chain in chains:
-        low = max((places[left[one]] + distance(left[one], one) for one in chain if one in left), default=-1e12)
-        high = min((places[right[one]] - distance(one, right[one]) for one in chain if one in right), default=1e12)
-        if low > high:
-            continue
-        wishes: list[float] = []
-        for one in chain:
-            insort(wishes, places[one])
-        middle = min(max(wishes[len(wishes) // 2], low), high)
-        for one in chain:
-            places[one] = middle
+
+    def room(one: int) -> tuple[float, float]:
+        low = places[left[one]] + distance(left[one], one) if one in left else -_FAR
+        return low, places[right[one]] - distance(one, right[one]) if one in right else _FAR
+
+    def align(part: Sequence[int], low: float, high: float, ends: Sequence[float]) -> None:
+        middle = sum(places[one] for one in part) / len(part)
+        best = min((end for end in ends if low <= end <= high), key=lambda end: abs(end - middle), default=middle)
+        for one in part:
+            places[one] = min(max(best, low), high)
+
+    for _ in range(_STRAIGHT_SWEEPS):
+        for bends, ends in lines:
+            part: list[int] = []
+            low, high = -_FAR, _FAR
+            for one in bends:
+                lowest, highest = room(one)
+                if part and max(low, lowest) > min(high, highest):
+                    align(part, low, high, ends)
+                    part, low, high = [], -_FAR, _FAR
+                part.append(one)
+                low, high = max(low, lowest), min(high, highest)
+            if part:
+                align(part, low, high, ends)
+
+
+def snapped(
+    rows: Sequence[Sequence[int]], places: list[float], pulls: Sequence[Pull], distance: Callable[[int, int], float]
+) -> None:
+    """Take small steps aside out of lines: a vertex moves right below a neighbour that it is nearly below, or above."""
+    near: list[list[tuple[int, float]]] = [[] for _ in places]
+    for pull in pulls:
+        near[pull.lower].append((pull.upper, pull.offset))
+        near[pull.upper].append((pull.lower, -pull.offset))
+    for row in rows:
+        for number, one in enumerate(row):
+            low = places[row[number - 1]] + distance(row[number - 1], one) if number else -_FAR
+            high = places[row[number + 1]] - distance(one, row[number + 1]) if number + 1 < len(row) else _FAR
+            wishes = [places[end] + offset for end, offset in near[one]]
+            if any(abs(wish - places[one]) < 0.01 for wish in wishes):
+                continue  # it is straight to one already
+            fitting = [wish for wish in wishes if low <= wish <= high and abs(wish - places[one]) <= _SNAP]
+            if fitting:
+                places[one] = min(fitting, key=lambda wish: abs(wish - places[one]))

@@ -61,9 +61,8 @@ class Picture:
     groups: tuple[Group, ...] = ()
 
     def __post_init__(self) -> None:
-        ids = [one.id for one in (*self.nodes, *self.groups)]
-        known, nodes = set(ids), {node.id for node in self.nodes}
-        groups = {group.id for group in self.groups}
+        ids, known = self.ids, set(self.ids)
+        nodes, groups = {node.id for node in self.nodes}, {group.id for group in self.groups}
         members = [member for group in self.groups for member in group.members]
         if len(known) != len(ids):
             raise ValueError("nodes and groups need different ids")
@@ -82,6 +81,11 @@ class Picture:
                 raise ValueError(f'no edge can lead from "{edge.source}" to "{edge.target}"')
             if edge.source in self.around(edge.target) or edge.target in self.around(edge.source):
                 raise ValueError(f'"{edge.source}" and "{edge.target}" lie in each other')
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all nodes, then of all groups."""
+        return (*(node.id for node in self.nodes), *(group.id for group in self.groups))
 
     @cached_property
     def parents(self) -> dict[str, str]:

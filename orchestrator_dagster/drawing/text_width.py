@@ -24,7 +24,11 @@ _BOLD = (
     280, 389, 584,
 )  # fmt: skip
 _TYPOGRAPHIC = {"…": 1000, "—": 1000, "–": 556, "·": 278, "→": 1000, "“": 333, "”": 333, "‘": 222, "’": 222}
-_WIDE, _OTHER_CAPITAL, _OTHER = 1000, 780, 620  # em square of East Asian text; medians of Greek and Cyrillic, rounded up
+_WIDE, _OTHER_CAPITAL, _OTHER = (
+    1000,
+    780,
+    620,
+)  # em square of East Asian text; medians of Greek and Cyrillic, rounded up
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:

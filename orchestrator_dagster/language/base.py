@@ -44,6 +44,7 @@ def problem(
     suggestion: str | None = None,
     at: tuple[str | int, ...] = (),
     on_key: bool = False,
+    key: str | None = None,
 ) -> PydanticCustomError:
     """An error for a validator to raise; the reader turns it into a diagnostic with this code.
 
@@ -54,13 +55,22 @@ def problem(
         suggestion: The nearest valid name.
         at: Where inside the validated value it is.
         on_key: Whether the key there is wrong, and not its value.
+        key: The key below that place that shows it.
     """
-    context = {"text": message, "hint": hint, "suggestion": suggestion, "code": code, "at": at, "on_key": on_key}
+    context = {
+        "text": message,
+        "hint": hint,
+        "suggestion": suggestion,
+        "code": code,
+        "at": at,
+        "on_key": on_key,
+        "key": key,
+    }
     return PydanticCustomError("orchestrator", "{text}", context)
 
 
-def _one_map(value: Any) -> Any:
-    """A list of one-key maps is the map it stands for."""
+def _one_map(value: Any, bare_names: bool = False) -> Any:
+    """A list of one-key maps is the map it stands for; with ``bare_names`` an entry may be a name without value."""
     if value is None:
         return {}
     if not isinstance(value, list):
@@ -71,26 +81,33 @@ def _one_map(value: Any) -> Any:
     for number, item in enumerate(value):
         if item is TAKEN_OUT:
             continue
-        if isinstance(item, str) and item.strip() and not has_template(item):
+        if bare_names and isinstance(item, str) and item.strip() and not has_template(item):
             item = {item: None}
         if not isinstance(item, Mapping) or len(item) != 1:
-            found = f"; this one has {', '.join(map(str, item))}" if isinstance(item, Mapping) and item else ""
+            keys = [str(key) for key in item] if isinstance(item, Mapping) else []
             raise problem(
                 "wrong-type",
-                f"each entry of the list must be a map with one key{found}",
-                hint="write `- name: value`, and what belongs to the name indented below it",
+                f"each entry of the list must be a map with one key; this one has {', '.join(keys)}"
+                if keys
+                else f"each entry of the list must be a map with one key, found {_kind(item)}",
+                hint="start it with a dash: `- name: value`" if keys else "write `- name: value`",
                 at=(number,),
+                key=keys[1] if keys else None,
             )
         name = next(iter(item))
         if name in merged:
             raise problem(
-                "yaml-duplicate-key",
+                "duplicate-id",
                 f'the name "{name}" stands twice',
                 hint="remove one of the two",
                 at=(number,),
             )
         merged.update(item)
     return merged
+
+
+def _kind(item: Any) -> str:
+    return f'"{item}"' if isinstance(item, str) else "nothing" if item is None else "another value"
 
 
 def _names(value: Any) -> Any:
@@ -149,13 +166,26 @@ def _no_boolean(expected: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _one_map_or_names(value: Any) -> Any:
+    return _one_map(value, bare_names=True)
+
+
 OneMap = BeforeValidator(_one_map)
+OneMapOrNames = BeforeValidator(_one_map_or_names)
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Duration = Annotated[Union[float, str], BeforeValidator(_duration)]
 #: Python takes true for 1, and Pydantic takes "on" for true: a pipeline file does neither.
 Integer = Annotated[int, _no_boolean("an integer")]
 Number = Annotated[float, _no_boolean("a number")]
 Switch = Annotated[bool, Field(strict=True)]
+
+
+def no_number(value: Any) -> Any:
+    """Refuse a number as an id: Pydantic would make it a text, which no template could read."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        hint = "start it with a letter"
+        raise problem("wrong-type", f"an id is a text that starts with a letter, found the number {value}", hint=hint)
+    return value
 
 
 def check_identifier(value: str, what: str) -> str:

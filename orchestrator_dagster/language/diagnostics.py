@@ -34,7 +34,7 @@ CODES: dict[str, str] = {
     "wrong-type": "The value has another type than the key takes.",
     "wrong-value": "The value is not one that the key takes.",
     "wrong-id": "An id has letters, digits, _ and -, and starts with a letter.",
-    "duplicate-id": "Two steps, or two pipelines, have one id.",
+    "duplicate-id": "Two steps, pipelines, inputs, variables or products have one name.",
     "reserved-name": "The name belongs to the language.",
     "step-kind": "A step does exactly one thing: keys clash, or say nothing to do.",
     "wrong-default": "A default breaks its own type or constraints.",
@@ -194,6 +194,13 @@ class Problems:
         # One place has one syntax problem, however many ways the parser stumbled over it.
         key = (code, "" if code.startswith("yaml") else message, span.line, span.column)
         self._found.setdefault(key, found)
+
+    def has_syntax_problem(self, span: Span) -> bool:
+        """Whether the text itself is wrong where ``span`` begins."""
+        return any(
+            one.code.startswith("yaml") and (one.span.line, one.span.column) == (span.line, span.column)
+            for one in self._found.values()
+        )
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(sorted(self._found.values(), key=lambda found: (found.span.line, found.span.column)))

@@ -263,7 +263,10 @@ class _Composer:
         if tag and tag != "!" and tag not in _STANDARD_TAGS:
             shown = str(tag).replace(_TAG, "!!")
             self.problems.add(
-                "yaml-tag", f'the tag "{shown}" is not allowed', _span(event), hint="remove it: values are plain YAML"
+                "yaml-tag",
+                f'the tag "{shown}" is not allowed',
+                _span(event),
+                hint="remove it, or quote the value if the ! belongs to it",
             )
 
     def scalar(self, event: Any) -> ScalarNode:

@@ -142,7 +142,19 @@ class Document:
         starts = self._line_starts
         return min(starts[min(line - 1, len(starts) - 1)] + column - 1, len(self.text))
 
-    def place_in(self, path: NodePath, needle: str, after: str = "") -> Span:
+    def region_in(self, path: NodePath, number: int) -> Span:
+        """Where the ``{{`` or ``{%`` of that number stands inside the value at ``path``; else the value's place."""
+        part, start, span = self._source(path)
+        found = next((one for n, one in enumerate(code_regions(part)) if n == number), None)
+        return self._span(start + found.start, start + found.start + 2) if found else span
+
+    def _source(self, path: NodePath) -> tuple[str, int, Span]:
+        """The text of the value at ``path`` as it stands in the file, where it starts, and its place."""
+        _, span = self.locate(path)
+        start, end = self._index(span.line, span.column), self._index(span.end_line, span.end_column)
+        return self.text[start:end], start, span
+
+    def place_in(self, path: NodePath, needle: str, after: str = "", line: int = 0) -> Span:
         """Where ``needle`` (a whole word) stands inside the value at ``path``; else the value's place.
 
         A word inside ``{{ }}`` is taken before the same word in the text around it, and a name by itself before a
@@ -152,19 +164,20 @@ class Document:
             path: The value's path.
             needle: The word.
             after: The name that the word is a field of: the word behind it and a dot is looked for first.
+            line: The line of a block (from 1) that it stands in, 0 when that is not known.
         """
-        _, span = self.locate(path)
-        start, end = self._index(span.line, span.column), self._index(span.end_line, span.end_column)
-        part = self.text[start:end]
+        part, start, span = self._source(path)
+        skipped = len("".join(lines_of(part, ends=True)[:line])) if part[:1] == "|" else 0
         regions = [(one.start, one.end) for one in code_regions(part)]
         behind = [rf"(?<=\b{re.escape(after)}\.)"] if after else []
         for places in (regions, [(0, len(part))]):
             for before in (*behind, r"(?<![\w.'\"-])", r"(?<![\w-])"):
                 pattern = re.compile(rf"{before}{re.escape(needle)}(?![\w-])")
-                for first, last in places:
+                for first, last in [*((max(a, skipped), b) for a, b in places if b > skipped), *places]:
                     found = pattern.search(part, first, last)
                     if found:
-                        return self._span(start + found.start(), start + found.end())
+                        dollar = found.start() > 0 and part[found.start() - 1] == "$"
+                        return self._span(start + found.start() - dollar, start + found.end())
         return span
 
     def _span(self, start: int, end: int) -> Span:

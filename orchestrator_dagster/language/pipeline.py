@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from orchestrator_dagster.language.base import Duration, Integer, Model, OneMap, Switch, check_identifier, problem
+from orchestrator_dagster.language.base import (
+    Duration,
+    Integer,
+    Model,
+    OneMap,
+    Switch,
+    check_identifier,
+    no_number,
+    problem,
+)
 from orchestrator_dagster.language.settings import (
     Budget,
     CacheMode,
@@ -128,6 +137,11 @@ class Pipeline(Model):
 
     alignment: Any = Field(None, description="Whether a mismatch of intention and architecture is ignored, and why.")
     qc: Qc | None = Field(None, description="A judge's check of the products.")
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _id_is_text(cls, value: Any) -> Any:
+        return no_number(value)
 
     @field_validator("id")
     @classmethod

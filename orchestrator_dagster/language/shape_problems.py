@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AliasChoices
 
 from orchestrator_dagster.language.base import Model
+from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.document import Document, MappingNode, ScalarNode
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.wording import Fault, path_text
@@ -45,6 +46,8 @@ def place_of(error: Mapping[str, Any], document: Document) -> tuple[Any, ...]:
 
 def report(fault: Fault, reading: Reading) -> tuple[Any, ...] | None:
     """Note a fault as a diagnostic; gives where below its place a validator found it."""
+    if reading.problems.has_syntax_problem(reading.document.span(fault.place)):
+        return None  # the value is not what was meant, and that is said already
     if fault.kind == "extra_forbidden":
         _unknown_key(fault, reading)
     elif fault.kind == "missing":
@@ -105,9 +108,7 @@ def _missing(fault: Fault, reading: Reading) -> None:
             f" in `{holders[-1]}`" if holders and holders[-1] != "steps" else ""
         )
         hint = "write `steps:` and below it `- id: first` …" if name == "steps" else _MISSING.get(name)
-    reading.problems.add(
-        "missing-key", message, document.span(place[:-1]) if len(place) > 1 else None, step=step, hint=hint
-    )
+    reading.problems.add("missing-key", message, document.span(place[:-1]), step=step, hint=hint)
 
 
 def _own(fault: Fault, reading: Reading) -> tuple[Any, ...]:
@@ -120,12 +121,18 @@ def _own(fault: Fault, reading: Reading) -> tuple[Any, ...]:
     reading.problems.add(
         context["code"],
         text,
-        document.key_span(place) if context["on_key"] else document.span(place),
+        _own_span(document, place, context),
         step=step,
         suggestion=context["suggestion"],
         hint=context["hint"],
     )
     return tuple(context["at"])
+
+
+def _own_span(document: Document, place: tuple[Any, ...], context: Mapping[str, Any]) -> Span:
+    if context["key"]:
+        return document.key_span((*place, context["key"]))
+    return document.key_span(place) if context["on_key"] else document.span(place)
 
 
 def _wrong(fault: Fault, reading: Reading) -> None:
@@ -134,6 +141,8 @@ def _wrong(fault: Fault, reading: Reading) -> None:
     hint = None
     if fault.value is True or fault.value is False:
         hint = f'put it in quotes if it is meant as text: "{str(fault.value).lower()}"' if _wants_text(fault) else None
+    if _code(fault) == "product-format":
+        hint = "choose one of them, or leave it out: then the path's suffix decides"
     if key in _LISTS_OF_MAPS and len(place) == 1 and fault.expected == ["a list"]:
         fault.expected = [_LISTS_OF_MAPS[key]]
     sentence = fault.sentence
@@ -141,13 +150,19 @@ def _wrong(fault: Fault, reading: Reading) -> None:
         hint = "write `steps:` and below it `- id: first` …"
         sentence = "a pipeline has at least one step" if fault.kind == "too_short" else sentence
     reading.problems.add(
-        "wrong-value" if fault.is_wrong_value else "wrong-type",
+        _code(fault),
         f"`{_key_text(place)}`: {sentence}" if place else sentence,
         document.span(place),
         step=step_of(place, document),
         suggestion=nearest_name(fault.value, fault.options) if isinstance(fault.value, str) and fault.options else None,
         hint=hint,
     )
+
+
+def _code(fault: Fault) -> str:
+    if fault.place[-1:] == ("format",) and "products" in fault.place:
+        return "product-format"
+    return "wrong-value" if fault.is_wrong_value else "wrong-type"
 
 
 def _wants_text(fault: Fault) -> bool:

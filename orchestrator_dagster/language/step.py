@@ -14,8 +14,10 @@ from orchestrator_dagster.language.base import (
     Names,
     Number,
     OneMap,
+    OneMapOrNames,
     Switch,
     check_identifier,
+    no_number,
     problem,
 )
 from orchestrator_dagster.language.settings import (
@@ -99,7 +101,7 @@ class Step(Model):
     budget: Budget | None = Field(None, description="The most that the step may spend.")
     cache: CacheMode | None = Field(None, description="When an answered call is served again.")
 
-    vars: Annotated[dict[str, VariableSpec], OneMap] = Field(
+    vars: Annotated[dict[str, VariableSpec], OneMapOrNames] = Field(
         default_factory=dict, description="Variables that the step leaves behind."
     )
     products: Annotated[dict[str, ProductSpec], OneMap] = Field(
@@ -131,6 +133,11 @@ class Step(Model):
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the op.")
     pool: str | None = Field(None, description="Dagster pool of the op.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Anything; not read.")
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _id_is_text(cls, value: Any) -> Any:
+        return no_number(value)
 
     @field_validator("id")
     @classmethod

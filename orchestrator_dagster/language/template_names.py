@@ -11,6 +11,7 @@ import jinja2
 from jinja2 import nodes
 
 from orchestrator_dagster.language.template_environment import environment
+from orchestrator_dagster.language.template_syntax import syntax_error
 from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.templates import normalise
 from orchestrator_dagster.text import nearest_name
@@ -54,6 +55,7 @@ class TemplateProblem:
     needle: str | None = None
     suggestion: str | None = None
     hint: str | None = None
+    region: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def read_template(text: str, dashed: frozenset[str] = frozenset()) -> TemplateRe
         reader = _Reader()
         reader.visit(tree, frozenset(), frozenset())
     except jinja2.TemplateSyntaxError as error:
-        return TemplateReading(problems=(_syntax_problem(str(error.message), error.lineno),))
+        return TemplateReading(problems=(_syntax_problem(text, error),))
     except RecursionError:
         return TemplateReading(problems=(TemplateProblem("template-syntax", "the template is nested too deeply", 1),))
     return TemplateReading(
@@ -83,15 +85,12 @@ def read_template(text: str, dashed: frozenset[str] = frozenset()) -> TemplateRe
     )
 
 
-def _syntax_problem(message: str, line: int) -> TemplateProblem:
-    """Jinja's words about a syntax error in ours."""
-    message = message.removesuffix(".")
-    hint = None
-    if "unknown tag" in message:
-        hint = "tags are if, for, set, macro, call, filter, with, raw, do; steps and inputs stand in {{ }}"
-    elif "end of template" in message or "print statement" in message:
-        hint = "close every {{ with }}, and every {% if %} and {% for %} with its {% endif %} or {% endfor %}"
-    return TemplateProblem("template-syntax", f"the template cannot be parsed: {message}", line, hint=hint)
+def _syntax_problem(text: str, error: jinja2.TemplateSyntaxError) -> TemplateProblem:
+    """A syntax error, with the part of the template that it is about."""
+    number, message, hint = syntax_error(text, str(error.message))
+    return TemplateProblem(
+        "template-syntax", f"the template cannot be parsed: {message}", error.lineno, hint=hint, region=number
+    )
 
 
 def texts_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

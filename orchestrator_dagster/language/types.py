@@ -107,7 +107,8 @@ def check_limits(spec: TypeSpec) -> None:
             )
     low, high = spec.limits
     if low is not None and high is not None and low > high:
-        raise problem("wrong-value", f"the minimum {low:g} is larger than the maximum {high:g}")
+        at = "range" if spec.maximum is None and spec.minimum is None else "maximum"
+        raise problem("wrong-value", f"the minimum {low:g} is larger than the maximum {high:g}", at=(at,))
     if spec.enum is not None and not spec.enum:
         raise problem("wrong-value", "the list of values allowed is empty", hint="remove `enum`", at=("enum",))
     if spec.pattern is not None:
@@ -120,6 +121,14 @@ def short_type(value: Any) -> Any:
     """The long form of a type: of a name (``string``), or of a map of field names to types."""
     if isinstance(value, str):
         known = TYPE_NAMES.get(value.strip().lower())
+        near = get_close_matches(value.strip().lower(), TYPE_NAMES, 1, 0.75)
+        if known is None and near and " " not in value.strip():
+            raise problem(
+                "wrong-value",
+                f'there is no type "{value}"',
+                suggestion=near[0],
+                hint="a description has more than one word",
+            )
         return {"type": known} if known else {"type": "string", "description": value}
     if isinstance(value, dict) and value and not _describes(value):
         return {"type": "object", "properties": value}
@@ -170,6 +179,12 @@ class VariableSpec(TypeSpec):
         if whole_expression(value) is not None:
             return {"value": value}
         if isinstance(value, str):
+            if "{{" in value:
+                raise problem(
+                    "wrong-value",
+                    "a variable is taken from the result by one whole {{ expression }}, without text around it",
+                    hint="join the text inside it: \"{{ 'text ' ~ result.x }}\"",
+                )
             known = TYPE_NAMES.get(value.strip().lower())
             return {"type": known} if known else {"description": value}
         if not isinstance(value, dict):

@@ -13,8 +13,8 @@ from pydantic import BaseModel as PydanticModel
 
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.json_schema import implied_type, schema_of_example, schema_problems
-from orchestrator_dagster.language.types import TypeSpec
-from orchestrator_dagster.language.wording import Fault, faults, path_text
+from orchestrator_dagster.language.types import TypeSpec, type_of
+from orchestrator_dagster.language.wording import Fault, described, faults, path_text
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
@@ -46,6 +46,30 @@ def problems_of(spec: TypeSpec, value: Any) -> list[str]:
     except ValidationError as error:
         return sentences(error)
     return []
+
+
+def places_of_problems(spec: TypeSpec, value: Any) -> list[tuple[tuple[Any, ...], str]]:
+    """What is wrong with a value that stands in a file, with the place of each problem inside it.
+
+    Nothing is read as another type here: ``"10"`` is a text, also where a launch could give it for an integer.
+    """
+    plain = thaw(value)
+    try:
+        found = _plain(TypeAdapter(python_type(spec)).validate_python(plain))
+    except ValidationError as error:
+        return [(fault.place, _sentence(fault)) for fault in faults(error.errors(include_url=False), _place)]
+    return [] if found == plain else _differences(found, plain, ())
+
+
+def _differences(found: Any, plain: Any, place: tuple[Any, ...]) -> list[tuple[tuple[Any, ...], str]]:
+    """Where a value was read as another type, and what the type is."""
+    if isinstance(found, dict) and isinstance(plain, dict):
+        return [one for key in plain if key in found for one in _differences(found[key], plain[key], (*place, key))]
+    if isinstance(found, list) and isinstance(plain, list) and len(found) == len(plain):
+        return [one for n, item in enumerate(plain) for one in _differences(found[n], item, (*place, n))]
+    kind = type_of(found)
+    wanted = f"an {kind}" if kind in ("integer", "array", "object") else f"a {kind}"
+    return [] if found == plain else [(place, f"expected {wanted}, found {described(plain)}")]
 
 
 def checked_value(spec: TypeSpec, value: Any) -> Any:

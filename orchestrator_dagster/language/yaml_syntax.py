@@ -29,6 +29,7 @@ _SAID = {
     "did not find expected <document start>": "the text ends the map before it, and starts nothing",
     "block sequence entries are not allowed in this context": "a list cannot start here",
     "found undefined tag handle": "a value cannot start with !",
+    "did not find expected alphabetic or numeric character": "a value that starts with * or & is an alias or anchor",
     "found unknown escape character": 'a \\ inside double quotes starts an escape, and this is none',
 }  # fmt: skip
 _HINTS = {
@@ -40,6 +41,7 @@ _HINTS = {
     "expected ',' or": "close the bracket, or quote the value that has brackets or commas in it",
     "unexpected end of stream": "close the quote",
     "sequence entries": "write the list below its key, each entry with a dash",
+    "alphabetic or numeric": "quote the value",
     "unknown escape": "write \\\\ for one \\, or use single quotes",
     "<document start>": "compare the indentation of this line and the one before it",
 }
@@ -54,7 +56,12 @@ def note_syntax_error(error: yaml.MarkedYAMLError, text: str, problems: Problems
     mark = max(marks, key=lambda one: (one.line, one.column), default=None)
     lines = lines_of(text) or [""]
     said = str(error.problem or error.context or "the text is not YAML")
-    unclosed = "expected ',' or" in said or "unexpected end of stream" in said or (mark and mark.line >= len(lines))
+    where_it_starts = ("expected ',' or", "could not find expected ':'", "alphabetic or numeric")
+    unclosed = (
+        any(part in said for part in where_it_starts)
+        or "unexpected end of stream" in said
+        or (mark and mark.line >= len(lines))
+    )
     if unclosed and error.context_mark and error.context_mark.line < len(lines):
         mark = error.context_mark  # where the bracket or quote opens
     line = min(mark.line, len(lines) - 1) if mark else 0

@@ -1,4 +1,3 @@
-
 """What a step does: exactly one thing, known before anything runs."""
 
 from __future__ import annotations
@@ -74,15 +73,16 @@ def test_settings_of_the_model_may_stand_among_the_parameters(compiled: Compile)
         ("tool: filesystem, action: '{{ env.T }}'", "unknown-action", "'{{ env.T }}'", None, "not a template"),
         ("tool: filesystem, action: lst", "unknown-action", "lst", "list", 'has no action "lst"'),
         ("tool: filesystem, action: list, parameters: {path: a, recursiv: true}", "unknown-parameter", "recursiv", "recursive", "no parameter"),
-        ("tool: filesystem, action: read", "missing-parameter", "filesystem", None, 'needs the parameter "path"'),
-        ("tool: filesystem, action: read, parameters: {}", "missing-parameter", "filesystem", None, 'needs the parameter "path"'),
+        ("tool: filesystem, action: read", "missing-parameter", "read", None, 'needs the parameter "path"'),
+        ("tool: filesystem, action: read, parameters: {}", "missing-parameter", "parameters", None, 'needs the parameter "path"'),
+        ("tool: filesystem, parameters: {action: lst, path: a}", "unknown-action", "lst", "list", 'has no action "lst"'),
         ("tool: filesystem, action: list, parameters: {path: a, recursive: 7}", "wrong-parameter", "7", None, "expected true or false"),
         ("tool: filesystem, action: list, parameters: {path: [a]}", "wrong-parameter", "[a]", None, "expected a text"),
         ("tool: filesystem, action: list, parameters: {path: a}, model: m", "step-kind", "model", None, "setting of model steps"),
         ("action: echo, parameters: {message: m}, temperature: 1", "step-kind", "temperature", None, "setting of model steps"),
         ("prompt: x, expert: nobody", "unknown-expert", "nobody", None, 'names the expert "nobody"'),
-        ("prompt: x, model: opnai:gpt-5", "unknown-model", "opnai:gpt-5", None, 'did you mean "openai"'),
-        ("prompt: x, personality: acadmic", "unknown-personality", "acadmic", None, "acadmic"),
+        ("prompt: x, model: opnai:gpt-5", "unknown-model", "opnai:gpt-5", "openai", "names no known provider"),
+        ("prompt: x, personality: standrd", "unknown-personality", "standrd", "standard", "standrd"),
         ("prompt: x, model: [openai:gpt-5, openai:gpt-5-mini]", "not-supported", "[openai:gpt-5, openai:gpt-5-mini]", None, "several"),
     ],
 )  # fmt: skip

@@ -1,4 +1,3 @@
-
 """Products: formats, paths, keys, collisions, and what they are made from."""
 
 from __future__ import annotations
@@ -61,18 +60,19 @@ def test_keys_owners_and_tags(compiled: Compile) -> None:
         ("{v: {path: ., format: md}}", "product-path", "."),
         ("{v: {path: './', format: md}}", "product-path", "'./'"),
         ('{v: "a\\0.md"}', "product-path", '"a\\0.md"'),
+        ("{v: {path: v.md, format: doc}}", "product-format", "doc"),
         ("{v: v}", "product-format", "v"),
         ("{v: v.doc}", "product-format", "v.doc"),
         ("{v: '{{ w }}'}", "product-format", "'{{ w }}'"),
         ("{x: x.md}", "unknown-variable", "x"),
-        ("{v: {path: v.md, key: [p, run]}}", "reserved-name", "v"),
+        ("{v: {path: v.md, key: [p, run]}}", "reserved-name", "[p, run]"),
         ("{v: {path: v.md, key: []}}", "dagster-name", "[]"),
         ("{v: {path: v.md, key: ['a/b']}}", "dagster-name", "['a/b']"),
         ("{v: {path: v.md, kinds: ['a b']}}", "dagster-name", "'a b'"),
         ("{v: {path: v.md, kinds: [a, b, c, d]}}", "dagster-name", "[a, b, c, d]"),
         ("{v: v.md, w: V.md}", "product-collision", "V.md"),
         ("{v: v.md, w: ./v.md}", "product-collision", "./v.md"),
-        ("{v: {path: v.md, key: k}, w: {path: w.md, key: k}}", "product-collision", "w"),
+        ("{v: {path: v.md, key: k}, w: {path: w.md, key: k}}", "product-collision", "k"),
     ],
 )
 def test_what_is_wrong_with_a_product(only: Only, products: str, code: str, needle: str) -> None:

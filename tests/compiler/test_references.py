@@ -1,4 +1,3 @@
-
 """Names and fields in templates: what is known, what is like something known, and where exactly it stands."""
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ def pipeline(expression: str) -> str:
         ("{{ zzzzz }}", "unknown-name", "zzzzz", None),
         ("{{ inputs.tpic }}", "unknown-name", "tpic", "topic"),
         ("{{ parameters.x }}", "unknown-name", "x", None),
-        ("{{ steps.sayd }}", "unknown-name", "sayd", "said"),
-        ("{{ results.sayd.x }}", "unknown-name", "sayd", "said"),
+        ("{{ steps.sayd }}", "unknown-step", "sayd", "said"),
+        ("{{ results.sayd.x }}", "unknown-step", "sayd", "said"),
         ("{{ steps }}", "unknown-name", "steps", None),
-        ("{{ execution.dat }}", "unknown-name", "dat", "date"),
-        ("{{ partition.kee }}", "unknown-name", "kee", "key"),
+        ("{{ execution.dat }}", "unknown-field", "dat", "date"),
+        ("{{ partition.kee }}", "unknown-field", "kee", "key"),
         ("{{ outputs.x }}", "unknown-name", "x", None),
         ("{{ item }}", "unknown-name", "item", None),
         ("{{ loop.index }}", "unknown-name", "loop", None),
@@ -108,6 +107,45 @@ def test_names_in_blocks_are_found_in_their_line(problems: Problems) -> None:
     assert [(one.code, one.span.line, one.span.column) for one in found] == [
         ("unknown-name", 8, 10), ("unknown-field", 9, 14), ("unknown-name", 15, 17),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "place", "said", "hint"),
+    [
+        ("a {{ topic }} {{ topic", (3, 11), "{{ is never closed", "}}"),
+        ("a {{ topic } b", (1, 3), "is never closed", "}}"),
+        ("a\n{{ topic || 1 }}", (2, 1), "no || and no &&", "or"),
+        ("{% if topic = 1 %}x{% endif %}", (1, 1), "a single =", "=="),
+        ("x\n{% endif %}", (2, 1), "{% endif %} closes nothing", "its own end"),
+        ("{% if topic %}\nx\n{% endfor %}", (3, 1), "{% endif %} is expected", "its own end"),
+        ("x\n{% for a in topic %}\n{{ a }}", (2, 1), "{% for %} has no {% endfor %}", "{% endfor %}"),
+        ("{{ topic }} {{ topic | }}", (1, 13), "a name is expected", None),
+        ("{% else %}", (1, 1), "stands in no {% if %}", None),
+        ("{% unless topic %}", (1, 1), 'there is no tag "unless"', "the tags are"),
+        ("{% set a = %}", (1, 1), "cannot be parsed", None),
+        ("{% set a = 1 %}{{ a b }}", (1, 16), '}} is expected, found "b"', None),
+    ],
+)
+def test_a_template_that_cannot_be_parsed_is_shown_where_it_is_wrong(
+    only: Only, template: str, place: tuple[int, int], said: str, hint: str | None
+) -> None:
+    lines = "".join(f"      {line}\n" for line in template.split("\n"))
+    problem = only(f"inputs: {{topic: x}}\nsteps:\n  - id: a\n    prompt: |\n{lines}")
+    line, column = place
+    if template.startswith("a {{ topic }} {{"):
+        line, column = 1, 15
+    assert problem.code == "template-syntax"
+    assert (problem.span.line, problem.span.column) == (6 + line, 6 + column)
+    assert said in problem.message
+    assert hint is None or hint in str(problem.hint)
+
+
+def test_a_name_is_shown_in_its_own_line(only: Only) -> None:
+    problem = only(
+        "inputs: {topics: [a]}\nsteps:\n  - id: a\n    prompt: |\n"
+        "      {% for one in topics %}\n      {{ one }}\n      {% endfor %}\n      {{ one }}\n"
+    )
+    assert (problem.span.line, problem.span.column) == (10, 10)
 
 
 def test_every_template_of_a_step_that_is_not_understood_is_checked_too(problems: Problems) -> None:

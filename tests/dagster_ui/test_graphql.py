@@ -44,8 +44,10 @@ query($key: AssetKeyInput!) {
 """
 
 
-def launch(dev: Any, config: dict[str, Any], assets: list[list[str]] | None = None) -> dict[str, Any]:
-    selector: dict[str, Any] = {**SELECTOR, "jobName": "research_report_job"}
+def launch(
+    dev: Any, config: dict[str, Any], assets: list[list[str]] | None = None, job: str = "research_report_job"
+) -> dict[str, Any]:
+    selector: dict[str, Any] = {**SELECTOR, "jobName": job}
     if assets is not None:
         selector["assetSelection"] = [{"path": path} for path in assets]
     params = {"selector": selector, "runConfigData": config, "mode": "default"}
@@ -94,6 +96,13 @@ def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
     assert dev.wait(started["run"]["runId"]) == "SUCCESS"
     assert materialization(dev, "research_report", "surface_table")["run"] == started["run"]["runId"]
     assert materialization(dev, "research_report", "findings")["run"] == run_id
+
+    # "Materialize" on an asset's page: a part of Dagster's own job for all assets, with the graph's config
+    config = {"ops": {"research_report": {"config": {"topic": "trees and drought"}}}}
+    started = launch(dev, config, [["research_report", "findings"]], job="__ASSET_JOB")
+    assert started["__typename"] == "LaunchRunSuccess", started
+    run_id = started["run"]["runId"]
+    assert dev.wait(run_id) == "SUCCESS"
 
     # a run from the command is recorded in the same instance
     command = [

@@ -38,6 +38,7 @@ from orchestrator_dagster.definitions.event_log import event_log_open
 from orchestrator_dagster.definitions.executor import default_executor, threads_executor, was_interrupted
 from orchestrator_dagster.definitions.factory import definitions_of
 from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.definitions.multiprocess import PRELOADED
 
 JOBS = Path(__file__).with_name("executor_jobs.py")
 #: Seconds after which a test gives up waiting for something that must come.
@@ -676,9 +677,7 @@ def test_an_interrupted_run(number: int, asked_for: bool, files: Path, instance:
     assert "was_asked_to_stop" in os.listdir(files)
     assert "comes_after" not in os.listdir(files)
     events = [record.dagster_event for record in instance.all_logs(run.run_id) if record.dagster_event]
-    ended = {
-        event.step_key: event.event_type for event in events if event.is_step_failure or event.is_step_success
-    }
+    ended = {event.step_key: event.event_type for event in events if event.is_step_failure or event.is_step_success}
     assert set(ended) == steps
     assert ended["looks_at_interruption"] == DagsterEventType.STEP_SUCCESS
     assert ended["hangs"] == ended["awaits"] == DagsterEventType.STEP_FAILURE
@@ -739,6 +738,14 @@ def private_names() -> list[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom) and node.module and "._" in node.module
         for name in node.names
     ]
+
+
+@pytest.mark.parametrize("module", PRELOADED)
+def test_what_is_preloaded_is_there(module: str) -> None:
+    try:
+        import_module(module)
+    except ImportError:
+        pytest.fail(f"Dagster {dagster_version} has no {module}: adapt PRELOADED in definitions/multiprocess.py")
 
 
 @pytest.mark.parametrize(("module", "name"), private_names())

@@ -149,6 +149,19 @@ def test_the_assets_in_dagster(pipeline: orc.Pipeline) -> None:
     assert key in run.parent_keys
 
 
+@pytest.mark.parametrize("names", [["surface_table"], ["findings", "report"], ["run"]])
+def test_materializing_from_the_asset_pages(
+    pipeline: orc.Pipeline, instance: DagsterInstance, demo: Path, names: list[str]
+) -> None:
+    keys = [AssetKey(["research_report", name]) for name in names]
+    job = pipeline.definitions().resolve_implicit_global_asset_job_def()
+    subset = job.get_subset(asset_selection=set(keys))
+    assert subset.run_config_schema is not None
+    config = {"ops": {"research_report": {"config": {"topic": TOPIC}}}}
+    result = subset.execute_in_process(run_config=config, instance=instance)
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == set(keys)
+
+
 def test_launch_config_is_typed(pipeline: orc.Pipeline, instance: DagsterInstance) -> None:
     job = pipeline.definitions().resolve_job_def("research_report_job")
     schema = job.run_config_schema

@@ -78,7 +78,8 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        (f"id: 123\n{STEP}", "wrong-id", '"123" is no pipeline id'),
+        (f"id: 123\n{STEP}", "wrong-type", "an id is a text that starts with a letter, found the number 123"),
+        (f"id: 1a\n{STEP}", "wrong-id", '"1a" is no pipeline id'),
         ("steps: [{id: a b, prompt: x}]", "wrong-id", '"a b" is no step id'),
         ("steps: [{id: fail, prompt: x}]", "reserved-name", '"fail" is a failure policy'),
         (f"owners: team:x\n{STEP}", "wrong-type", '`owners`: expected a list, found the text "team:x"'),
@@ -106,7 +107,7 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         (f"schedule: {{cron: x, enabled: yes}}\n{STEP}", "wrong-type", "`schedule.enabled`: expected true or false"),
         (f"inputs: 3\n{STEP}", "wrong-type", "`inputs`: expected a map, or a list of one-key maps"),
         (f"inputs: [{{a: 1, b: 2}}]\n{STEP}", "wrong-type", "a map with one key; this one has a, b"),
-        (f"inputs: [a: 1, a: 2]\n{STEP}", "yaml-duplicate-key", 'the name "a" stands twice'),
+        (f"inputs: [a: 1, a: 2]\n{STEP}", "duplicate-id", 'the name "a" stands twice'),
         (f"inputs: {{loop: 1}}\n{STEP}", "reserved-name", '"loop" is a name of the language'),
         (f"inputs: {{_include: 1}}\n{STEP}", "wrong-id", '"_include" is no name'),
         (f"inputs: {{a-b: 1}}\n{STEP}", "wrong-id", '"a-b" is no name'),
@@ -131,7 +132,8 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         (f"inputs: {{a: {{type: string, pattern: '(a+)+$'}}}}\n{STEP}", "wrong-value", "may take forever"),
         (f"inputs: {{a: {{type: string, enum: []}}}}\n{STEP}", "wrong-value", "the list of values allowed is empty"),
         (f"inputs: {{a: {{type: string, enum: b}}}}\n{STEP}", "wrong-type", "`inputs.a.enum`: expected a list"),
-        (f"outputs: [report]\n{STEP}", "missing-key", 'the output "report" has no value'),
+        (f"outputs: [report]\n{STEP}", "wrong-type", 'a map with one key, found "report"'),
+        (f"outputs: {{report: ~}}\n{STEP}", "missing-key", 'the output "report" has no value'),
         ("steps: {a: {prompt: x}}", "wrong-type", "`steps`: expected a list of steps, found a map"),
         ("steps: []", "wrong-value", "a pipeline has at least one step"),
         ("name: x", "missing-key", "the key `steps` is missing"),
@@ -150,7 +152,11 @@ def test_numbers_are_text_where_text_is_wanted_and_truth_is_not() -> None:
         ("steps: [{id: a, prompt: x, vars: {v: {type: array, items: 3}}}]", "wrong-type", "expected a type's name or"),
         ("steps: [{id: a, prompt: x, products: {v: 3}}]", "wrong-type", "a product is a path or a map"),
         ("steps: [{id: a, prompt: x, products: {v: {format: md}}}]", "missing-key", "the key `path` is missing in `v`"),
-        ("steps: [{id: a, prompt: x, products: {v: {path: a, format: doc}}}]", "wrong-value", 'expected one of "txt"'),
+        (
+            "steps: [{id: a, prompt: x, products: {v: {path: a, format: doc}}}]",
+            "product-format",
+            'expected one of "txt"',
+        ),
         ("steps: [{id: a, tool: x, parameters: [1]}]", "wrong-type", "`parameters`: expected a map, found a list"),
         ("steps: [{id: a, prompt: x, depends_on: b, dependencies: c}]", "yaml-duplicate-key", "another spelling of"),
     ],
@@ -244,9 +250,9 @@ outputs: [r]
     problems = list(read_pipeline_text(text).problems)
     assert [(one.span.line, one.code) for one in problems] == [
         (1, "wrong-id"), (2, "unknown-key"), (3, "wrong-type"), (5, "wrong-value"), (5, "unknown-key"), (6, "wrong-id"),
-        (7, "wrong-id"), (8, "reserved-name"), (9, "wrong-type"), (11, "yaml-duplicate-key"), (13, "missing-key"),
+        (7, "wrong-id"), (8, "reserved-name"), (10, "wrong-type"), (11, "duplicate-id"), (13, "missing-key"),
         (14, "wrong-type"), (16, "unknown-key"), (17, "wrong-type"), (19, "wrong-value"), (20, "wrong-type"),
-        (21, "wrong-id"), (22, "unknown-key"), (22, "wrong-value"), (23, "wrong-id"), (25, "missing-key"),
+        (21, "wrong-id"), (22, "unknown-key"), (22, "product-format"), (23, "wrong-id"), (25, "wrong-type"),
     ]  # fmt: skip
     assert {one.step for one in problems if 15 < one.span.line < 23} == {"c"}
 

@@ -97,7 +97,7 @@ def test_what_is_guarded(text: str, found: list[str]) -> None:
         ("{{ a }} {% if a %}", "template-syntax", "the template cannot be parsed", None),
         ("{{ a b }}", "template-syntax", "the template cannot be parsed", None),
         ("{# a", "template-syntax", "the template cannot be parsed", None),
-        ("{% nope %}", "template-syntax", "unknown tag", None),
+        ("{% nope %}", "template-syntax", 'there is no tag "nope"', None),
         ("{% include 'x' %}", "template-syntax", "{{ file:path }}", None),
         ("{% import 'x' as y %}", "template-syntax", "{{ file:path }}", None),
         ("{{ " + "(" * 5000 + "a" + ")" * 5000 + " }}", "template-syntax", "nested too deeply", None),

@@ -1,4 +1,3 @@
-
 """How inputs and variables may be described, and what a description means."""
 
 from __future__ import annotations
@@ -69,9 +68,6 @@ def test_variables_are_descriptions_types_or_expressions() -> None:
     assert typed.says_shape
     taken = VariableSpec.model_validate("{{ result.items }}")
     assert taken.expression == " result.items "
-    mixed = VariableSpec.model_validate("about {{ x }}")
-    assert mixed.expression is None
-    assert mixed.description == "about {{ x }}"
 
 
 def test_a_map_of_names_is_an_objects_fields() -> None:
@@ -105,6 +101,8 @@ def test_a_map_of_names_is_an_objects_fields() -> None:
         ({"type": "string", "pattern": "(a*)*"}, "may take forever"),
         ({"type": "number", "minimum": True}, "expected a number, found true"),
         (3, "a variable is described by"),
+        ("about {{ x }}", "one whole {{ expression }}"),
+        ({"type": "array", "items": "strng"}, 'there is no type "strng"'),
     ],
 )
 def test_descriptions_that_cannot_be_met(value: Any, said: str) -> None:
