@@ -142,6 +142,22 @@ def tools(name: str | None) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+def init(folder: Path) -> None:
+    """Write a first pipeline into FOLDER (default here): it runs as it is."""
+    from orchestrator_dagster.starter import write_starter
+
+    try:
+        written = write_starter(folder)
+    except OrchestratorError as error:
+        _stop(error)
+    for path in written:
+        click.echo(f"wrote {path}")
+    enter = "" if folder == Path() else f"cd {folder} && "
+    click.echo(f"\nRun it: {enter}orchestrator run pipelines/first.yaml\nLook at it: {enter}orchestrator dev")
+
+
+@main.command()
 def schema() -> None:
     """Print the JSON Schema of a pipeline file, for editors."""
     from orchestrator_dagster.language.file_schema import pipeline_schema

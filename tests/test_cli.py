@@ -292,3 +292,17 @@ def test_runs_that_cannot_be_recorded(write: Write, project: Path) -> None:
     assert done.returncode == 1
     assert "cannot be recorded" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_init_writes_a_pipeline_that_runs(tmp_path: Path) -> None:
+    made = orchestrator("init", "fresh", cwd=tmp_path)
+    assert made.returncode == 0
+    assert "wrote fresh/pipelines/first.yaml" in made.stdout
+    done = orchestrator("run", "pipelines/first.yaml", cwd=tmp_path / "fresh")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["outputs"]["count"] >= 2
+    assert "Young trees need water" in (tmp_path / "fresh/outputs/first/report.md").read_text()
+    again = orchestrator("init", "fresh", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "there already" in again.stderr
