@@ -64,8 +64,9 @@ def page() -> str:
             _keys(InputSpec, {"asset": "inputs from other assets"}),
             _types(INPUT_TYPE_NAMES),
             "An input of the type `path` is a text; tools resolve it in the workspace. An input of the type `secret` is"
-            " given the *name* of an environment variable. Templates see the variable's value; in everything that is"
-            " logged or recorded it is replaced by `***`.",
+            " given the *name* of an environment variable. Templates of steps see the variable's value; in recorded"
+            " values, messages and errors it is replaced by `***`. Files that a step writes hold what was put into"
+            " them, and what a tool of your own prints goes into the run's captured output as it is.",
             "## Steps",
             "A step does exactly one thing. It calls a tool (`tool`, `action`, `parameters`), or asks a model"
             " (`prompt`), or is one of the built-in actions `echo`, `debug` and `log`, whose value is their"

@@ -49,17 +49,24 @@ def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: R
         except ValidationError as error:
             problems.extend(f'the input "{name}": {sentence}' for sentence in sentences(error))
             continue
-        if spec.kind == "secret" and not os.environ.get(values[name]):
-            problems.append(
-                f'the input "{name}" names the environment variable of a secret, and no such variable is set'
-            )
     for name, spec in pipeline.inputs.items():
         if name in values or spec.default is None or given.get(name) is not None:
             continue
         values[name] = _default(pipeline, name, values, run, problems)
+    problems += [
+        _unset_secret(name, given.get(name) is None, values[name])
+        for name, spec in pipeline.inputs.items()
+        if spec.kind == "secret" and name in values and not os.environ.get(str(values[name]))
+    ]
     if problems:
         raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems)
     return values
+
+
+def _unset_secret(name: str, by_default: bool, variable: Any) -> str:
+    # What a launch gives may be the secret itself, by mistake: only a default's name is shown.
+    what = f"the environment variable {variable}" if by_default else "the environment variable that it names"
+    return f'the input "{name}" is a secret, and {what} is not set'
 
 
 def _default(

@@ -141,7 +141,7 @@ steps:
 
 def test_a_secret_that_is_not_set(run_all: RunAll) -> None:
     text = f"id: p\ninputs: {{key: {{type: secret, required: true}}}}\n{ONE_STEP}"
-    with pytest.raises(InputsError, match="no such variable is set"):
+    with pytest.raises(InputsError, match="that it names is not set"):
         run_all(text, key="NOT_SET_ANYWHERE")
 
 
