@@ -1,4 +1,3 @@
-
 """The compiled pipeline: immutable, the same after a trip through JSON, with fingerprints that say what changed."""
 
 from __future__ import annotations

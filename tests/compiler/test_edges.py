@@ -1,4 +1,3 @@
-
 """Which step comes before which: declared, and found in templates."""
 
 from __future__ import annotations

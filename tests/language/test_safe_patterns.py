@@ -1,4 +1,3 @@
-
 """Regular expressions that may take forever are told from those that cannot."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """Rendering: types, one pass, absence, fields and methods, names, includes, filters."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """Templates that try to get out of the sandbox, to fill the memory or to run forever: all refused, all bounded."""
 
 from __future__ import annotations
