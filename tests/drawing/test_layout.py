@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_dagster.drawing.layers import crossings, ordered, rows_of
+from orchestrator_dagster.drawing.layers import Pull, crossings, ordered, placed, rows_of
 from orchestrator_dagster.drawing.layout import lay_out
 from orchestrator_dagster.drawing.picture import Edge, Group, Node, Picture
 from orchestrator_dagster.drawing.places import Box, Layout
+from orchestrator_dagster.drawing.rows import FRAME_TITLE
 
 Pictures = Callable[..., st.SearchStrategy[Picture]]
 NEAR = 0.001
@@ -56,6 +57,7 @@ def test_boxes_are_apart_and_frames_have_what_is_theirs(pictures: Pictures, data
     for one, other in combinations(boxes, 2):
         if other in picture.around(one):
             assert inside(boxes[one], boxes[other])
+            assert boxes[one].y >= boxes[other].y + FRAME_TITLE  # the frame's words stand above it
         elif one in picture.around(other):
             assert inside(boxes[other], boxes[one])
         else:
@@ -101,6 +103,10 @@ def test_labels_overlap_nothing(pictures: Pictures, data: st.DataObject) -> None
     for label in labels:
         assert all(apart(label, box) for box in layout.nodes.values())
     assert all(apart(one, other) for one, other in combinations(labels, 2))
+    for wire in layout.wires:
+        if wire.label is not None:  # the line behind it is straight
+            assert wire.runs[0].top <= wire.label.y
+            assert wire.label.bottom <= wire.runs[0].bottom
 
 
 @given(st.data())
@@ -140,6 +146,12 @@ def test_a_cycle_is_refused() -> None:
     around = Picture("", nodes, tuple(edges), (Group("g", "", ("n0", "n2")),))
     with pytest.raises(ValueError, match="cycle"):
         made(around)
+
+
+def test_what_has_one_neighbour_stands_below_it() -> None:
+    places = placed([[0, 1], [2]], [Pull(1, 2, 0.0, 1.0)], lambda left, right: 100.0)
+    assert places[1] - places[0] >= 100
+    assert places[2] == pytest.approx(places[1])
 
 
 def test_rows_are_near_to_what_follows() -> None:
