@@ -16,6 +16,7 @@ from dagster._core.execution.api import execute_run_iterator
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.executor import default_executor, was_interrupted
 from orchestrator_dagster.definitions.factory import default_resources
 from orchestrator_dagster.definitions.jobs import job_name, pipeline_job
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
@@ -79,7 +80,7 @@ def _watch(
     """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
     try:
         for event in events:
-            if event.is_step_failure and _interrupted(event):
+            if was_interrupted(event):
                 # Dagster ends a run as failed unless it was told before that it is being canceled.
                 instance.report_run_canceling(run, "The run was interrupted.")
             progress = progress_of(event, pipeline) if on_progress else None
@@ -89,11 +90,6 @@ def _watch(
         found = instance.get_run_by_id(run.run_id)
         if found is not None and not found.is_finished:
             instance.report_run_canceled(found, "The run was interrupted.")
-
-
-def _interrupted(event: dg.DagsterEvent) -> bool:
-    error = event.step_failure_data.error
-    return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 def _job(
@@ -107,7 +103,7 @@ def _job(
         assets=[assets],
         jobs=[pipeline_job(pipeline, assets, only, loggers=("quiet",))],
         resources={**default_resources(root), **(resources or {})},
-        executor=dg.in_process_executor,
+        executor=default_executor(),
     )
     return definitions.resolve_job_def(job_name(pipeline)).with_logger_defs({"quiet": _quiet})
 

@@ -12,6 +12,7 @@ import dagster as dg
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
@@ -37,7 +38,8 @@ def build_definitions(
         root: The workspace root, default the project's folder (the nearest one with a ``workspace.yaml`` or
             ``pyproject.toml``).
         resources: Resources by key, instead of or beside ``models``, ``tools``, ``workspace`` and the IO managers.
-        executor: Executor of all jobs.
+        executor: Executor of all jobs and of materializations from the asset pages; default `threads`: the steps of a
+            run at once, in the run's own process.
 
     Raises:
         dagster.DagsterInvalidDefinitionError: A resource or executor does not fit.
@@ -79,7 +81,7 @@ def definitions_of(
         assets=assets,
         jobs=jobs,
         resources={**default_resources(root), **(resources or {})},
-        executor=executor or dg.in_process_executor,
+        executor=executor or default_executor(),
         metadata=_metadata(pipelines, broken),
     )
 

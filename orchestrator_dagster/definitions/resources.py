@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Optional
 
@@ -16,6 +17,7 @@ from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
 ROOT_VARIABLE = "ORCHESTRATOR_ROOT"
+_ONCE = threading.RLock()
 
 
 class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -62,9 +64,10 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ToolError: The file cannot be loaded.
         """
-        if self._registry is None:
-            self._registry = project_tools(root, self.file)
-        return self._registry
+        with _ONCE:  # steps run in threads, and a project's file is to be run once
+            if self._registry is None:
+                self._registry = project_tools(root, self.file)
+            return self._registry
 
 
 def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
@@ -98,8 +101,9 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def clients(self) -> ModelClients:
         """The clients with these settings, made once."""
-        if self._clients is None:
-            self._clients = ModelClients(
-                {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
-            )
-        return self._clients
+        with _ONCE:
+            if self._clients is None:
+                self._clients = ModelClients(
+                    {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
+                )
+            return self._clients
