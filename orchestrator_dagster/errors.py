@@ -204,19 +204,7 @@ class UnknownModelError(ModelError):
     permanent = True
 
 
-class NoModelFitsError(ModelError):
-    """Nothing names a model for the step, or no candidate fits. The message names each candidate and its reason."""
-
-    permanent = True
-
-
 class PersonalityError(StepError):
     """A personality's name is nowhere, or its file cannot be read."""
-
-    permanent = True
-
-
-class BudgetError(StepError):
-    """The step or the run would spend, or has spent, more than its ``budget`` allows."""
 
     permanent = True

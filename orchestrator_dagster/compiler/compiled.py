@@ -114,6 +114,11 @@ class CompiledPipeline(Compiled):
         return {step.id: step for step in self.steps}
 
     @cached_property
+    def by_op(self) -> dict[str, CompiledStep]:
+        """Every step by its name in Dagster."""
+        return {step.op: step for step in self.steps}
+
+    @cached_property
     def dashed(self) -> frozenset[str]:
         """Step ids that have a ``-``: templates take them for the step, not for a subtraction."""
         return frozenset(step.id for step in self.steps if "-" in step.id)

@@ -2,46 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from pydantic import BaseModel, TypeAdapter
-
-
-class ActionShape(Protocol):
-    """An operation of a tool, by the types of its parameters and its result."""
-
-    name: str
-
-    @property
-    def parameters(self) -> type[BaseModel]:
-        """Pydantic model of the parameters."""
-        ...
-
-    @property
-    def result(self) -> TypeAdapter[Any]:
-        """Type of the result."""
-        ...
-
-
-class ToolShape(Protocol):
-    """A tool, by its operations."""
-
-    name: str
-    default_action: str | None
-
-    @property
-    def actions(self) -> Mapping[str, Any]:
-        """Its operations by name."""
-        ...
-
-    def find(self, name: str | None) -> Any:
-        """The operation of that name or alias; UnknownToolError when there is none."""
-        ...
-
-    def action_names(self) -> list[str]:
-        """Every name and alias."""
-        ...
 
 
 class ToolShapes(Protocol):

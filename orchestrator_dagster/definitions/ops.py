@@ -15,6 +15,8 @@ from orchestrator_dagster.definitions.metadata import outcome_metadata, product_
 from orchestrator_dagster.errors import InputsError, ModelError, StepError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.models.client import Usage
+from orchestrator_dagster.models.litellm_client import import_in_background
+from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
@@ -36,9 +38,12 @@ def product_output(variable: str) -> str:
 
 def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     """The op that checks and completes the inputs of a launch, all problems at once, before any step runs."""
+    hosted = any(not model.startswith(f"{BUILTIN}:") for step in pipeline.steps for model in step.models)
 
     def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
         run = RunInfo(context.run_id, datetime.now(timezone.utc))
+        if hosted:  # litellm takes seconds to import: it can, while the first steps work
+            import_in_background()
         try:
             values = complete_inputs(pipeline, context.op_config, run)
         except InputsError as error:

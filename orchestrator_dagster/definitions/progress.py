@@ -57,8 +57,8 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
 
 def step_id(step_key: str | None, pipeline: CompiledPipeline) -> str | None:
     """The step that a Dagster step key stands for, None for the ops that are ours."""
-    name = (step_key or "").rpartition(".")[2]
-    return next((step.id for step in pipeline.steps if step.op == name), None)
+    found = pipeline.by_op.get((step_key or "").rpartition(".")[2])
+    return found.id if found else None
 
 
 def failure_message(event: DagsterEvent) -> str:

@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
-from orchestrator_dagster.errors import OrchestratorError, StepError, TemplateError
+from orchestrator_dagster.errors import OrchestratorError, TemplateError
 from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.runtime.model_step import run_model_step
 from orchestrator_dagster.runtime.names import RunInfo, names_for
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile
+from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
 from orchestrator_dagster.runtime.products import write_product
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
@@ -78,29 +78,6 @@ def run_step(
         action=step.action,
         model=done.model,
         usage=done.usage,
-        attempts=attempt,
-        started_at=started,
-        completed_at=datetime.now(timezone.utc),
-    )
-
-
-def failed_outcome(
-    pipeline: CompiledPipeline, step: CompiledStep, error: StepError, started: datetime, attempt: int
-) -> Outcome:
-    """The outcome of a step that failed, for those who may still read it."""
-    return Outcome(
-        step=step.id,
-        status="failed",
-        error=ErrorInfo(
-            type=type(error).__name__,
-            message=error.message,
-            step=step.id,
-            location=error.location or pipeline.location(step),
-            hint=error.hint,
-            attempts=attempt,
-        ),
-        tool=step.tool,
-        action=step.action,
         attempts=attempt,
         started_at=started,
         completed_at=datetime.now(timezone.utc),
