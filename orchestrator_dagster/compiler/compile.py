@@ -90,7 +90,7 @@ def _drafts(reading: Reading, tools: ToolShapes) -> dict[str, Draft]:
     ids = IdChecker(pipeline, document, problems)
     for number, step in enumerate(pipeline.steps):
         place: Place = ("steps", number)
-        if step.id in reading.placeholders:
+        if step.id in reading.made_up_ids:
             continue
         ids.check(step, place)
         work = work_of(step, place, tools, reading)

@@ -33,19 +33,19 @@ class Reading:
         problems: What is wrong with it so far.
         pipeline: What the file says, without what is wrong.
         removed: Places of what was wrong and was left out of ``pipeline``.
-        placeholders: Ids made up for steps that have none.
+        made_up_ids: Ids made up for steps that have none.
     """
 
     document: Document
     problems: Problems
     pipeline: Pipeline | None = None
     removed: list[Place] = field(default_factory=list)
-    placeholders: set[str] = field(default_factory=set)
+    made_up_ids: set[str] = field(default_factory=set)
 
     @property
     def loose(self) -> bool:
         """Whether names may be missing that the file meant to give: then an unknown name is no problem of its own."""
-        if self.placeholders:
+        if self.made_up_ids:
             return True
         naming = {*_NAMING, "parameters"}
         return any(
@@ -143,7 +143,7 @@ class _Reader:
                     self.document.span(place),
                     hint="write `- id: name` and below it what the step does",
                 )
-                steps[number] = {"id": self.placeholder()}
+                steps[number] = {"id": self.made_up_id()}
                 continue
             if step.get("id") is None:
                 self.reading.problems.add(
@@ -152,15 +152,15 @@ class _Reader:
                     self.document.span(place),
                     hint="give it one: templates and the Dagster UI know the step by it",
                 )
-                step["id"] = self.placeholder()
+                step["id"] = self.made_up_id()
             self.name_steps(step.get("steps"), (*place, "steps"))
 
-    def placeholder(self) -> str:
+    def made_up_id(self) -> str:
         """An id that no step of the file has."""
-        number = len(self.reading.placeholders)
-        while f"unnamed-{number}" in self.document.text or f"unnamed-{number}" in self.reading.placeholders:
+        number = len(self.reading.made_up_ids)
+        while f"unnamed-{number}" in self.document.text or f"unnamed-{number}" in self.reading.made_up_ids:
             number += 1
-        self.reading.placeholders.add(f"unnamed-{number}")
+        self.reading.made_up_ids.add(f"unnamed-{number}")
         return f"unnamed-{number}"
 
     def take_out(self, place: Place, kind: str, inside: Place | None) -> bool:
@@ -174,7 +174,7 @@ class _Reader:
         target = (*place, *(inside or ()))
         if kind == "missing":
             if place == ("steps",):
-                self.data["steps"] = [{"id": self.placeholder()}]
+                self.data["steps"] = [{"id": self.made_up_id()}]
                 return True
             target = place[:-1]
         if any(target[: len(gone)] == gone for gone in self.gone):
@@ -211,9 +211,9 @@ class _Reader:
         if last == "id" and place == ("id",):
             owner["id"] = "pipeline"
         elif last == "id" and len(place) > 2 and place[-3] == "steps":
-            owner["id"] = self.placeholder()
+            owner["id"] = self.made_up_id()
         elif place == ("steps",):
-            owner["steps"] = [{"id": self.placeholder()}]
+            owner["steps"] = [{"id": self.made_up_id()}]
         else:
             del owner[str(last)]
         return True

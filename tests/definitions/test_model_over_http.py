@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,3 +202,45 @@ def test_usage_of_rejected_answers_is_counted(
     assert not result.success
     assert result.document["usage"]["calls"] == 3
     assert result.document["usage"]["tokens"] == 45
+
+
+def test_litellm_is_imported_while_the_first_steps_work(write: Write, project: Path, model_server: ModelServer) -> None:
+    write(
+        "tools.py",
+        """\
+import sys, time
+from orchestrator_dagster import tool
+
+@tool
+def wait_for_litellm(seconds: float) -> dict:
+    \"\"\"Wait until somebody else has imported litellm.\"\"\"
+    end = time.monotonic() + seconds
+    while "litellm" not in sys.modules:
+        if time.monotonic() > end:
+            raise RuntimeError("nobody imports litellm")
+        time.sleep(0.05)
+    return {}
+""",
+    )
+    write(
+        "pipelines/early.yaml",
+        """\
+id: early
+default_model: openai:gpt-4o-mini
+steps:
+  - {id: first, tool: wait-for-litellm, parameters: {seconds: 60}}
+  - {id: ask, prompt: Say hello., depends_on: first}
+outputs: {said: "{{ ask }}"}
+""",
+    )
+    model_server.then("hello")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator_dagster.cli", "run", "pipelines/early.yaml", "-q"],
+        cwd=project,
+        env={**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": model_server.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outputs"] == {"said": "hello"}

@@ -266,11 +266,11 @@ def test_what_is_wrong_is_left_out_and_the_rest_is_read() -> None:
     assert not reading.lost(("steps", 0), "model")
 
 
-def test_a_step_may_be_called_like_a_placeholder() -> None:
+def test_a_step_may_be_called_like_a_made_up_id() -> None:
     reading = read_pipeline_text("steps: [{prompt: x}, {id: unnamed-0, prompt: y}, {prompt: z}]")
     assert reading.pipeline is not None
     assert len({step.id for step in reading.pipeline.steps}) == 3
-    assert "unnamed-0" not in reading.placeholders
+    assert "unnamed-0" not in reading.made_up_ids
 
 
 def test_other_spellings() -> None:
