@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.compiler.bodies import Body, Draft
+from orchestrator_dagster.compiler.compiled import AssetPath, CompiledLoop, CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.fingerprint import input_meaning, pipeline_fingerprint, step_meaning, step_version
 from orchestrator_dagster.compiler.header import op_name
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.models import ModelChoice
-from orchestrator_dagster.compiler.routing import RoutePlan
+from orchestrator_dagster.compiler.plans import BodyFlow
+from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
@@ -22,27 +23,14 @@ from orchestrator_dagster.language.types import InputSpec, VariableSpec
 #: Retries of a step that calls a model, when nothing says otherwise.
 MODEL_RETRIES = Retries(max=2, delay=1.0, backoff="exponential", jitter="full")
 NO_RETRIES = Retries(max=0)
-
-
-@dataclass
-class Draft:
-    """A step while it is being compiled: as written, where, what it does, and what was found about it."""
-
-    step: Step
-    place: Place
-    work: Work | None
-    edges: dict[str, None] = field(default_factory=dict)
-    inputs: set[str] = field(default_factory=set)
-    includes: set[str] = field(default_factory=set)
-    models: ModelChoice | None = None
-    products: tuple[CompiledProduct, ...] = ()
+#: Retries that `on_failure: retry` means, when `retries` does not say more.
+LEAST_RETRIES = 2
 
 
 def assemble(
     reading: Reading,
-    order: Sequence[Sequence[str]],
-    plan: RoutePlan,
-    drafts: Mapping[str, Draft],
+    top: Body,
+    flows: Mapping[Place, BodyFlow],
     inputs: Mapping[str, InputSpec],
     outputs: Mapping[str, Any],
     output_steps: Mapping[str, tuple[str, ...]],
@@ -53,9 +41,8 @@ def assemble(
 
     Args:
         reading: The pipeline as read, without errors.
-        order: The levels of the steps.
-        plan: Their routes.
-        drafts: Every step by id.
+        top: The steps of the top level.
+        flows: Order and routes of every body, by the place of its steps.
         inputs: All inputs, ``output_dir`` among them.
         outputs: The outputs, each behind those it reads.
         output_steps: For each output the steps it reads.
@@ -64,10 +51,11 @@ def assemble(
     """
     pipeline, document = reading.pipeline, reading.document
     assert pipeline is not None
-    assembler = _Assembler(reading, drafts, inputs, includes, personalities)
-    for level in order:
-        for name in level:
-            assembler.add(name)
+    assembler = _Assembler(reading, flows, inputs, includes, personalities)
+    steps = assembler.body(top, frozenset())
+    flow = flows[top.place]
+    assert flow.plan is not None
+    others = {draft.step.pipeline or "": draft.pipeline.fingerprint for draft in top.walk() if draft.pipeline}
     return CompiledPipeline(
         id=pipeline.id,
         file=document.file,
@@ -78,9 +66,9 @@ def assemble(
         owners=pipeline.owners,
         tags=pipeline.tags,
         inputs=dict(inputs),
-        steps=tuple(assembler.done.values()),
-        levels=tuple(tuple(level) for level in order),
-        plan=plan,
+        steps=steps,
+        levels=flow.order,
+        plan=flow.plan,
         constants=thaw(pipeline.constants),
         outputs=thaw(dict(outputs)),
         output_steps=dict(output_steps),
@@ -88,7 +76,7 @@ def assemble(
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
         includes=dict(includes),
-        fingerprint=pipeline_fingerprint(document.text, includes),
+        fingerprint=pipeline_fingerprint(document.text, {**includes, **others}),
     )
 
 
@@ -98,7 +86,7 @@ class _Assembler:
     def __init__(
         self,
         reading: Reading,
-        drafts: Mapping[str, Draft],
+        flows: Mapping[Place, BodyFlow],
         inputs: Mapping[str, InputSpec],
         includes: Mapping[str, str],
         personalities: Mapping[str, str],
@@ -106,24 +94,53 @@ class _Assembler:
         assert reading.pipeline is not None
         self.pipeline: Pipeline = reading.pipeline
         self.document = reading.document
-        self.drafts = drafts
+        self.flows = flows
         self.inputs = {name: input_meaning(spec) for name, spec in inputs.items()}
         self.includes = includes
         self.personalities = personalities
-        self.place = {name: number for number, name in enumerate(drafts)}
-        self.done: dict[str, CompiledStep] = {}
-        self.products_before: dict[str, frozenset[AssetPath]] = {}
 
-    def add(self, name: str) -> None:
-        """Make the step of that id."""
-        draft, pipeline = self.drafts[name], self.pipeline
-        step, work, models = draft.step, draft.work, draft.models
+    def body(self, body: Body, upstream: frozenset[AssetPath]) -> tuple[CompiledStep, ...]:
+        """The steps of a body in the order in which they can run.
+
+        Args:
+            body: The body.
+            upstream: Products that the loop around it is made from.
+        """
+        place = {name: number for number, name in enumerate(body.drafts)}
+        done: dict[str, CompiledStep] = {}
+        products: dict[str, frozenset[AssetPath]] = {}
+        for level in self.flows[body.place].order:
+            for name in level:
+                draft = body.drafts[name]
+                edges = tuple(sorted(draft.edges, key=place.__getitem__))
+                before = upstream.union(*(products[one] for one in edges))
+                done[name] = made = self.step(draft, edges, before, {one: done[one].code_version for one in edges})
+                # Those that follow are made from this step's products; when it makes none, from those it is made from.
+                products[name] = frozenset(product.key for product in made.all_products) or before
+        return tuple(done.values())
+
+    def step(
+        self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath], before: Mapping[str, str]
+    ) -> CompiledStep:
+        """A step, or the loop around it."""
+        made = self.work(draft, edges, upstream)
+        if draft.repeats:
+            made = self.loop(draft, made, upstream)
+        around = {
+            "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
+            "includes": {one: self.includes[one] for one in sorted(draft.includes)},
+            "personality": self.personalities.get(made.personality or "", made.personality)
+            if any(one.kind == "model" for one in made.walk())
+            else None,
+        }
+        return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
+
+    def work(self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath]) -> CompiledStep:
+        """What a step does, without what repeats it."""
+        pipeline, step, work, models = self.pipeline, draft.step, draft.work, draft.models
         assert work is not None
-        edges = tuple(sorted(draft.edges, key=self.place.__getitem__))
-        upstream = frozenset[AssetPath]().union(*(self.products_before[one] for one in edges))
         at = self.document.span(draft.place)
-        personality = step.personality or (models.personality if models else None) or pipeline.personality
-        made = CompiledStep(
+        return CompiledStep(
             id=step.id,
             op=op_name(step.id),
             kind=work.kind,
@@ -135,26 +152,80 @@ class _Assembler:
             action=work.action,
             instruction=work.instruction,
             parameters=work.parameters,
+            condition=step.condition,
+            on_failure=step.on_failure,
+            failure_handlers=(*step.failure_handlers, *(pipeline.failure_handlers if draft.home.owner is None else ())),
+            pipeline=draft.pipeline,
             # A product of a step that declares no variables is made from its main value, under the product's name.
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
             models=models.names if models else (),
             model_reason=models.reason if models else "",
-            personality=personality,
+            personality=step.personality or (models.personality if models else None) or pipeline.personality,
             settings=_settings(step, work, models),
-            retries=step.retries or pipeline.retries or (MODEL_RETRIES if work.kind == "model" else NO_RETRIES),
+            retries=self.retries(step, work),
             timeout=step.timeout if step.timeout is not None else pipeline.timeout,
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
         )
-        around = {
-            "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
-            "includes": {one: self.includes[one] for one in sorted(draft.includes)},
-            "personality": self.personalities.get(personality or "", personality) if work.kind == "model" else None,
-        }
-        before = {one: self.done[one].code_version for one in edges}
-        self.done[name] = made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
-        # Those that follow are made from this step's products; when it makes none, from those it is made from.
-        self.products_before[name] = frozenset(product.key for product in made.products) or upstream
+
+    def retries(self, step: Step, work: Work) -> Retries:
+        """How often a step is tried again; those inside a loop are tried again by themselves."""
+        asks = work.kind == "model"
+        default = (
+            NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if asks else NO_RETRIES)
+        )
+        found = step.retries or default
+        if step.on_failure == "retry" and found.max < LEAST_RETRIES:
+            return found.model_copy(update={"max": LEAST_RETRIES})
+        return found
+
+    def loop(self, draft: Draft, made: CompiledStep, upstream: frozenset[AssetPath]) -> CompiledStep:
+        """The loop around a step's work, or around the steps of its body."""
+        step = draft.step
+        single = draft.body is None
+        keeps = [one for one in made.products if one.variable not in draft.per_item]
+        if draft.body is not None:
+            flow = self.flows[draft.body.place]
+            steps, plan = self.body(draft.body, upstream), flow.plan
+        else:
+            inside = made.model_copy(
+                update={
+                    "dependencies": (),
+                    "condition": step.condition if draft.condition_per_item else None,
+                    "on_failure": None,
+                    "failure_handlers": (),
+                    "products": tuple(one for one in made.products if one.variable in draft.per_item),
+                    "code_version": step_version(step_meaning(made), {}, {}),
+                }
+            )
+            steps = (inside,)
+            plan, _ = plan_routes({step.id: FlowStep(condition=inside.condition is not None)})
+        assert plan is not None
+        loop = CompiledLoop(
+            kind="while" if step.for_each is None else "for_each",
+            over=thaw(step.for_each),
+            while_=step.while_,
+            until=step.until,
+            item=step.as_,
+            max_parallel=step.max_parallel,
+            max_iterations=step.max_iterations,
+            on_item_failure=step.on_item_failure or "fail",
+            on_limit=step.on_limit or "fail",
+            single=single,
+            steps=steps,
+            plan=plan,
+        )
+        return made.model_copy(
+            update={
+                "kind": "loop",
+                "loop": loop,
+                "condition": None if draft.condition_per_item else step.condition,
+                "products": tuple(keeps),
+                # What is inside has its own retries and its own time.
+                "retries": NO_RETRIES if single else made.retries,
+                "timeout": None if single else step.timeout,
+            }
+        )
 
 
 def _settings(step: Step, work: Work, models: ModelChoice | None) -> dict[str, Any]:

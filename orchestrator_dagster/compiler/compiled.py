@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Literal
 
@@ -9,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
-from orchestrator_dagster.language.settings import Expert, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import Expert, FailureHandler, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
-StepKind = Literal["tool", "model", "builtin"]
+StepKind = Literal["tool", "model", "builtin", "pipeline", "loop"]
+LoopKind = Literal["for_each", "while"]
 AssetPath = tuple[str, ...]
 
 
@@ -30,10 +32,15 @@ class Compiled(BaseModel):
 
 
 class CompiledProduct(Compiled):
-    """A file that a step makes from one of its variables, and the asset it is."""
+    """A file that a step makes from one of its variables, and the asset it is.
+
+    ``step`` is the step of the top level whose op makes it; ``per_item`` says that it stands in a ``for_each`` and is
+    one file an item.
+    """
 
     variable: str
     step: str
+    per_item: bool = False
     key: AssetPath
     path: str
     format: str
@@ -45,11 +52,34 @@ class CompiledProduct(Compiled):
     upstream: tuple[AssetPath, ...] = ()
 
 
+class CompiledLoop(Compiled):
+    """How a step repeats its body.
+
+    ``over`` is the list of a ``for_each``, or the template that gives it; ``while_`` and ``until`` are the conditions of
+    the other kind. ``steps`` is the body, in an order in which it can run, with the ``plan`` of its flow; a loop around
+    a single piece of work has a body of one step that has the loop's own id (``single``).
+    """
+
+    kind: LoopKind
+    over: Any = None
+    while_: str | bool | None = None
+    until: str | bool | None = None
+    item: str | None = None
+    max_parallel: int | str | None = None
+    max_iterations: int | str | None = None
+    on_item_failure: Literal["fail", "continue", "skip"] = "fail"
+    on_limit: Literal["fail", "continue"] = "fail"
+    single: bool = False
+    steps: tuple[CompiledStep, ...]
+    plan: RoutePlan = Field(default_factory=RoutePlan)
+
+
 class CompiledStep(Compiled):
     """A step that is ready to run.
 
-    ``dependencies`` are the ids of every step it waits for, declared or found in its templates, in file order.
-    ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on, changes.
+    ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
+    file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
+    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
     """
 
     id: str
@@ -64,6 +94,11 @@ class CompiledStep(Compiled):
     instruction: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
+    condition: str | bool | None = None
+    on_failure: str | None = None
+    failure_handlers: tuple[FailureHandler, ...] = ()
+    loop: CompiledLoop | None = None
+    pipeline: CompiledPipeline | None = None
     models: tuple[str, ...] = ()
     model_reason: str = ""
     personality: str | None = None
@@ -78,6 +113,22 @@ class CompiledStep(Compiled):
     def title(self) -> str:
         """Its name for people."""
         return self.spec.name or self.id
+
+    @property
+    def body(self) -> tuple[CompiledStep, ...]:
+        """The steps that it repeats, none when it does not repeat."""
+        return self.loop.steps if self.loop else ()
+
+    @property
+    def all_products(self) -> tuple[CompiledProduct, ...]:
+        """Its products, and those of the steps that it repeats."""
+        return (*self.products, *(product for step in self.body for product in step.all_products))
+
+    def walk(self) -> Iterator[CompiledStep]:
+        """Itself, and the steps inside it: those of a loop's body, and of the pipeline that it runs."""
+        yield self
+        for step in (*self.body, *(self.pipeline.steps if self.pipeline else ())):
+            yield from step.walk()
 
 
 class CompiledPipeline(Compiled):
@@ -121,7 +172,7 @@ class CompiledPipeline(Compiled):
     @cached_property
     def dashed(self) -> frozenset[str]:
         """Step ids that have a ``-``: templates take them for the step, not for a subtraction."""
-        return frozenset(step.id for step in self.steps if "-" in step.id)
+        return frozenset(_dashed(self.steps))
 
     @property
     def op(self) -> str:
@@ -136,7 +187,7 @@ class CompiledPipeline(Compiled):
     @property
     def products(self) -> tuple[CompiledProduct, ...]:
         """Every product, by step."""
-        return tuple(product for step in self.steps for product in step.products)
+        return tuple(product for step in self.steps for product in step.all_products)
 
     def location(self, step: CompiledStep) -> str:
         """``file:line:column`` of a step."""
@@ -150,3 +201,14 @@ class CompiledPipeline(Compiled):
     def from_json(cls, text: str) -> CompiledPipeline:
         """The pipeline that :meth:`to_json` wrote."""
         return cls.model_validate_json(text)
+
+
+def _dashed(steps: Iterable[CompiledStep]) -> Iterator[str]:
+    for step in steps:
+        if "-" in step.id:
+            yield step.id
+        yield from _dashed(step.body)
+
+
+CompiledLoop.model_rebuild()
+CompiledStep.model_rebuild()

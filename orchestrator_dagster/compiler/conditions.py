@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator_dagster.compiler.assemble import Draft
+from orchestrator_dagster.compiler.bodies import Draft
 from orchestrator_dagster.compiler.kinds import Place
-from orchestrator_dagster.compiler.references import TemplateChecker, Uses
+from orchestrator_dagster.compiler.references import TemplateChecker
+from orchestrator_dagster.compiler.scopes import Uses
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.expressions import (
@@ -64,14 +65,21 @@ def check_condition(
     return uses
 
 
-def known_types(inputs: Mapping[str, InputSpec], drafts: Mapping[str, Draft]) -> dict[str, str]:
-    """The type of every name whose type is declared: inputs, and variables by their own and their step's name."""
+def known_types(
+    inputs: Mapping[str, InputSpec], drafts: Mapping[str, Draft], *, inside: bool = False
+) -> dict[str, str]:
+    """The type of every name whose type is declared: inputs, and variables by their own and their step's name.
+
+    What a loop leaves has other types than a pass of it: they are only known ``inside`` it.
+    """
     found: dict[str, str] = {}
     for name, spec in inputs.items():
         kind = spec.kind
         if kind in ("string", "integer", "number", "boolean", "array", "object") and not spec.enum:
             found[name] = found[f"inputs.{name}"] = kind
     for draft in drafts.values():
+        if draft.repeats and not inside:
+            continue
         step = draft.step.id.replace("-", "_")
         for name, variable in draft.step.vars.items():
             if variable.type is not None:

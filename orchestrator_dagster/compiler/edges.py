@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator_dagster.compiler.assemble import Draft
+from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.conditions import check_condition, known_types
 from orchestrator_dagster.compiler.flow import levels
 from orchestrator_dagster.compiler.kinds import Place
-from orchestrator_dagster.compiler.references import Names, StepNames, TemplateChecker, Uses
+from orchestrator_dagster.compiler.loops import check_item_type
+from orchestrator_dagster.compiler.references import TemplateChecker
+from orchestrator_dagster.compiler.scopes import LoopScope, Names, StepNames, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
@@ -24,46 +27,120 @@ _NONE = frozenset[str]()
 class EdgeFinder:
     """Checks every template of a pipeline. ``output_steps`` has, for each output, the steps it reads."""
 
-    def __init__(self, reading: Reading, drafts: Mapping[str, Draft], inputs: Mapping[str, InputSpec]) -> None:
+    def __init__(self, reading: Reading, top: Body, inputs: Mapping[str, InputSpec]) -> None:
         assert reading.pipeline is not None
         self.reading = reading
         self.pipeline = reading.pipeline
         self.document = reading.document
         self.problems = reading.problems
-        self.drafts = drafts
+        self.top = top
+        self.drafts = top.drafts
         self.inputs = inputs
         self.output_steps: dict[str, tuple[str, ...]] = {}
         self.output_edges: dict[str, list[str]] = {}
-        steps = {draft.step.id: _offered(draft) for draft in drafts.values()}
         names = Names(
-            inputs, steps, self.pipeline.outputs, reading.loose, self.pipeline.constants, output_steps=self.output_steps
+            inputs,
+            _steps_of(top),
+            self.pipeline.outputs,
+            reading.loose,
+            self.pipeline.constants,
+            output_steps=self.output_steps,
+            elsewhere=_inside_loops(top),
+            handlers=_handlers(top, self.pipeline.failure_handlers),
         )
-        self.checker = TemplateChecker(names, self.document, self.problems)
+        dashed = frozenset(draft.step.id for draft in top.walk() if "-" in draft.step.id)
+        self.checker = TemplateChecker(names, self.document, self.problems, dashed=dashed)
 
     def find(self) -> None:
         """Fill in the edges of every step and the steps of every output."""
         self.find_outputs()
         self.check_defaults()
-        types = known_types(self.inputs, self.drafts)
-        for draft in self.drafts.values():
+        self.find_body(self.top, self.checker, known_types(self.inputs, {}))
+
+    def find_body(self, body: Body, checker: TemplateChecker, around: Mapping[str, str]) -> None:
+        """Fill in the edges of the steps of one body, and of those inside it.
+
+        Args:
+            body: The body.
+            checker: Knows the names that it sees.
+            around: Type of every name around it that has a known one.
+        """
+        types = {**around, **known_types({}, body.drafts)}
+        for draft in body.drafts.values():
             self.declared(draft)
+            inner, scope = self.inner(draft, checker)
+            for place, text in self.loop_texts(draft):
+                self.note(draft, place, checker.check(text, place, draft.step.id))
             for place, text, own in self.templates(draft):
-                self.note(draft, place, self.checker.check(text, place, draft.step.id, own=own))
-            if draft.step.condition is not None:
-                place = (*draft.place, "condition")
-                self.note(
-                    draft, place, check_condition(draft.step.condition, place, draft.step.id, self.checker, types)
-                )
+                uses = scope.check(text, place, draft.step.id, own=own)
+                self.note(draft, place, uses)
+                if uses.item and len(place) > 3 and place[-3] == "products" and place[-1] == "path":
+                    draft.per_item.add(str(place[-2]))
+            self.conditions(draft, checker, scope, inner, types)
+            if draft.step.for_each is not None:
+                check_item_type(draft.step, draft.place, types, self.reading)
+            if draft.body is not None:
+                self.find_body(draft.body, inner, types)
+
+    def inner(self, draft: Draft, checker: TemplateChecker) -> tuple[TemplateChecker, TemplateChecker]:
+        """The checker of what is inside a loop, and the one of a step's own work: in a loop around it, inside."""
+        if not draft.repeats:
+            return checker, checker
+        step, names = draft.step, checker.names
+        goes_back = step.for_each is None
+        loop = LoopScope(step.id, step.as_, draft.body is None, goes_back)
+        if draft.body is not None:
+            handlers = _handlers(draft.body, self.pipeline.failure_handlers)
+            inside = checker.inside(names.inside(_steps_of(draft.body), loop, handlers))
+            return inside, inside if draft.work is None else checker  # with `steps` and other work, who knows
+        own = {step.id: _offered(draft, inside=True)} if goes_back else {}
+        inside = checker.inside(names.inside(own, loop))
+        return inside, inside
+
+    def conditions(
+        self,
+        draft: Draft,
+        checker: TemplateChecker,
+        scope: TemplateChecker,
+        inner: TemplateChecker,
+        types: Mapping[str, str],
+    ) -> None:
+        """Check a step's conditions: its own, and those by which it repeats."""
+        step = draft.step
+        if step.condition is not None:
+            place = (*draft.place, "condition")
+            # Asked for each item where it names one; of a loop by condition, once before it.
+            asks = scope if step.for_each is not None else checker
+            uses = check_condition(step.condition, place, step.id, asks, types)
+            if uses.item and draft.repeats:
+                draft.per_item.add("condition")
+            self.note(draft, place, uses)
+        inside = {**types, **known_types({}, draft.body.drafts if draft.body else {step.id: draft}, inside=True)}
+        for key, condition in (("while", step.while_), ("until", step.until)):
+            if condition is not None:
+                place = (*draft.place, key)
+                self.note(draft, place, check_condition(condition, place, step.id, inner, inside))
 
     def note(self, draft: Draft, place: Place, uses: Uses) -> None:
         """What a template or condition of a step reads: inputs, files, and steps that come before."""
         draft.inputs.update(uses.inputs)
         draft.includes.update(uses.includes)
         for target in uses.steps:
-            if target == draft.step.id:
-                self.self_reference(place, target)
-            elif target not in draft.edges:
-                draft.edges[target] = None
+            self.edge(draft, target, place)
+
+    def edge(self, draft: Draft, target: str, place: Place) -> None:
+        """Note that a step reads another: an edge in its own body, or of the loop around it that stands beside it."""
+        if target == draft.step.id:
+            if draft.home.goes_back or (draft.repeats and draft.body is None and draft.step.for_each is None):
+                draft.previous.add(target)
+            else:
+                self.self_reference(draft, place)
+        elif target in draft.home.drafts:
+            draft.edges.setdefault(target, place)
+        elif draft.body is None or target not in draft.body.drafts:
+            owner = next((one for one in draft.home.around() if target in one.home.drafts), None)
+            if owner is not None and owner.step.id != target:
+                owner.edges.setdefault(target, place)
 
     def find_outputs(self) -> None:
         """The steps of every output, also through other outputs."""
@@ -120,6 +197,7 @@ class EdgeFinder:
         """Every text of a step that is rendered: its place, itself, the names only it has."""
         step, work, place = draft.step, draft.work, draft.place
         found: list[tuple[Place, str, frozenset[str]]] = []
+        given: Place = (*place, "inputs" if work and work.kind == "pipeline" else "parameters")
         if work is None:  # what the step does is not understood: what it says can still be checked
             parameters: dict[str, Any] = dict(step.parameters)
             found += [((*place, "prompt"), step.prompt, _NONE)] if step.prompt else []
@@ -127,13 +205,27 @@ class EdgeFinder:
             parameters = {**work.settings, **work.parameters}
             if work.instruction is not None:
                 found.append(((*place, *work.instruction_place), work.instruction, _NONE))
-        found += [((*place, "parameters", *path), text, _NONE) for path, text in texts_of(parameters)]
+        found += [((*given, *path), text, _NONE) for path, text in texts_of(parameters)]
         if step.personality:
             found.append(((*place, "personality"), step.personality, _NONE))
         found += [((*place, "model", number), model, _NONE) for number, model in enumerate(step.model or ())]
+        found += [
+            ((*place, "failure_handlers", number, *path), text, _NONE)
+            for number, handler in enumerate(step.failure_handlers)
+            for path, text in texts_of({"fallback": handler.fallback, "message": handler.message})
+        ]
         if isinstance(step.timeout, str):
             found.append(((*place, "timeout"), step.timeout, _NONE))
         return found + self.variables(draft) + self.products(draft)
+
+    def loop_texts(self, draft: Draft) -> list[tuple[Place, str]]:
+        """The texts of a loop that are rendered before its first pass."""
+        step, found = draft.step, []
+        for key, value in (
+            ("for_each", step.for_each), ("max_parallel", step.max_parallel), ("max_iterations", step.max_iterations)
+        ):  # fmt: skip
+            found += [((*draft.place, key, *path), text) for path, text in texts_of(value)]
+        return found
 
     def variables(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
         """The expressions and schema files of a step's variables."""
@@ -170,15 +262,16 @@ class EdgeFinder:
         self.checker.includes.setdefault(name, place)
         draft.includes.add(name)
 
-    def self_reference(self, place: Place, target: str) -> None:
+    def self_reference(self, draft: Draft, place: Place) -> None:
         """Note a step that reads what it makes itself."""
         whole = self.document.span(place)
-        places = [self.document.place_in(place, name) for name in (target, *self.drafts[target].step.vars)]
+        step = draft.step
+        places = [self.document.place_in(place, name) for name in (step.id, *step.vars)]
         self.problems.add(
             "dependency-cycle",
-            f'step "{target}" refers to itself',
+            f'step "{step.id}" refers to itself',
             next((one for one in places if one != whole), whole),
-            step=target,
+            step=step.id,
             hint="a step can only use what earlier steps leave behind",
         )
 
@@ -186,8 +279,12 @@ class EdgeFinder:
         """The edges that the step declares itself."""
         step = draft.step
         for number, name in enumerate(step.dependencies):
-            if name != step.id and name in self.drafts:
-                draft.edges.setdefault(name)
+            if name != step.id and name in draft.home.drafts:
+                draft.edges.setdefault(name, (*draft.place, "dependencies"))
+                continue
+            outer = next((one for one in draft.home.around() if name in one.home.drafts), None)
+            if outer is not None and outer.step.id != name and name != step.id:
+                outer.edges.setdefault(name, (*draft.place, "dependencies"))
                 continue
             place = (*draft.place, "dependencies")
             node, span = self.document.locate(place)
@@ -197,25 +294,60 @@ class EdgeFinder:
                 self.problems.add(
                     "dependency-cycle", f'step "{name}" depends on itself', exact, step=step.id, hint="remove it"
                 )
+            elif outer is not None:
+                message = f'step "{step.id}" depends on the loop "{name}" that it stands in'
+                self.problems.add("dependency-cycle", message, exact, step=step.id, hint="remove it")
             elif not self.reading.loose:
-                near = nearest_name(name, self.drafts)
+                loop = self.checker.names.elsewhere.get(name)
+                known = draft.home.drafts
+                near = None if loop else nearest_name(name, known)
+                hint = f"depend on the loop: `{loop}`" if loop else f"the steps are {', '.join(list(known)[:20])}"
+                what = f'exists only inside the loop "{loop}"' if loop else "is no step"
                 self.problems.add(
                     "unknown-step",
-                    f'step "{step.id}" depends on "{name}", which is no step',
+                    f'step "{step.id}" depends on "{name}", which {what}',
                     exact,
                     step=step.id,
                     suggestion=near,
-                    hint=None if near else f"the steps are {', '.join(list(self.drafts)[:20])}",
+                    hint=None if near else hint,
                 )
 
 
-def _offered(draft: Draft) -> StepNames:
-    """What a step offers to templates."""
+def _steps_of(body: Body) -> dict[str, StepNames]:
+    return {draft.step.id: _offered(draft) for draft in body.drafts.values()}
+
+
+def _offered(draft: Draft, inside: bool = False) -> StepNames:
+    """What a step offers to templates; ``inside`` a loop around it, a pass of it."""
     work = draft.work
     variables = dict(draft.step.vars) or {name: VariableSpec() for name in draft.step.products}
-    result_fields = known_fields(work.shape.result) if work and work.shape else None
+    if draft.repeats and not inside:
+        each = draft.step.for_each is not None and draft.body is None
+        specs = {name: VariableSpec(type="array") if each else spec for name, spec in variables.items()}
+        return StepNames(draft.step.id, specs, is_loop=True)
+    shape = work.shape.result if work and work.shape else None
     is_text = bool(work and work.kind == "model" and not draft.step.vars)
-    return StepNames(draft.step.id, variables, result_fields, is_text)
+    return StepNames(draft.step.id, variables, known_fields(shape) if shape else None, is_text, shape)
+
+
+def _handlers(body: Body, of_all: Sequence[FailureHandler]) -> frozenset[str]:
+    """The steps of a body that a failure leads to."""
+    found = {draft.step.on_failure for draft in body.drafts.values()}
+    found |= {one.goto for draft in body.drafts.values() for one in (*draft.step.failure_handlers, *of_all)}
+    return frozenset(one for one in found if one is not None and one in body.drafts)
+
+
+def _inside_loops(top: Body) -> dict[str, str]:
+    """Every name that only exists inside a loop, with the loop's id."""
+    found: dict[str, str] = {}
+    for body in top.bodies():
+        for draft in body.drafts.values():
+            if draft.repeats and draft.step.as_:
+                found.setdefault(draft.step.as_, draft.step.id)
+            if body.owner is not None:
+                for name in (draft.step.id, draft.step.id.replace("-", "_"), *draft.step.vars):
+                    found.setdefault(name, body.owner.step.id)
+    return found
 
 
 def order_outputs(outputs: Mapping[str, Any], edges: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -23,7 +23,16 @@ def digest(value: Any) -> str:
 
 def step_meaning(step: CompiledStep) -> dict[str, Any]:
     """What a step does, without what is only for people or only says when and how often it is tried."""
+    inside: dict[str, Any] = {}
+    if step.loop is not None:
+        inside["loop"] = step.loop.model_dump(mode="json", exclude={"steps", "plan", "max_parallel"})
+        inside["body"] = [[one.id, one.condition, one.code_version] for one in step.loop.steps]
+    if step.pipeline is not None:
+        inside["pipeline"] = step.pipeline.fingerprint
+    if step.condition is not None:
+        inside["condition"] = step.condition
     return {
+        **inside,
         "kind": step.kind,
         "tool": step.tool,
         "action": step.action,

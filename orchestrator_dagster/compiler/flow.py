@@ -48,3 +48,27 @@ def find_cycle(edges: Mapping[str, Sequence[str]], stuck: Sequence[str]) -> list
             return [*path[seen[step] :], step]
         seen[step] = len(path)
         path.append(step)
+
+
+def after(edges: Mapping[str, Sequence[str]], step: str) -> set[str]:
+    """Every step that waits for a step, on any path.
+
+    Args:
+        edges: For each step the steps it waits for.
+        step: The step.
+
+    >>> sorted(after({"a": [], "b": ["a"], "c": ["b"]}, "a"))
+    ['b', 'c']
+    """
+    following: dict[str, list[str]] = {one: [] for one in edges}
+    for one, before in edges.items():
+        for other in before:
+            following[other].append(one)
+    found: set[str] = set()
+    queue = [step]
+    while queue:
+        for one in following[queue.pop()]:
+            if one not in found:
+                found.add(one)
+                queue.append(one)
+    return found

@@ -12,6 +12,7 @@ from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES, Pipeline
 from orchestrator_dagster.language.shape_problems import step_of
+from orchestrator_dagster.language.step import walk_steps
 from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec
 from orchestrator_dagster.language.values import places_of_problems
@@ -73,6 +74,8 @@ _KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
 _MOST_KINDS = 3
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
 
+Place = tuple[str | int, ...]
+
 
 def op_name(step: str) -> str:
     """The name of a step's op in Dagster.
@@ -113,7 +116,7 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                 hint="call it otherwise",
             )
     for name, spec in pipeline.inputs.items():
-        place = ("inputs", name)
+        place: Place = ("inputs", name)
         default = spec.default
         if default is not None and not any(has_template(text) for _, text in texts_of(default)):
             if spec.type == "secret" and isinstance(default, str) and not _VARIABLE.match(default):
@@ -131,14 +134,14 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                     document.span((*place, "default", *inner)),
                     hint="change the default or the description",
                 )
-    owners = [(("owners",), owner) for owner in pipeline.owners]
-    tags = [(("tags", name), name, value) for name, value in pipeline.tags.items()]
-    for number, step in enumerate(pipeline.steps):
-        tags += [(("steps", number, "tags", name), name, value) for name, value in step.tags.items()]  # type: ignore[misc]
+    owners: list[tuple[Place, str]] = [(("owners",), owner) for owner in pipeline.owners]
+    tags: list[tuple[Place, str, str]] = [(("tags", name), name, value) for name, value in pipeline.tags.items()]
+    for place, step in walk_steps(pipeline.steps):
+        tags += [((*place, "tags", name), name, value) for name, value in step.tags.items()]
         for variable, product in step.products.items():
-            here = ("steps", number, "products", variable)
-            owners += [((*here, "owners"), owner) for owner in product.owners]  # type: ignore[misc]
-            tags += [((*here, "tags", name), name, value) for name, value in product.tags.items()]  # type: ignore[misc]
+            here = (*place, "products", variable)
+            owners += [((*here, "owners"), owner) for owner in product.owners]
+            tags += [((*here, "tags", name), name, value) for name, value in product.tags.items()]
     for where, owner in owners:
         if not _OWNER.match(owner):
             problems.add(
@@ -166,9 +169,9 @@ def _with_place(place: tuple[str | int, ...], sentence: str) -> str:
 
 
 def _check_kinds(pipeline: Pipeline, document: Document, problems: Problems) -> None:
-    for number, step in enumerate(pipeline.steps):
+    for at, step in walk_steps(pipeline.steps):
         for variable, product in step.products.items():
-            place = ("steps", number, "products", variable, "kinds")
+            place = (*at, "products", variable, "kinds")
             for kind in product.kinds:
                 if not _KIND.match(kind):
                     problems.add(
@@ -193,9 +196,9 @@ def check_personalities(
 ) -> dict[str, str]:
     """Check that every personality that is named is somewhere; gives the system prompt of each by its name."""
     prompts: dict[str, str] = {}
-    places = [(("personality",), pipeline.personality, None)]
-    places += [(("experts", name, "personality"), one.personality, None) for name, one in pipeline.experts.items()]  # type: ignore[misc]
-    places += [(("steps", n, "personality"), one.personality, one.id) for n, one in enumerate(pipeline.steps)]  # type: ignore[misc]
+    places: list[tuple[Place, str | None, str | None]] = [(("personality",), pipeline.personality, None)]
+    places += [(("experts", name, "personality"), one.personality, None) for name, one in pipeline.experts.items()]
+    places += [((*at, "personality"), one.personality, one.id) for at, one in walk_steps(pipeline.steps)]
     for place, value, step in places:
         if value is None or has_template(value):
             continue

@@ -1,6 +1,10 @@
-"""Names that hide each other: ids of steps, variables, inputs, and what the language has built in."""
+"""Names that hide each other: ids of steps, variables, items of loops, inputs, and what the language has built in."""
 
 from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from orchestrator_dagster.compiler.header import step_names
 from orchestrator_dagster.compiler.kinds import Place
@@ -11,14 +15,54 @@ from orchestrator_dagster.language.step import Step
 
 
 class IdChecker:
-    """Checks that every name stands for one thing."""
+    """Checks that every name of one body stands for one thing.
 
-    def __init__(self, pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    Args:
+        pipeline: The pipeline, for the names of its header.
+        steps: The steps of the body.
+        document: The file.
+        problems: Where what is wrong is noted.
+        taken: Names that may not be used here, with what they would hide; default those of the header.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        steps: Sequence[Step],
+        document: Document,
+        problems: Problems,
+        taken: Mapping[str, str] | None = None,
+    ) -> None:
+        self.pipeline = pipeline
         self.document = document
         self.problems = problems
-        self.taken = step_names(pipeline)
-        self.steps = {step.id.replace("-", "_"): step.id for step in pipeline.steps}
+        self.taken = step_names(pipeline) if taken is None else taken
+        self.steps = {step.id.replace("-", "_"): step.id for step in steps}
         self.first: dict[str, tuple[str, Place]] = {}
+
+    def inside(self, loop: Step, place: Place) -> IdChecker:
+        """The checker for a loop's body, where the names around it are taken; checks the name of the item."""
+        taken = self.all_taken
+        if loop.as_ is not None and loop.as_ != "item":
+            if loop.as_ in taken:
+                self.problems.add(
+                    "reserved-name",
+                    f'step "{loop.id}": the item\'s name "{loop.as_}" hides {taken[loop.as_]}',
+                    self.document.span((*place, "as")),
+                    step=loop.id,
+                    hint="call the item otherwise",
+                )
+            else:
+                taken = ChainMap({loop.as_: f'the item of the loop "{loop.id}"'}, *taken.maps)
+        return IdChecker(self.pipeline, loop.steps or (), self.document, self.problems, taken)
+
+    @cached_property
+    def all_taken(self) -> ChainMap[str, str]:
+        """The names that are taken, those of this body's steps among them."""
+        return ChainMap(
+            {name: f'the step "{step}"' for name, step in self.steps.items()},
+            *getattr(self.taken, "maps", [self.taken]),
+        )
 
     def check(self, step: Step, place: Place) -> None:
         """Ids are unique, also where Dagster reads ``-`` as ``_``, and hide no input and no built-in name."""

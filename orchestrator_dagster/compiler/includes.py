@@ -23,36 +23,63 @@ def read_includes(
         root: The workspace root, looked in second.
         problems: Where a file that is not there is noted.
     """
-    folders = [document.path.parent.resolve()] if document.path else []
-    folders += [root.resolve()] if root and root.resolve() not in folders else []
+    folders = _folders(document, root)
     found: dict[str, str] = {}
     for name, place in wanted.items():
         text, wrong = _read(name, folders)
         if text is not None:
             found[name] = text
         else:
-            hint = f"looked in {' and '.join(str(folder) for folder in folders)}" if wrong == "is not there" else None
+            hint = _looked_in(folders) if wrong == _MISSING else None
             span, step = document.place_in(place, name), step_of(place, document)
             problems.add("include-missing", f'the file "{name}" {wrong}', span, step=step, hint=hint)
     return found
 
 
-def _read(name: str, folders: list[Path]) -> tuple[str | None, str]:
-    """The text of the first folder's file of that name; else None and what is wrong."""
-    wrong = "is not there"
+def find_include(name: str, document: Document, root: Path | None) -> tuple[Path | None, str, str | None]:
+    """Where an included file stands; else None, what is wrong, and the next step."""
+    folders = _folders(document, root)
+    path, wrong = _find(name, folders)
+    return path, wrong, _looked_in(folders) if wrong == _MISSING else None
+
+
+_MISSING = "is not there"
+
+
+def _folders(document: Document, root: Path | None) -> list[Path]:
+    folders = [document.path.parent.resolve()] if document.path else []
+    return folders + ([root.resolve()] if root and root.resolve() not in folders else [])
+
+
+def _looked_in(folders: list[Path]) -> str:
+    return f"looked in {' and '.join(str(folder) for folder in folders)}"
+
+
+def _find(name: str, folders: list[Path]) -> tuple[Path | None, str]:
+    """The first folder's file of that name; else None and what is wrong."""
+    wrong = _MISSING
     for folder in folders:
         try:
             path = (folder / name).resolve()
             if not any(path.is_relative_to(allowed) for allowed in folders):
                 wrong = "lies outside the pipeline's folder and the workspace"
-                continue
-            if not path.is_file():
-                continue
-            if path.stat().st_size > MAX_OUTPUT:
-                return None, f"is larger than {MAX_OUTPUT:,} bytes"
-            return path.read_bytes().decode("utf-8-sig"), ""
-        except UnicodeDecodeError:
-            return None, "is not UTF-8 text"
+            elif path.is_file():
+                return path, ""
         except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, a loop of links
             wrong = f"cannot be read: {getattr(error, 'strerror', None) or error}"
     return None, wrong
+
+
+def _read(name: str, folders: list[Path]) -> tuple[str | None, str]:
+    """The text of the first folder's file of that name; else None and what is wrong."""
+    path, wrong = _find(name, folders)
+    if path is None:
+        return None, wrong
+    try:
+        if path.stat().st_size > MAX_OUTPUT:
+            return None, f"is larger than {MAX_OUTPUT:,} bytes"
+        return path.read_bytes().decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return None, "is not UTF-8 text"
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror or error}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import StepKind
+from orchestrator_dagster.compiler.loops import is_loop, later
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.frozen import thaw
@@ -67,16 +68,30 @@ def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Wo
     if reading.lost(place, "tool", "action", "prompt", "instruction", "pipeline", "parameters"):
         return None  # what it does is what was wrong
     parameters = thaw(step.parameters)
-    claims = [key for key in ("tool", "prompt", "pipeline") if getattr(step, key)]
+    claims = [key for key in ("tool", "prompt", "pipeline", "steps") if getattr(step, key)]
+    if step.action and claims and claims[0] in ("pipeline", "steps"):
+        claims.append("action")
     if len(claims) > 1:
         problems.add(
             "step-kind",
             f'step "{step.id}" has `{claims[0]}` and `{claims[1]}`: a step does one thing',
-            document.key_span((*place, claims[1])),
+            later(document, place, claims[0], claims[1]),
             step=step.id,
             hint=f"remove one of them, or make two steps{_tools_hint(claims)}",
         )
         return None
+    if step.inputs and not step.pipeline:
+        problems.add(
+            "unused-key",
+            f'step "{step.id}" has `inputs`, which are those of a `pipeline` that it runs',
+            document.key_span((*place, "inputs")),
+            step=step.id,
+            hint="add `pipeline`, or write them as `parameters`",
+        )
+    if step.steps:
+        return _body_work(step, parameters, place, document, problems)
+    if step.pipeline:
+        return _pipeline_work(step, parameters, place, document, problems)
     if step.tool:
         return _tool_work(step, step.tool, parameters, place, tools, document, problems)
     if step.prompt is not None:
@@ -114,9 +129,61 @@ def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Wo
         f'step "{step.id}" says nothing to do',
         document.key_span((*place, "id")),
         step=step.id,
-        hint="give it a `tool`, or a `prompt` for a model; a description alone is for people",
+        hint="give it a `tool`, a `prompt` for a model, or `steps`; a description alone is for people"
+        if is_loop(step)
+        else "give it a `tool`, or a `prompt` for a model; a description alone is for people",
     )
     return None
+
+
+def _body_work(
+    step: Step, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
+) -> Work | None:
+    """A loop around further steps."""
+    if not is_loop(step):
+        problems.add(
+            "step-kind",
+            f'step "{step.id}" has `steps`, and nothing says how they are repeated',
+            document.key_span((*place, "steps")),
+            step=step.id,
+            hint="add `for_each`, `while` or `until`; steps that run once stand beside each other",
+        )
+        return None
+    _no_model_keys(step, "repeats steps", place, document, problems)
+    _no_parameters(step, parameters, place, document, problems)
+    return Work("loop", instruction_place=("steps",))
+
+
+def _pipeline_work(
+    step: Step, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
+) -> Work | None:
+    """A step that runs another pipeline."""
+    if has_template(step.pipeline):
+        problems.add(
+            "include-missing",
+            f'step "{step.id}": the pipeline must be the name of a file, not a template',
+            document.span((*place, "pipeline")),
+            step=step.id,
+            hint="write `pipeline: other.yaml`; which of several runs is decided by conditions",
+        )
+        return None
+    _no_model_keys(step, "runs a pipeline", place, document, problems)
+    _no_parameters(step, parameters, place, document, problems)
+    return Work("pipeline", instruction_place=("pipeline",), parameters=thaw(step.inputs))
+
+
+def _no_parameters(
+    step: Step, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
+) -> None:
+    if parameters:
+        does = "repeats steps, which have their own" if step.steps else "runs a pipeline, whose values are its `inputs`"
+        problems.add(
+            "unused-key",
+            f'step "{step.id}" has `parameters`, and it {does}',
+            document.key_span((*place, "parameters")),
+            step=step.id,
+            hint="move them to the steps inside" if step.steps else "write them as `inputs`",
+        )
 
 
 def _tools_hint(claims: list[str]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from orchestrator_dagster.compiler.bodies import Draft
 from orchestrator_dagster.compiler.compiled import CompiledProduct
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
-from orchestrator_dagster.language.step import ProductSpec, Step
+from orchestrator_dagster.language.step import ProductSpec, Step, walk_steps
 from orchestrator_dagster.text import nearest_name
 
 #: File suffix of each format; the first one is the usual one.
@@ -24,8 +25,11 @@ _BY_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in 
 Place = tuple[str | int, ...]
 
 
-def compile_products(reading: Reading, step: Step, place: Place) -> tuple[CompiledProduct, ...]:
+def compile_products(reading: Reading, draft: Draft) -> tuple[CompiledProduct, ...]:
     """The products of one step; what is wrong with them is noted."""
+    step, place = draft.step, draft.place
+    loops = [one for one in draft.home.around() if one.step.for_each is not None]
+    top = next((one for one in draft.home.around() if one.home.owner is None), draft)
     pipeline, document, problems = reading.pipeline, reading.document, reading.problems
     assert pipeline is not None
     made = []
@@ -45,12 +49,22 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
             continue
         kind = _format(spec, step, here, document, problems)
         _check_path(spec, step, here, document, problems)
+        each = bool(loops) or variable in draft.per_item
+        if loops and not has_template(spec.path):
+            problems.add(
+                "product-collision",
+                f'step "{step.id}": every item of the loop "{loops[0].step.id}" would write "{spec.path}"',
+                document.span((*here, "path")),
+                step=step.id,
+                hint="put something of the item into the path: `{{ index }}`, or a field of `{{ item }}`",
+            )
         key = spec.key if spec.key is not None else (pipeline.id, variable)
         if _check_key(key, pipeline, step, here, document, problems) and kind:
             made.append(
                 CompiledProduct(
                     variable=variable,
-                    step=step.id,
+                    step=top.step.id,
+                    per_item=each,
                     key=key,
                     path=spec.path,
                     format=kind,
@@ -65,7 +79,7 @@ def compile_products(reading: Reading, step: Step, place: Place) -> tuple[Compil
 
 
 def _made_elsewhere(variable: str, pipeline: Pipeline) -> str:
-    maker = next((one.id for one in pipeline.steps if variable in one.vars), None)
+    maker = next((one.id for _, one in walk_steps(pipeline.steps) if variable in one.vars), None)
     return f'; the step "{maker}" makes it' if maker else ""
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator_dagster.compiler.loops import ITEM_NAMES, LOOP_FIELDS
+from orchestrator_dagster.compiler.scopes import Names, StepNames, Uses
+from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_names import NameUse, read_template
-from orchestrator_dagster.language.types import TypeSpec, VariableSpec
+from orchestrator_dagster.language.wording import path_text
 from orchestrator_dagster.text import nearest_name
 
 #: Names that every outcome has; they win over a result's fields of the same name.
@@ -22,72 +25,27 @@ _RUN_FIELDS: Mapping[str, frozenset[str]] = {
 _RUN_NAMES = frozenset((
     "timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env",
 ))  # fmt: skip
-_CONSTANTS = frozenset(("null", "true", "false", "none", "error"))
 _STEP_MAPS = ("steps", "results", "previous_results")
-_LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
+_LOOP_NAMES = frozenset([*ITEM_NAMES, "loop"])
+_JINJA_LOOP = ("index", "index0", "first", "last", "length")
+_ERROR_FIELDS = ("type", "message", "step")
 
 Place = tuple[str | int, ...]
 
 
 @dataclass
-class StepNames:
-    """What a step offers to templates: its variables, and the fields of its result where they are known."""
-
-    id: str
-    variables: Mapping[str, VariableSpec]
-    result_fields: frozenset[str] | None = None
-    is_text: bool = False
-
-
-@dataclass
-class Names:
-    """Every name of a pipeline. ``loose`` says that a step's id is unknown, so that unknown names are not reported."""
-
-    inputs: Mapping[str, TypeSpec]
-    steps: dict[str, StepNames]
-    outputs: Collection[str] = ()
-    loose: bool = False
-    constants: Mapping[str, Any] = field(default_factory=dict)
-    makers: dict[str, list[str]] = field(default_factory=dict)
-    output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for step in self.steps.values():
-            for variable in step.variables:
-                self.makers.setdefault(variable, []).append(step.id)
-        self.dashed = {step.replace("-", "_"): step for step in self.steps if "-" in step}
-
-    def step(self, name: str) -> str | None:
-        """The id of the step that a name in a template stands for (``-`` was made ``_`` for Jinja)."""
-        return name if name in self.steps else self.dashed.get(name)
-
-    def all(self) -> list[str]:
-        """Every name that may stand first in a reference."""
-        built_in = BUILT_IN_NAMES - _LOOP_NAMES - _CONSTANTS
-        return [*self.inputs, *self.constants, *self.steps, *self.makers, *built_in]
-
-
-@dataclass
-class Uses:
-    """What one template reads: ids of steps, names of inputs and outputs, included files."""
-
-    steps: list[str] = field(default_factory=list)
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    includes: tuple[str, ...] = ()
-
-
-@dataclass
 class TemplateChecker:
-    """Checks every template of one pipeline and finds the steps that it needs."""
+    """Checks the templates of one body and finds the steps that they need."""
 
     names: Names
     document: Document
     problems: Problems
     includes: dict[str, Place] = field(default_factory=dict)
+    dashed: frozenset[str] = frozenset()
 
-    def __post_init__(self) -> None:
-        self.dashed = frozenset(step for step in self.names.steps if "-" in step)
+    def inside(self, names: Names) -> TemplateChecker:
+        """The checker of another body of the same file."""
+        return replace(self, names=names)
 
     def check(self, text: str, place: Place, step: str | None, *, own: frozenset[str] = frozenset()) -> Uses:
         """Check one template.
@@ -148,23 +106,68 @@ class TemplateChecker:
             if len(use.path) == 1:
                 self.unknown(use, place, step, f'"{root}" is read with a step: `{root}.some_step`', root, ())
                 return None
-            target = names.step(str(use.path[1]))
-            if target is None:
-                message = f'there is no step "{use.path[1]}"'
-                self.unknown(use, place, step, message, str(use.path[1]), names.steps, "unknown-step")
-                return None
-            return self.fields(target, use.path[2:], use, place, step)
-        target = names.step(root)
-        if target is not None:
-            return self.fields(target, use.path[1:], use, place, step)
-        if root in names.makers:
+            return self.step(str(use.path[1]), use.path[2:], use, place, step, uses, "unknown-step")
+        if names.item(root):
+            uses.item = True
+            self.item(use, place, step)
+            return None
+        if names.makers_of(root) and names.step(root) is None and names.loop_of(root) is None:
             return self.variable(root, place, step)
-        self.built_in(use, place, step)
+        return self.step(root, use.path[1:], use, place, step, uses)
+
+    def step(
+        self,
+        name: str,
+        fields: tuple[str | int, ...],
+        use: NameUse,
+        place: Place,
+        step: str | None,
+        uses: Uses,
+        code: str = "",
+    ) -> str | None:
+        """The step that a name stands for, or None where it is the loop around, or nothing."""
+        names = self.names
+        loop = names.loop_of(name)
+        if loop is not None:
+            of_pass = not fields or fields[0] not in ITEM_NAMES
+            if loop.single and loop.goes_back and of_pass:
+                return self.fields(loop.id, fields, use, place, None)
+            if not of_pass:
+                uses.item = True
+                return None
+            self.problems.add(
+                "dependency-cycle",
+                f'step "{step or loop.id}" reads the loop "{loop.id}" that it stands in',
+                self.document.place_in(place, name, "", use.line),
+                step=step or loop.id,
+                hint=f"inside it there is {', '.join(f'`{loop.id}.{one}`' for one in sorted(ITEM_NAMES))}",
+            )
+            return None
+        target = names.step(name)
+        if target is not None:
+            return self.fields(target, fields, use, place, step)
+        if code:
+            known = names.all_steps()
+            self.unknown(use, place, step, self.no_such(name, f'there is no step "{name}"'), name, known, code)
+        else:
+            self.built_in(use, place, step)
         return None
+
+    def no_such(self, name: str, otherwise: str) -> str:
+        """What is said of a name that is not seen here; of one inside a loop, where it is."""
+        loop = self.names.elsewhere.get(name)
+        return f'"{name}" exists only inside the loop "{loop}"' if loop else otherwise
+
+    def item(self, use: NameUse, place: Place, step: str | None) -> None:
+        """Check what is read from the names of an item: ``loop`` has Jinja's fields, the numbers have none."""
+        field_ = use.path[1] if len(use.path) > 1 else None
+        if use.root == "loop" and isinstance(field_, str) and field_ not in _JINJA_LOOP:
+            message = f'"loop" has no field "{field_}"'
+            self.unknown(use, place, step, message, field_, _JINJA_LOOP, "unknown-field")
 
     def variable(self, name: str, place: Place, step: str | None) -> str | None:
         """The step that makes a variable; a step that makes one of the same name reads the other one's."""
-        makers = self.names.makers[name]
+        makers = self.names.makers_of(name)
         others = [maker for maker in makers if maker != step] or makers
         if len(others) > 1:
             self.problems.add(
@@ -193,13 +196,19 @@ class TemplateChecker:
                 message = f'there is no output "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), names.outputs)
         elif root == "error":
-            self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
+            if step is None or not any(step in scope.handlers for scope in names.around()):
+                self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
+            elif len(use.path) > 1 and use.path[1] not in _ERROR_FIELDS:
+                message = f'"error" has no field "{use.path[1]}"'
+                self.unknown(use, place, step, message, str(use.path[1]), _ERROR_FIELDS, "unknown-field")
         elif root in _LOOP_NAMES:
             self.unknown(
                 use, place, step, f'"{root}" exists only in a step with `for_each`, `while` or `until`', root, ()
             )
         else:
-            self.unknown(use, place, step, f'there is no "{root}" here', root, names.all())
+            loop = names.elsewhere.get(root)
+            known = () if loop else names.all()
+            self.unknown(use, place, step, self.no_such(root, f'there is no "{root}" here'), root, known)
 
     def constant(self, value: Any, use: NameUse, place: Place, step: str | None) -> None:
         """Check the fields read from a constant, as far as they are literal."""
@@ -213,7 +222,9 @@ class TemplateChecker:
 
     def fields(self, target: str, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> str:
         """Check the first field read from a step, or from its value; gives the step's id."""
-        offered = self.names.steps[target]
+        offered = self.names.offered(target)
+        if offered.is_loop and self.loop_fields(offered, fields, use, place, step):
+            return target
         through_value = bool(fields) and fields[0] in ("result", "value")
         if through_value:
             fields = fields[1:]
@@ -222,6 +233,8 @@ class TemplateChecker:
         name = fields[0]
         known = self.value_fields(offered) if through_value else self.known_fields(offered)
         if known is None or name in known or (not through_value and name in OUTCOME_NAMES) or self.names.loose:
+            if offered.result_shape is not None and not offered.variables and not self.names.loose:
+                self.deeper(offered.result_shape, fields, use, place, step)
             return target
         message = _at(
             step,
@@ -244,6 +257,45 @@ class TemplateChecker:
         )
         self.problems.add("unknown-field", message, span, step=step, suggestion=near, hint=None if near else hint)
         return target
+
+    def deeper(self, shape: Any, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None) -> None:
+        """Check the fields behind the first one, as far as the tool's result has a known shape."""
+        for number, name in enumerate(fields[1:], 1):
+            known = known_fields(shape, fields[:number])
+            if known is None or not isinstance(name, str) or name in known:
+                continue
+            before = next((one for one in reversed(fields[:number]) if isinstance(one, str)), "")
+            message = _at(step, f'"{path_text(fields[:number])}" has no "{name}"')
+            span = self.document.place_in(place, name, before, use.line)
+            near = nearest_name(name, known)
+            if use.guarded:
+                message += "; only its default will ever be used"
+                self.problems.add("guarded-name", message, span, severity="warning", step=step, suggestion=near)
+            else:
+                hint = None if near else f"it has {', '.join(sorted(known))}"
+                self.problems.add("unknown-field", message, span, step=step, suggestion=near, hint=hint)
+            return
+
+    def loop_fields(
+        self, offered: StepNames, fields: tuple[str | int, ...], use: NameUse, place: Place, step: str | None
+    ) -> bool:
+        """Check what is read from a loop; gives whether nothing more is to be looked at."""
+        name = fields[0] if fields else None
+        if not isinstance(name, str) or name in LOOP_FIELDS or name in OUTCOME_NAMES or name in offered.variables:
+            return True
+        known = [*sorted(LOOP_FIELDS), *offered.variables]
+        message = _at(step, f'the loop "{offered.id}" leaves no "{name}"')
+        if not self.names.loose:
+            after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
+            span = self.document.place_in(place, name, str(after), use.line)
+            near = nearest_name(name, known)
+            hint = None if near else f"it has {', '.join(known)}; its value is the list of its items' values"
+            if use.guarded:
+                message += "; only its default will ever be used"
+                self.problems.add("guarded-name", message, span, severity="warning", step=step, suggestion=near)
+            else:
+                self.problems.add("unknown-field", message, span, step=step, suggestion=near, hint=hint)
+        return True
 
     def known_fields(self, offered: StepNames) -> frozenset[str] | None:
         """What can be read from a step besides its outcome; None when that is not known before the run."""

@@ -53,13 +53,17 @@ _FIRED_BY = {
 
 @dataclass(frozen=True)
 class FlowStep:
-    """What a step of a body says about flow. ``on_failure`` is a step's id or a policy."""
+    """What a step of a body says about flow. ``on_failure`` is a step's id or a policy, ``handlers`` are more of them.
+
+    Which of several ways a failure takes is known when it has failed.
+    """
 
     dependencies: tuple[str, ...] = ()
     condition: bool = False
     on_success: str | None = None
     on_false: str | None = None
     on_failure: str | None = None
+    handlers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,16 @@ class Route:
     key: RouteKey
     target: str | None
 
-    def fires(self, state: State) -> bool:
-        """Whether it fires when its source ended so."""
-        return state is (State.FAILED_SKIPPING if self.target is None else _FIRED_BY[self.key])
+    def fires(self, state: State, taken: str | None = None) -> bool:
+        """Whether it fires when its source ended so.
+
+        Args:
+            state: How the source ended.
+            taken: The step that the source's failure went to, where several were possible.
+        """
+        if self.target is None:
+            return state is State.FAILED_SKIPPING
+        return state is _FIRED_BY[self.key] and (self.key != "on_failure" or taken is None or taken == self.target)
 
     def __str__(self) -> str:
         return f"{self.key} of step {self.source}"
@@ -91,20 +102,21 @@ class RoutingProblem:
     key: RouteKey
     suggestion: str | None = None
     hint: str | None = None
+    target: str | None = None
 
 
-def routes_of(steps: Mapping[str, FlowStep], elsewhere: Collection[str]) -> tuple[list[Route], list[RoutingProblem]]:
+def routes_of(steps: Mapping[str, FlowStep], elsewhere: Mapping[str, str]) -> tuple[list[Route], list[RoutingProblem]]:
     """The routes whose target is a step of the body, or nowhere, and the problems of single routes.
 
     Args:
         steps: The steps of the body by id, in file order.
-        elsewhere: Ids of steps in other bodies.
+        elsewhere: Steps of other bodies by id, with where they stand.
     """
     routes: list[Route] = []
     problems: list[RoutingProblem] = []
     for step, flow in steps.items():
-        for key in ROUTE_KEYS:
-            target: str | None = getattr(flow, key)
+        ways: list[tuple[RouteKey, str | None]] = [(key, getattr(flow, key)) for key in ROUTE_KEYS]
+        for key, target in dict.fromkeys((*ways, *(("on_failure", one) for one in flow.handlers))):
             if target is None:
                 continue
             if key == "on_false" and not flow.condition:
@@ -116,7 +128,7 @@ def routes_of(steps: Mapping[str, FlowStep], elsewhere: Collection[str]) -> tupl
                     routes.append(Route(step, key, None))
             elif target == step:
                 message = f'step "{step}": `{key}` goes to the step itself'
-                problems.append(RoutingProblem("route-to-itself", message, step, key, hint=_REPEAT))
+                problems.append(RoutingProblem("route-to-itself", message, step, key, None, _REPEAT, target))
             elif target not in steps:
                 problems.append(_unknown(step, key, target, steps, elsewhere))
             else:
@@ -125,11 +137,11 @@ def routes_of(steps: Mapping[str, FlowStep], elsewhere: Collection[str]) -> tupl
 
 
 def _unknown(
-    step: str, key: RouteKey, target: str, steps: Mapping[str, FlowStep], elsewhere: Collection[str]
+    step: str, key: RouteKey, target: str, steps: Mapping[str, FlowStep], elsewhere: Mapping[str, str]
 ) -> RoutingProblem:
     suggestion, hint = None, "name a step of the same body"
     if target in elsewhere:
-        message = f'step "{step}": `{key}` names "{target}", which stands in another body'
+        message = f'step "{step}": `{key}` names "{target}", which stands {elsewhere[target]}'
         hint = "routes stay within the top level, or within one loop's steps"
     elif target in FAILURE_POLICIES:
         message = f'step "{step}": `{key}` names "{target}", which is no step but a policy of `on_failure`'
@@ -138,7 +150,7 @@ def _unknown(
         message = f'step "{step}": `{key}` names "{target}"; no step{" or policy" if policies else ""} is called so'
         suggestion = nearest_name(target, [*(one for one in steps if one != step), *policies])
         hint = f"name a step of the same body{', or a policy: ' + ', '.join(policies) if policies else ''}"
-    return RoutingProblem("unknown-step", message, step, key, suggestion, hint)
+    return RoutingProblem("unknown-step", message, step, key, suggestion, hint, target)
 
 
 def backward(dependencies: Mapping[str, tuple[str, ...]], routes: Sequence[Route]) -> Iterator[RoutingProblem]:
@@ -161,7 +173,7 @@ def backward(dependencies: Mapping[str, tuple[str, ...]], routes: Sequence[Route
                 f'step "{route.source}": `{route.key}` goes back to "{route.target}", which comes before it: '
                 f"{' → '.join([*path, route.target])}"
             )
-            yield RoutingProblem("route-backward", message, route.source, route.key, hint=_REPEAT)
+            yield RoutingProblem("route-backward", message, route.source, route.key, None, _REPEAT, route.target)
         else:
             following[route.source][route.target] = None
 

@@ -40,7 +40,7 @@ What follows from the rules where their words leave room:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -146,31 +146,36 @@ class Decision:
         return self.state is None
 
 
-def decide(step: str, plan: RoutePlan, states: Mapping[str, State]) -> Decision:
+def decide(
+    step: str, plan: RoutePlan, states: Mapping[str, State], taken: Mapping[str, str | None] | None = None
+) -> Decision:
     """Whether a step runs, as far as routes and failures decide; its condition is evaluated after a go.
 
     Args:
         step: Id of the step.
         plan: The plan of its body.
         states: At least the states of the steps in its ``reads``; others are not looked at.
+        taken: The step that the failure of a step went to, of those where several were possible.
 
     Raises:
         KeyError: A step of ``reads`` has no state.
     """
-    own = plan.by_id[step]
+    own, to = plan.by_id[step], taken or {}
     blocking = [one for one in own.reads if states[one].blocks]
     if blocking:
         failed = next((one for one in blocking if states[one] is State.FAILED), None)
         reason = f"step {failed} failed" if failed else f"step {blocking[0]} was not reached"
         return Decision(State.NOT_REACHED, reason)
-    fired = [route for route in _routes(plan, own.targeted_by) if route.fires(states[route.source])]
+    fired = [
+        route for route in _routes(plan, own.targeted_by) if route.fires(states[route.source], to.get(route.source))
+    ]
     if fired:
         error = next((route for route in fired if route.key == "on_failure"), None)
         return Decision(route=error or fired[0], error_of=error.source if error else None)
     for route in _routes(plan, own.bypassed_by):
-        if route.fires(states[route.source]):
-            to = f"the route {route} goes to {route.target}"
-            return Decision(State.BYPASSED, to if route.target else f"{route} is skip, and it failed", route)
+        if route.fires(states[route.source], to.get(route.source)):
+            where = f"the route {route} goes to {route.target}"
+            return Decision(State.BYPASSED, where if route.target else f"{route} is skip, and it failed", route)
     if own.targeted_by:
         if not any(states[one].ran for one in own.joins):
             return Decision(State.SKIPPED_BY_ROUTING, _not_taken(plan, own))
@@ -180,7 +185,7 @@ def decide(step: str, plan: RoutePlan, states: Mapping[str, State]) -> Decision:
 
 
 def plan_routes(
-    steps: Mapping[str, FlowStep], *, elsewhere: Collection[str] = ()
+    steps: Mapping[str, FlowStep], *, elsewhere: Mapping[str, str] | None = None
 ) -> tuple[RoutePlan | None, tuple[RoutingProblem, ...]]:
     """The flow of one body, and every problem of its routes.
 
@@ -188,12 +193,12 @@ def plan_routes(
 
     Args:
         steps: The steps of the body by id, in file order. Unknown dependencies are left out: they are no flow.
-        elsewhere: Ids of the pipeline's steps in other bodies, for a better message.
+        elsewhere: The pipeline's steps in other bodies by id, with words for where they stand.
 
     Returns:
         The plan, None when there is a problem or when dependencies alone make a cycle; the problems in file order.
     """
-    routes, problems = routes_of(steps, elsewhere)
+    routes, problems = routes_of(steps, elsewhere or {})
     dependencies = {
         step: tuple(dict.fromkeys(one for one in flow.dependencies if one in steps)) for step, flow in steps.items()
     }

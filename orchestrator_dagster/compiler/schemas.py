@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator_dagster.compiler.assemble import Draft
+from orchestrator_dagster.compiler.bodies import Body
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.diagnostics import Problems
@@ -18,13 +18,13 @@ from orchestrator_dagster.language.values import places_of_problems
 
 
 def check_schemas(
-    pipeline: Pipeline, drafts: Mapping[str, Draft], includes: Mapping[str, str], document: Document, problems: Problems
+    pipeline: Pipeline, top: Body, includes: Mapping[str, str], document: Document, problems: Problems
 ) -> None:
     """Note every schema that is no JSON Schema."""
     places: list[tuple[Place, TypeSpec, str | None]] = [
         (("inputs", name), spec, None) for name, spec in pipeline.inputs.items()
     ]
-    for draft in drafts.values():
+    for draft in top.walk():
         places += [((*draft.place, "vars", name), spec, draft.step.id) for name, spec in draft.step.vars.items()]
     for place, spec, step in places:
         if spec.example is not None and spec.schema_ is None and (spec.type or implied_type(spec)):

@@ -6,21 +6,16 @@ from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
-from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.language.template_names import texts_of
 
 _HEADER = {
     "budget": "budgets", "cache": "the call store", "limits": "limits by provider", "executor": "a choice of executor",
     "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
-    "failure_handlers": "failure handlers",
 }  # fmt: skip
 _STEP = {
-    "condition": "conditions", "on_false": "routes", "on_success": "routes", "on_failure": "failure policies",
-    "failure_handlers": "failure handlers",
-    "for_each": "loops", "while_": "loops", "until": "loops", "steps": "loops", "as_": "loops", "max_parallel": "loops",
-    "max_iterations": "loops", "on_item_failure": "loops", "on_limit": "loops", "pipeline": "sub-pipelines",
-    "inputs": "sub-pipelines", "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
+    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
     "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
     "budget": "budgets", "cache": "the call store",
 }  # fmt: skip
@@ -34,10 +29,10 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for name, spec in pipeline.inputs.items():
         if spec.asset:
             _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
-    if pipeline.timeout is not None and any(step.tool for step in pipeline.steps):
+    if pipeline.timeout is not None and any(step.tool for _, step in walk_steps(pipeline.steps)):
         _refuse(problems, document, ("timeout",), "timeout", "timeouts of tool steps; set it at model steps")
-    for number, step in enumerate(pipeline.steps):
-        _check_step(step, ("steps", number), document, problems)
+    for place, step in walk_steps(pipeline.steps):
+        _check_step(step, place, document, problems)
 
 
 def _check_step(step: Step, place: tuple[str | int, ...], document: Document, problems: Problems) -> None:
@@ -45,9 +40,8 @@ def _check_step(step: Step, place: tuple[str | int, ...], document: Document, pr
         _refuse(problems, document, (*place, "timeout"), "timeout", "timeouts of tool steps", step.id)
     for key, what in _STEP.items():
         if getattr(step, key) not in (None, (), {}):
-            spelling = {"while_": "while", "as_": "as"}.get(key, key)
-            _refuse(problems, document, (*place, spelling), spelling, what, step.id)
-    fields = step.model_dump(exclude_unset=True, exclude={"name", "description", "metadata"})
+            _refuse(problems, document, (*place, key), key, what, step.id)
+    fields = step.model_dump(by_alias=True, exclude_unset=True, exclude={"name", "description", "metadata", "steps"})
     for path, text in texts_of(fields):
         if "<AUTO" in text and has_template(text):
             _refuse(problems, document, (*place, *path), "<AUTO>", "<AUTO> values", step.id)

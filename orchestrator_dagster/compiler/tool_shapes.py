@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from types import UnionType
+from typing import Any, Protocol, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -20,9 +21,33 @@ class ToolShapes(Protocol):
         ...
 
 
-def known_fields(shape: TypeAdapter[Any]) -> frozenset[str] | None:
-    """Fields of a result whose type is a closed object, None when any field may be there."""
-    kind = getattr(shape, "_type", None)
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_config.get("extra") != "allow":
+def known_fields(shape: TypeAdapter[Any], path: Sequence[str | int] = ()) -> frozenset[str] | None:
+    """Fields of a result, or of what a path reaches in it, when that is a closed object; None when any may be there.
+
+    Args:
+        shape: The type of the result.
+        path: Fields and indexes that lead into it.
+    """
+    kind = _without_none(getattr(shape, "_type", None))
+    for part in path:
+        if isinstance(part, int):
+            inner = get_args(kind) if get_origin(kind) in (list, tuple) else ()
+            kind = _without_none(inner[0]) if inner else None
+        else:
+            field = kind.model_fields.get(part) if _is_model(kind) else None
+            kind = _without_none(field.annotation) if field else None
+    if _is_model(kind) and kind.model_config.get("extra") != "allow":
         return frozenset(kind.model_fields)
     return None
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _without_none(kind: Any) -> Any:
+    """A type without ``| None``; nothing where several types are left."""
+    if get_origin(kind) in (Union, UnionType):
+        kinds = [one for one in get_args(kind) if one is not type(None)]
+        return kinds[0] if len(kinds) == 1 else None
+    return kind

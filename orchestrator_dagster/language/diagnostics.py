@@ -63,6 +63,7 @@ CODES: dict[str, str] = {
     "unknown-expert": "No expert of this name in the header.",
     "unknown-personality": "No personality of this name.",
     "include-missing": "An included file is not there.",
+    "sub-pipeline": "The pipeline that a step runs has errors, or stands too deep in others.",
     "dagster-name": "Dagster refuses this owner, tag, key or name.",
     "not-supported": "The language has this, this release does not run it.",
     "older-spelling": "The earlier dialect's spelling: it works, and the line shows today's.",

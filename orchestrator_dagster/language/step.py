@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
@@ -17,6 +18,7 @@ from orchestrator_dagster.language.base import (
     OneMapOrNames,
     Switch,
     check_identifier,
+    has_template,
     no_number,
     problem,
 )
@@ -30,6 +32,7 @@ from orchestrator_dagster.language.settings import (
     SelectionSchema,
 )
 from orchestrator_dagster.language.types import VariableSpec
+from orchestrator_dagster.language.wording import described
 
 #: Words that `on_failure` takes as a policy; no step may be called so.
 FAILURE_POLICIES = ("fail", "continue", "skip", "retry")
@@ -63,6 +66,21 @@ class ProductSpec(Model):
 
 def _none_is_empty(value: Any) -> Any:
     return {} if value is None else value
+
+
+def _count(value: Any) -> Any:
+    """A number of at least 1, or a template that gives one."""
+    if value is None or has_template(value):
+        return value
+    hint = "write a number such as 10, or a template in quotes"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise problem("wrong-type", f"expected a number, found {described(value)}", hint=hint)
+    if value < 1:
+        raise problem("wrong-value", f"expected a number of at least 1, found {value}", hint=hint)
+    return value
+
+
+_Count = BeforeValidator(_count)
 
 
 class Step(Model):
@@ -124,11 +142,13 @@ class Step(Model):
     as_: str | None = Field(None, alias="as", description="Name of the item, beside `item`.")
     while_: str | Switch | None = Field(None, alias="while", description="Repeat as long as this is true.")
     until: str | Switch | None = Field(None, description="Repeat until this is true.")
-    max_parallel: Integer | str | None = Field(None, description="Items at once.")
-    max_iterations: Integer | str | None = Field(None, description="Most passes; default 10.")
+    max_parallel: Annotated[Integer | str | None, _Count] = Field(None, description="Items at once; default 10.")
+    max_iterations: Annotated[Integer | str | None, _Count] = Field(
+        None, description="Most passes; default 10. With `for_each` the most items; default all."
+    )
     on_item_failure: Literal["fail", "continue", "skip"] | None = Field(None, description="What a failed item does.")
     on_limit: Literal["fail", "continue"] | None = Field(None, description="What reaching max_iterations does.")
-    steps: tuple[Step, ...] | None = Field(None, description="Steps that are repeated.")
+    steps: tuple[Step, ...] | None = Field(None, min_length=1, description="Steps that are repeated.")
 
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the op.")
     pool: str | None = Field(None, description="Dagster pool of the op.")
@@ -146,6 +166,13 @@ class Step(Model):
             raise problem("reserved-name", f'"{value}" is a failure policy, no step may be called so')
         return check_identifier(value, "step id")
 
+    @field_validator("as_")
+    @classmethod
+    def _item_name(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_name(value)
+        return value
+
     @field_validator("vars")
     @classmethod
     def _variable_names(cls, value: dict[str, VariableSpec]) -> dict[str, VariableSpec]:
@@ -161,23 +188,39 @@ class Step(Model):
         return value
 
 
+def walk_steps(
+    steps: Sequence[Step], place: tuple[str | int, ...] = ("steps",)
+) -> Iterator[tuple[tuple[str | int, ...], Step]]:
+    """Every step with its place in the file, those inside loops behind their loop."""
+    for number, step in enumerate(steps):
+        here = (*place, number)
+        yield here, step
+        if step.steps:
+            yield from walk_steps(step.steps, (*here, "steps"))
+
+
 def check_variable_name(name: str) -> None:
-    """Refuse a variable's or input's name that no template could read."""
+    """Refuse a variable's or input's name, which is a key, that no template could read."""
+    check_name(name, at=(name,), on_key=True)
+
+
+def check_name(name: str, *, at: tuple[str | int, ...] = (), on_key: bool = False) -> None:
+    """Refuse a name that no template could read; see :func:`~orchestrator_dagster.language.base.problem`."""
     if not _VARIABLE.match(name):
         raise problem(
             "wrong-id",
             f'"{name}" is no name: letters, digits and _, a letter first',
             hint=f"write it as `{_as_variable(name)}`: templates read it by this name",
-            at=(name,),
-            on_key=True,
+            at=at,
+            on_key=on_key,
         )
     if name in _WORDS:
         raise problem(
             "reserved-name",
             f'"{name}" is a word of the template language',
             hint="choose another name",
-            at=(name,),
-            on_key=True,
+            at=at,
+            on_key=on_key,
         )
 
 

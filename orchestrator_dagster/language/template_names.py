@@ -118,6 +118,7 @@ class _Reader:
         self.filters = [name for name in env.filters if not name.startswith("_")]
         self.tests = list(env.tests)
         self.depth = 0
+        self.entries: dict[str, tuple[Any, ...]] = {}  # what a `for` goes over, by the name of its entries
 
     def visit(self, node: nodes.Node, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:
         """Read a node; gives the local names with those it adds for what follows it."""
@@ -164,6 +165,9 @@ class _Reader:
 
     def use(self, path: tuple[Any, ...], line: int, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         if path[0] in local:
+            if path[0] in self.entries and len(path) > 1:  # a field of one entry of a list
+                safe = any(path[: len(known)] == known for known in guarded)
+                self.names.append(NameUse((*self.entries[path[0]], *path[1:]), line, safe))
             return
         if path[0] in _FUNCTIONS:
             message = f'"{path[0]}" is a function: call it, `{path[0]}()`'
@@ -212,9 +216,17 @@ class _Reader:
     def visit_for(self, node: nodes.For, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> None:
         self.visit(node.iter, local, guarded)
         inner = self.visit(node.target, local, guarded) | set(_LOOP_NAMES)
+        around = self.entries
+        self.entries = {name: path for name, path in around.items() if name not in inner - local}
+        if isinstance(node.target, nodes.Name):
+            self.entries.pop(node.target.name, None)
+            path, rest = _path(node.iter)
+            if path and not rest and path[0] not in local:
+                self.entries[node.target.name] = (*path, 0)
         if node.test:
             self.visit(node.test, inner, guarded)
         self.block(node.body, inner, guarded)
+        self.entries = around
         self.block(node.else_, local, guarded)
 
     def visit_if(self, node: nodes.If, local: frozenset[str], guarded: frozenset[tuple[Any, ...]]) -> frozenset[str]:

@@ -94,7 +94,7 @@ def test_outputs_know_their_steps_and_stand_behind_what_they_read(compiled: Comp
 @pytest.mark.parametrize(
     ("text", "code", "place", "said"),
     [
-        ('steps: [{id: a, prompt: "{{ b }}"}, {id: b, prompt: "{{ a }}"}]', "dependency-cycle", (3, 14), "a → b → a"),
+        ('steps: [{id: a, prompt: "{{ b }}"}, {id: b, prompt: "{{ a }}"}]', "dependency-cycle", (3, 29), "a → b → a"),
         ("steps: [{id: a, prompt: x, depends_on: a}]", "dependency-cycle", (3, 40), '"a" depends on itself'),
         ('steps: [{id: a, prompt: "me: {{ a.b }}"}]', "dependency-cycle", (3, 33), '"a" refers to itself'),
         ('steps: [{id: a, prompt: "{{ v }}", vars: {v: text}}]', "dependency-cycle", (3, 29), '"a" refers to itself'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def plan_of(**steps: FlowStep) -> RoutePlan:
     return plan
 
 
-def problems_of(*, elsewhere: Collection[str] = (), **steps: FlowStep) -> tuple[RoutingProblem, ...]:
+def problems_of(*, elsewhere: Mapping[str, str] | None = None, **steps: FlowStep) -> tuple[RoutingProblem, ...]:
     plan, problems = plan_routes(steps, elsewhere=elsewhere)
     assert plan is None
     return problems
@@ -301,9 +301,9 @@ def test_a_policy_belongs_to_on_failure() -> None:
 
 
 def test_a_target_in_another_body_is_unknown_here() -> None:
-    (problem,) = problems_of(a=step(on_success="inner"), elsewhere=["inner"])
+    (problem,) = problems_of(a=step(on_success="inner"), elsewhere={"inner": 'inside the loop "each"'})
     assert problem.code == "unknown-step"
-    assert "another body" in problem.message
+    assert 'inside the loop "each"' in problem.message
 
 
 @pytest.mark.parametrize("key", ["on_success", "on_failure", "on_false"])

@@ -474,7 +474,12 @@ steps:
     retry: {attempts: 900}
 """
     found = {(one.code, f"{one.span.line}:{one.span.column}") for one in read_pipeline_text(text).problems.errors}
-    assert found == {("wrong-value", "3:24"), ("wrong-type", "9:42"), ("wrong-value", "10:23")}
+    assert found == {
+        ("wrong-value", "3:24"),
+        ("wrong-type", "7:21"),
+        ("wrong-type", "9:42"),
+        ("wrong-value", "10:23"),
+    }
 
 
 @st.composite

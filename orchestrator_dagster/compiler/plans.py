@@ -1,0 +1,176 @@
+"""The order and the flow of every body: cycles are noted, routes are worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator_dagster.compiler.bodies import Body, Draft
+from orchestrator_dagster.compiler.flow import after, find_cycle, levels
+from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, RoutingProblem, plan_routes
+from orchestrator_dagster.language.diagnostics import Span
+from orchestrator_dagster.language.document import SequenceNode
+from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.settings import FailureHandler
+from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.text import nearest_name
+
+#: What is wrong with a route, by the diagnostics that people know from other places.
+_ROUTE_CODES = {
+    "unknown-step": "unknown-step",
+    "route-to-itself": "dependency-cycle",
+    "route-backward": "dependency-cycle",
+    "missing-condition": "unused-key",
+}
+
+
+@dataclass(frozen=True)
+class BodyFlow:
+    """The levels of a body's steps, in which they can run, and its routes; ``plan`` is None when they are wrong."""
+
+    order: tuple[tuple[str, ...], ...]
+    plan: RoutePlan | None
+
+
+def plan_bodies(top: Body, reading: Reading) -> dict[tuple[str | int, ...], BodyFlow]:
+    """The flow of every body, by the place of its steps; cycles and wrong routes are noted."""
+    where = {
+        draft.step.id: f'inside the loop "{body.owner.step.id}"' if body.owner else "outside this loop"
+        for body in top.bodies()
+        for draft in body.drafts.values()
+    }
+    found = {}
+    for body in top.bodies():
+        if body.goes_back:
+            _read_last_pass(body)
+        found[body.place] = BodyFlow(_order(body, reading), _plan(body, reading, where))
+    _check_header_handlers(top, reading)
+    return found
+
+
+def _check_header_handlers(top: Body, reading: Reading) -> None:
+    """Note handlers of all steps that go to no step."""
+    assert reading.pipeline is not None
+    for number, handler in enumerate(reading.pipeline.failure_handlers):
+        known = [*top.drafts, *FAILURE_POLICIES]
+        if handler.goto is not None and handler.goto not in known and not reading.loose:
+            reading.problems.add(
+                "unknown-step",
+                f'a failure handler of the header goes to "{handler.goto}"; no step or policy is called so',
+                reading.document.span(("failure_handlers", number, "goto")),
+                suggestion=nearest_name(handler.goto, known),
+                hint="name a step of the top level, or a policy: fail, continue, skip",
+            )
+
+
+def _read_last_pass(body: Body) -> None:
+    """Where the steps of a repeated body read each other, what an earlier one reads of a later one is of the last pass.
+
+    Declared dependencies stay what they are.
+    """
+    edges = body.edges
+    placed = {name for level in levels(edges) for name in level}
+    stuck = [name for name in body.drafts if name not in placed]
+    place = {name: number for number, name in enumerate(body.drafts)}
+    for name in stuck:
+        draft = body.drafts[name]
+        behind = after(body.edges, name)  # those that wait for it
+        for one, reference in list(draft.edges.items()):
+            if one in behind and place[one] > place[name] and reference[-1] != "dependencies":
+                del draft.edges[one]
+                draft.previous.add(one)
+
+
+def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
+    """The levels of the steps; each cycle is noted with its path, at the reference that leads into it."""
+    edges: Mapping[str, Sequence[str]] = body.edges
+    found = levels(edges)
+    placed = {name for level in found for name in level}
+    stuck = [name for name in edges if name not in placed]
+    file_order = {name: number for number, name in enumerate(body.drafts)}
+    while stuck:
+        cycle = find_cycle(edges, stuck)[:-1]
+        first = min(range(len(cycle)), key=lambda number: file_order[cycle[number]])
+        cycle = [*cycle[first:], *cycle[:first]]  # each waits for the one behind it, the last for the first
+        draft = body.drafts[cycle[0]]
+        reading.problems.add(
+            "dependency-cycle",
+            f"these steps wait for each other: {' → '.join([cycle[0], *cycle[:0:-1], cycle[0]])}",
+            _reference(draft, body.drafts[cycle[1]], reading),
+            step=cycle[0],
+            hint="remove one of the dependencies or references",
+        )
+        broken = set(cycle)
+        edges = {name: [one for one in before if one not in broken] for name, before in edges.items() if name in stuck}
+        edges = {name: before for name, before in edges.items() if name not in broken}
+        placed = {name for level in levels(edges) for name in level} | broken
+        stuck = [name for name in edges if name not in placed]
+    return found
+
+
+def _reference(draft: Draft, target: Draft, reading: Reading) -> Span:
+    """Where a step names another one that it waits for."""
+    document, place = reading.document, draft.edges[target.step.id]
+    if place[-1] == "dependencies":
+        node, whole = document.locate(place)
+        number = draft.step.dependencies.index(target.step.id)
+        return (
+            document.span((*place, number))
+            if isinstance(node, SequenceNode)
+            else document.place_in(place, target.step.id) or whole
+        )
+    whole = document.span(place)
+    places = [document.place_in(place, name) for name in (target.step.id, *target.step.vars)]
+    return next((one for one in places if one != whole), whole)
+
+
+def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePlan | None:
+    """The routes between the steps, worked out once; what is wrong with them is noted."""
+    pipeline = reading.pipeline
+    assert pipeline is not None
+    dependencies = body.edges
+    of_all = _ways(pipeline.failure_handlers) if body.owner is None else ()
+    # A handler of all steps is none for the step that it leads to, nor for those that come after that.
+    behind = {one: {one, *after(dependencies, one)} for one in of_all if one in dependencies}
+    of_all = tuple(one for one in of_all if one in behind or one in FAILURE_POLICIES)
+    steps = {
+        name: FlowStep(
+            tuple(dependencies[name]),
+            draft.step.condition is not None and not draft.condition_per_item,
+            draft.step.on_success,
+            draft.step.on_false,
+            draft.step.on_failure,
+            (*_ways(draft.step.failure_handlers), *(one for one in of_all if name not in behind.get(one, ()))),
+        )
+        for name, draft in body.drafts.items()
+    }
+    plan, found = plan_routes(steps, elsewhere=elsewhere)
+    for one in found:
+        if one.code == "unknown-step" and reading.loose:
+            continue
+        reading.problems.add(
+            _ROUTE_CODES[one.code],
+            one.message,
+            _route_span(one, body.drafts[one.step], reading),
+            step=one.step,
+            suggestion=one.suggestion,
+            hint=one.hint,
+        )
+    return plan
+
+
+def _ways(handlers: Sequence[FailureHandler]) -> tuple[str, ...]:
+    return tuple(one.goto for one in handlers if one.goto is not None)
+
+
+def _route_span(found: RoutingProblem, draft: Draft, reading: Reading) -> Span:
+    """Where a wrong route stands: at its key, or in the handler that names it."""
+    document, place = reading.document, (*draft.place, found.key)
+    if found.code == "missing-condition":
+        return document.key_span(place)
+    if getattr(draft.step, found.key) != found.target and found.key == "on_failure":
+        for number, handler in enumerate(draft.step.failure_handlers):
+            if handler.goto == found.target:
+                return document.span((*draft.place, "failure_handlers", number, "goto"))
+        return document.span(("failure_handlers",))
+    return document.span(place)
