@@ -96,8 +96,8 @@ def explanation(code: str) -> Explanation:
     meaning, path = CODES[code], FOLDER / f"{code}.md"
     if not path.is_file():
         raise ValueError(
-            f'the code "{code}" is not explained: write orchestrator_dagster/language/codes/{code}.md (the form stands at'
-            " the top of orchestrator_dagster/language/explanations.py, any file there is an example), then run:"
+            f'the code "{code}" is not explained: write orchestrator_dagster/language/codes/{code}.md (the form stands'
+            " at the top of orchestrator_dagster/language/explanations.py, any file there is an example), then run:"
             " python docs/generate.py"
         )
     return parse(code, meaning, path.read_text(encoding="utf-8"))
