@@ -83,7 +83,8 @@ class Explanation:
         """The file of an example that is checked."""
         blocks = self.example(role)
         named = [found[1] for block in blocks if (found := _VALIDATE.search(block.text)) and block.language == "bash"]
-        return next(iter([*named, *(block.file for block in blocks if block.language == "yaml" and block.file)]))
+        files = [block.file for block in blocks if block.language == "yaml" and block.file]
+        return [*named, *files, DEFAULT_FILE][0]
 
 
 def explanation(code: str) -> Explanation:
