@@ -8,7 +8,9 @@ from pathlib import Path
 REFERENCE = Path(__file__).resolve().parent / "reference"
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for a run from anywhere, and for the tests
 
-from generator import command, diagnostics, personalities, pipeline_file, templates, tools  # noqa: E402
+from generator import command, diagnostics, personalities, pipeline_file, schema, templates, tools  # noqa: E402
+
+from orchestrator_dagster.editor_schema import FILE_NAME  # noqa: E402
 
 NOTE = "<!-- Made by docs/generate.py from the code. Do not edit. -->\n\n"
 
@@ -22,7 +24,9 @@ def pages() -> dict[Path, str]:
         "command.md": command.page(),
         "personalities.md": personalities.page(),
     }
+    whole |= {f"diagnostics/{name}": text for name, text in diagnostics.code_pages().items()}
     made = {REFERENCE / name: NOTE + text for name, text in whole.items()}
+    made[REFERENCE / FILE_NAME] = schema.text()
     by_hand = REFERENCE / "templates.md"
     made[by_hand] = templates.filled(by_hand.read_text(encoding="utf-8"))
     return made
@@ -30,14 +34,21 @@ def pages() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` compare them; gives the exit code."""
+    made = pages()
     stale = {
-        path: text for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+        path: text for path, text in made.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
     }
+    gone = sorted(set((REFERENCE / "diagnostics").glob("*.md")) - made.keys())
     for path, text in stale.items():
         print(f"{path.relative_to(REFERENCE.parent.parent)}: {'out of date' if '--check' in arguments else 'written'}")
         if "--check" not in arguments:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    if "--check" in arguments and stale:
+    for path in gone:
+        print(f"{path.relative_to(REFERENCE.parent.parent)}: {'no such code' if '--check' in arguments else 'removed'}")
+        if "--check" not in arguments:
+            path.unlink()
+    if "--check" in arguments and (stale or gone):
         print("run: python docs/generate.py")
         return 1
     return 0

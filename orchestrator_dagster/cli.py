@@ -79,7 +79,6 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
 def validate(files: tuple[Path, ...], form: str | None) -> None:
     """Check pipeline FILES (or folders of them): every problem of every file, in file order."""
     from orchestrator_dagster.language.diagnostics import render_all
-    from orchestrator_dagster.language.sarif import sarif
 
     root = Path.cwd()
     try:
@@ -90,9 +89,12 @@ def validate(files: tuple[Path, ...], form: str | None) -> None:
         _stop(OrchestratorError(f"there is no pipeline file in {', '.join(map(str, files))}", hint="check the path"))
     every = [diagnostic for _, problems in found for diagnostic in problems]
     wrong = sum(any(one.severity == "error" for one in problems) for _, problems in found)
-    if form is not None:
-        document = [one.as_json() for one in every] if form == "json" else sarif(every)
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    if form == "json":
+        click.echo(json.dumps([one.as_json() for one in every], ensure_ascii=False, indent=2))
+    elif form == "sarif":
+        from orchestrator_dagster.language.sarif import sarif
+
+        click.echo(json.dumps(sarif(every), ensure_ascii=False, indent=2))
     else:
         for path, problems in found:
             if problems:
@@ -101,6 +103,9 @@ def validate(files: tuple[Path, ...], form: str | None) -> None:
                 click.echo(f"{path}: valid")
         if len(found) != 1:
             click.echo(f"{len(found)} files, {wrong} with errors")
+        if wrong and sys.stderr.isatty():
+            code = next(one.code for one in every if one.severity == "error")
+            click.echo(f"what a code means: orchestrator explain {code}", err=True)
     sys.exit(EXIT_WRONG if wrong else 0)
 
 
@@ -158,14 +163,44 @@ def init(folder: Path) -> None:
 
 
 @main.command()
-def schema() -> None:
-    """Print the JSON Schema of a pipeline file, for editors."""
-    from orchestrator_dagster.language.file_schema import pipeline_schema
+@click.argument("code", required=False)
+def explain(code: str | None) -> None:
+    """Say what the CODE of a problem means, with a wrong and a right example; without CODE, list all codes."""
+    from orchestrator_dagster.language.diagnostics import CODES
+    from orchestrator_dagster.language.explanations import as_list, as_text, explanation
+    from orchestrator_dagster.text import nearest
+
+    if code is None:
+        click.echo(as_list())
+    elif code in CODES:
+        click.echo(as_text(explanation(code)))
+    else:
+        _stop(
+            OrchestratorError(
+                f'there is no code "{code}"{nearest(code, CODES)}', hint="`orchestrator explain` lists all codes"
+            )
+        )
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the schema here, not to stdout.")
+def schema(output: Path | None) -> None:
+    """Print the JSON Schema of a pipeline file, for editors; the names of this project's tools are suggestions."""
+    from orchestrator_dagster.editor_schema import schema_text
     from orchestrator_dagster.project import known
 
-    registry: Any = known(Path.cwd()).tools
-    tools = {name: registry.find(name).action_names() for name in registry.names()}
-    click.echo(json.dumps(pipeline_schema(tools), ensure_ascii=False, indent=2))
+    try:
+        registry: Any = known(Path.cwd()).tools
+        text = schema_text(registry, registry.names())
+    except OrchestratorError as error:  # the project's own tools.py cannot be read
+        _stop(error)
+    if output is None:
+        click.echo(text, nl=False)
+    elif not _writable(output):
+        _stop(OrchestratorError(f'the schema cannot be written to "{output}"', hint="give a file in a folder of yours"))
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

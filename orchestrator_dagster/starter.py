@@ -1,13 +1,19 @@
-"""What ``orchestrator init`` writes: a first pipeline that runs as it is, and the file that serves it in Dagster."""
+"""What ``orchestrator init`` writes: a first pipeline that runs as it is, its schema, what serves it in Dagster.
+
+Editors with a YAML language server find the schema by the first line of the pipeline, and complete and check with it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from orchestrator_dagster.editor_schema import FILE_NAME, schema_line, schema_text
 from orchestrator_dagster.errors import PathError
+from orchestrator_dagster.tools.registry import ToolRegistry
 
 FILES: dict[str, str] = {
-    "pipelines/first.yaml": """\
+    "pipelines/first.yaml": schema_line(f"../{FILE_NAME}")
+    + """\
 id: first
 name: First pipeline
 description: Find out what the notes say about a topic
@@ -70,12 +76,13 @@ def write_starter(folder: Path) -> list[Path]:
     Raises:
         PathError: One of them is there already; nothing is written then.
     """
-    there = [name for name in FILES if (folder / name).exists()]
+    files = {**FILES, FILE_NAME: schema_text(ToolRegistry())}
+    there = [name for name in files if (folder / name).exists()]
     if there:
         raise PathError(f'"{folder / there[0]}" is there already, nothing was written', hint="choose an empty folder")
     written = []
     try:
-        for name, text in FILES.items():
+        for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -12,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+
+from orchestrator_dagster.language.document import read_file
 
 Write = Callable[[str, str], Path]
 
@@ -46,6 +51,21 @@ def orchestrator(*arguments: str, cwd: Path, **environment: str) -> subprocess.C
         text=True,
         stdin=subprocess.DEVNULL,
     )
+
+
+def at_a_terminal(*arguments: str, cwd: Path) -> str:
+    """What a person sees: stdout and stderr are a terminal."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "orchestrator_dagster.cli", *arguments]
+    process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=its, stderr=its)
+    os.close(its)
+    seen = b""
+    with contextlib.suppress(OSError):  # the other side was closed
+        while part := os.read(ours, 65536):
+            seen += part
+    os.close(ours)
+    process.wait()
+    return seen.decode().replace("\r\n", "\n")
 
 
 def test_run_prints_the_document_and_progress(demo: Path) -> None:
@@ -149,6 +169,25 @@ def test_validate_as_sarif(write: Write, project: Path) -> None:
         region = place["region"]
         assert (region["endLine"], region["endColumn"]) > (region["startLine"], region["startColumn"])
     assert 'did you mean "filesystem"' in run["results"][1]["message"]["text"]
+    help_of = {rule["id"]: rule["help"] for rule in run["tool"]["driver"]["rules"]}
+    assert help_of["unknown-tool"]["text"] == orchestrator("explain", "unknown-tool", cwd=project).stdout.strip()
+    assert "```yaml\n" in help_of["unknown-tool"]["markdown"]
+    assert "](" not in help_of["unknown-tool"]["markdown"]
+
+
+def test_validate_says_once_where_a_code_is_explained(write: Write, project: Path) -> None:
+    """To people, that is at a terminal; what programs read stays as it is."""
+    write("pipelines/five.yaml", FIVE_MISTAKES)
+    write("pipelines/good.yaml", "id: good\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n")
+    terminal = at_a_terminal("validate", "pipelines", cwd=project)
+    assert terminal.count("orchestrator explain") == 1
+    last = terminal.splitlines()[-1]
+    code = last.removeprefix("what a code means: orchestrator explain ")
+    assert f"error[{code}]" in terminal
+    assert orchestrator("explain", code, cwd=project).returncode == 0
+    assert "orchestrator explain" not in at_a_terminal("validate", "pipelines/good.yaml", cwd=project)
+    assert "orchestrator explain" not in orchestrator("validate", "pipelines", cwd=project).stderr
+    assert "what a code means" not in at_a_terminal("validate", "--json", "pipelines", cwd=project)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +342,11 @@ def test_init_writes_a_pipeline_that_runs(tmp_path: Path) -> None:
     document = json.loads(done.stdout)
     assert document["outputs"]["count"] >= 2
     assert "Young trees need water" in (tmp_path / "fresh/outputs/first/report.md").read_text()
+    assert "$schema=../pipeline.schema.json" in (tmp_path / "fresh/pipelines/first.yaml").read_text()
+    schema = (tmp_path / "fresh/pipeline.schema.json").read_text()
+    assert schema == orchestrator("schema", cwd=tmp_path / "fresh").stdout
+    pipeline, _ = read_file(tmp_path / "fresh/pipelines/first.yaml")
+    assert not list(Draft202012Validator(json.loads(schema)).iter_errors(pipeline.value()))
     again = orchestrator("init", "fresh", cwd=tmp_path)
     assert again.returncode == 2
     assert "there already" in again.stderr

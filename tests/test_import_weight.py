@@ -35,7 +35,9 @@ def test_importing_the_package_loads_nothing(project: Path) -> None:
     assert not loaded & {*HEAVY, "dagster", "pydantic", "jinja2", "yaml"}
 
 
-@pytest.mark.parametrize("command", [["validate", "pipelines/research_report.yaml"], ["tools"], ["--help"]])
+@pytest.mark.parametrize(
+    "command", [["validate", "pipelines/research_report.yaml"], ["tools"], ["explain", "unknown-tool"], ["--help"]]
+)
 def test_light_commands_do_not_load_dagster(demo: Path, command: list[str]) -> None:
     code = f"""
 import sys

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator_dagster.language.diagnostics import CODES, Diagnostic
+from orchestrator_dagster.language.explanations import as_markdown, as_text, explanation
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning"}
@@ -35,13 +36,24 @@ def sarif(diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
                     "driver": {
                         "name": "orchestrator",
                         "version": release,
-                        "rules": [{"id": code, "shortDescription": {"text": CODES[code]}} for code in codes],
+                        "rules": [_rule(code) for code in codes],
                     }
                 },
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(one, codes) for one in found],
             }
         ],
+    }
+
+
+def _rule(code: str) -> dict[str, Any]:
+    """A code as code hosts show it; ``help`` is what ``orchestrator explain`` prints."""
+    explained = explanation(code)
+    return {
+        "id": code,
+        "shortDescription": {"text": CODES[code]},
+        "help": {"text": as_text(explained), "markdown": as_markdown(explained)},
+        "defaultConfiguration": {"level": _LEVELS[explained.severity]},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from orchestrator_dagster.cli import main
 from orchestrator_dagster.language.document import read_file, read_text
 from orchestrator_dagster.language.file_schema import pipeline_schema
 from orchestrator_dagster.language.read import read_pipeline_text
+from orchestrator_dagster.project import known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = [
@@ -127,6 +129,40 @@ def test_the_command_prints_it(project: Path) -> None:
     tools = schema["$defs"]["Step"]["properties"]["tool"]["anyOf"][0]["enum"]
     assert {"filesystem", "data-processing", "data_processing"} <= set(tools)
     assert "aggregate" in schema["$defs"]["Step"]["properties"]["action"]["anyOf"][0]["enum"]
+
+
+def test_the_command_writes_it_to_a_file(project: Path) -> None:
+    printed = CliRunner().invoke(main, ["schema"]).output
+    assert CliRunner().invoke(main, ["schema", "-o", "editor/pipeline.schema.json"]).exit_code == 0
+    assert (project / "editor/pipeline.schema.json").read_text() == printed
+    refused = CliRunner().invoke(main, ["schema", "-o", "pipelines"])
+    assert refused.exit_code == 2
+    assert 'cannot be written to "pipelines"' in refused.stderr
+
+
+def test_it_suggests_the_tools_of_the_project(project: Path) -> None:
+    (project / "tools.py").write_text(
+        "from orchestrator_dagster import tool\n\n@tool\ndef oven(kind: str) -> str:\n    'Bakes.'\n    return kind\n"
+    )
+    known.cache_clear()
+    schema = json.loads(CliRunner().invoke(main, ["schema"]).output)
+    assert "oven" in schema["$defs"]["Step"]["properties"]["tool"]["anyOf"][0]["enum"]
+    (project / "tools.py").write_text("import nothing_of_this_name\n")
+    known.cache_clear()
+    refused = CliRunner().invoke(main, ["schema"])
+    assert refused.exit_code == 2
+    assert "nothing_of_this_name" in refused.stderr
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_files_of_the_repository_name_it(path: Path) -> None:
+    """The first line leads an editor to the schema, whichever folder the file is in; the file fits the schema."""
+    found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
+    assert found, f"{path}: the line that names the schema is missing"
+    schema = (path.parent / found[1]).resolve()
+    assert schema == REPOSITORY / "docs" / "reference" / "pipeline.schema.json"
+    document, _ = read_file(path)
+    assert not list(Draft202012Validator(json.loads(schema.read_text())).iter_errors(document.value()))
 
 
 def test_every_key_says_what_it_is() -> None:
