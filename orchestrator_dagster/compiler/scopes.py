@@ -1,4 +1,4 @@
-"""The names that one body of a pipeline sees: inputs, steps with what they leave, items of loops, and what is around it."""
+"""The names that one body of a pipeline sees: inputs, steps with what they leave, items, and what is around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that run another pipeline: its file is found and compiled with the one that names it, its inputs are compared."""
+"""Steps that run another pipeline: its file is compiled with the one that names it, its inputs are compared."""
 
 from __future__ import annotations
 
