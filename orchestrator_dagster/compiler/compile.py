@@ -19,6 +19,7 @@ from orchestrator_dagster.compiler.products import check_collisions, compile_pro
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.support import check_support
+from orchestrator_dagster.compiler.timeouts import check_timeouts
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.read import Reading
@@ -66,6 +67,7 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     check_header(pipeline, document, problems)
     personalities = check_personalities(pipeline, known.personalities, document, problems)
     drafts = _drafts(reading, known.tools)
+    check_timeouts(reading, drafts, known.tools)
     inputs = compile_inputs(pipeline)
     edges = EdgeFinder(reading, drafts, inputs)
     edges.find()

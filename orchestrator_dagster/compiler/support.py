@@ -34,15 +34,11 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for name, spec in pipeline.inputs.items():
         if spec.asset:
             _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
-    if pipeline.timeout is not None and any(step.tool for step in pipeline.steps):
-        _refuse(problems, document, ("timeout",), "timeout", "timeouts of tool steps; set it at model steps")
     for number, step in enumerate(pipeline.steps):
         _check_step(step, ("steps", number), document, problems)
 
 
 def _check_step(step: Step, place: tuple[str | int, ...], document: Document, problems: Problems) -> None:
-    if step.timeout is not None and step.prompt is None and (step.tool or step.action):
-        _refuse(problems, document, (*place, "timeout"), "timeout", "timeouts of tool steps", step.id)
     for key, what in _STEP.items():
         if getattr(step, key) not in (None, (), {}):
             spelling = {"while_": "while", "as_": "as"}.get(key, key)

@@ -19,6 +19,10 @@ class ToolShapes(Protocol):
         """Every name."""
         ...
 
+    def only_in_memory(self, name: str) -> bool:
+        """Whether the tool of that name cannot be made again by another process."""
+        ...
+
 
 def known_fields(shape: TypeAdapter[Any]) -> frozenset[str] | None:
     """Fields of a result whose type is a closed object, None when any field may be there."""
