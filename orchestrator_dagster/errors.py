@@ -145,6 +145,12 @@ class StepTimeoutError(StepError):
     """The step's work took longer than its ``timeout`` and was stopped."""
 
 
+class StepInterruptedError(StepError):
+    """The run was stopped while the step's work was going on; the work was stopped with it."""
+
+    permanent = True
+
+
 class ModelError(StepError):
     """A model call failed for a reason that may pass: a server error, a cut connection.
 

@@ -298,7 +298,7 @@ class Workspace:
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(self.folder(target.parent, create=True))
             mode = self._replaceable(folder, target, replace)
-            temporary = f".{target.name[:40]}.{secrets.token_hex(6)}.tmp"
+            temporary = self.temporary_name(target)
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
                 descriptor = folder.open(temporary, flags)
@@ -319,6 +319,10 @@ class Workspace:
                 if isinstance(error, FileExistsError) and not replace:
                     raise self._taken(target) from None
                 raise
+
+    def temporary_name(self, target: Path) -> str:
+        """A new name, in the folder of ``target``, for the file that is to take its place."""
+        return f".{target.name[:40]}.{secrets.token_hex(6)}.tmp"
 
     def _replaceable(self, folder: Folder, target: Path, replace: bool) -> int | None:
         try:

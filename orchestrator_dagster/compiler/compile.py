@@ -18,6 +18,7 @@ from orchestrator_dagster.compiler.products import check_collisions, compile_pro
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import find_pipeline
 from orchestrator_dagster.compiler.support import check_support
+from orchestrator_dagster.compiler.timeouts import check_timeouts
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.read import Reading, read_pipeline
@@ -77,6 +78,7 @@ class _Compiler:
         check_header(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
+        check_timeouts(reading, top, self.known.tools)
         inputs = compile_inputs(pipeline)
         edges = EdgeFinder(reading, top, inputs)
         edges.find()

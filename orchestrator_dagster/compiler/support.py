@@ -29,15 +29,11 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for name, spec in pipeline.inputs.items():
         if spec.asset:
             _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
-    if pipeline.timeout is not None and any(step.tool for _, step in walk_steps(pipeline.steps)):
-        _refuse(problems, document, ("timeout",), "timeout", "timeouts of tool steps; set it at model steps")
     for place, step in walk_steps(pipeline.steps):
         _check_step(step, place, document, problems)
 
 
 def _check_step(step: Step, place: tuple[str | int, ...], document: Document, problems: Problems) -> None:
-    if step.timeout is not None and step.prompt is None and (step.tool or step.action):
-        _refuse(problems, document, (*place, "timeout"), "timeout", "timeouts of tool steps", step.id)
     for key, what in _STEP.items():
         if getattr(step, key) not in (None, (), {}):
             _refuse(problems, document, (*place, key), key, what, step.id)

@@ -20,6 +20,10 @@ class ToolShapes(Protocol):
         """Every name."""
         ...
 
+    def only_in_memory(self, name: str) -> bool:
+        """Whether the tool of that name cannot be made again by another process."""
+        ...
+
 
 def known_fields(shape: TypeAdapter[Any], path: Sequence[str | int] = ()) -> frozenset[str] | None:
     """Fields of a result, or of what a path reaches in it, when that is a closed object; None when any may be there.

@@ -25,12 +25,12 @@ from orchestrator_dagster.definitions._dagster_private import (
     only_records_of,
     use_event_loop,
 )
-from orchestrator_dagster.definitions.child_processes import end_children
+from orchestrator_dagster.definitions.interruption import interrupted_by
+from orchestrator_dagster.processes import end_children
 
 T = TypeVar("T")
 
 _current: contextvars.ContextVar[StepThread | None] = contextvars.ContextVar("orchestrator_step_thread", default=None)
-_never = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,6 @@ class Ended:
 
 
 Outbox = SimpleQueue[tuple["StepThread", "DagsterEvent | Ended"]]
-
-
-def interruption() -> threading.Event:
-    """An event that is set when the step that runs in this thread shall stop; outside of such a step it never is.
-
-    A thread cannot be stopped from outside: work that takes long, or loops, looks at this.
-    """
-    step = _current.get()
-    return step.interruption if step else _never
 
 
 class StepThread:
@@ -106,6 +97,7 @@ class StepThread:
 
     def _run(self) -> None:
         _current.set(self)
+        interrupted_by(self.interruption)
         error: BaseException | None = None
         try:
             for event in self._events():

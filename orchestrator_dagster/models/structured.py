@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator_dagster.errors import ModelAnswerError, ModelAnswerTruncatedError, ModelError, ModelRefusalError
+from orchestrator_dagster.errors import (
+    ModelAnswerError,
+    ModelAnswerTruncatedError,
+    ModelError,
+    ModelRefusalError,
+    ModelTimeoutError,
+)
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelClient, ModelRequest, Usage
 from orchestrator_dagster.models.references import BUILTIN, price_map
 
@@ -46,7 +53,9 @@ def ask_text(client: ModelClient, request: ModelRequest) -> Asked:
     return Asked(answer.text, answer, answer.usage, time.monotonic() - started)
 
 
-def ask_structured(client: ModelClient, request: ModelRequest, check: Check, repair: int = 2) -> Asked:
+def ask_structured(
+    client: ModelClient, request: ModelRequest, check: Check, repair: int = 2, *, timeout: float | None = None
+) -> Asked:
     """Ask for a value that fits ``request.schema``; an answer that does not is sent back with the reasons.
 
     Args:
@@ -54,8 +63,10 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
         request: With a ``schema``. A model that cannot be held to a schema is given it in the prompt.
         check: Checks the parsed answer.
         repair: Times that a wrong answer is sent back.
+        timeout: Seconds that all calls together may take, None when only each of them is bounded by the request.
 
     Raises:
+        ModelTimeoutError: The calls together took longer than ``timeout``.
         ModelAnswerError: After all repairs it still does not fit; with what is wrong. And what :func:`ask_text` raises.
     """
     started, usage = time.monotonic(), Usage()
@@ -64,10 +75,15 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
         request = _with_schema_in_prompt(request)
     problems: list[str] = []
     for attempt in range(repair + 1):
+        left = math.inf if timeout is None else started + timeout - time.monotonic()
+        if timeout is not None and left <= 0:
+            raise _out_of_time(request, timeout, usage)
         try:
-            answer = client.complete(request)
+            answer = client.complete(replace(request, timeout=min(request.timeout, left)))
         except ModelError as error:
             error.usage = usage + (error.usage or Usage(calls=1))
+            if timeout is not None and attempt and isinstance(error, ModelTimeoutError):
+                raise _out_of_time(request, timeout, error.usage) from None
             raise
         usage = usage + answer.usage
         _check_end(answer, request, usage)
@@ -91,6 +107,16 @@ def ask_structured(client: ModelClient, request: ModelRequest, check: Check, rep
     )
     failed.usage = usage
     raise failed
+
+
+def _out_of_time(request: ModelRequest, timeout: float, usage: Usage) -> ModelTimeoutError:
+    error = ModelTimeoutError(
+        f"{request.model} did not answer in the structure asked for within {timeout:g} s; it was asked "
+        f"{usage.calls} times",
+        hint="raise the timeout, or describe the variables more exactly",
+    )
+    error.usage = usage
+    return error
 
 
 def takes_schema(request: ModelRequest) -> bool:

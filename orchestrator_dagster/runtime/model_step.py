@@ -61,7 +61,7 @@ def run_model_step(
         answer = ask_text(client, request)
         variables = dict.fromkeys(step.variables, answer.value)
     else:
-        answer = _ask_variables(pipeline, step, client, request, asked)
+        answer = _ask_variables(pipeline, step, client, request, asked, timeout)
         variables = answer.value
     value = main_value(variables, bool(step.spec.vars), answer.value)
     services.log(_said(answer))
@@ -107,6 +107,7 @@ def _ask_variables(
     client: Any,
     request: ModelRequest,
     asked: Mapping[str, VariableSpec],
+    timeout: float | None,
 ) -> Asked:
     model = values_model(f"{step.op}_variables", asked)
 
@@ -119,7 +120,7 @@ def _ask_variables(
 
     schema = object_schema(asked)
     repair = step.spec.repair if step.spec.repair is not None else DEFAULT_REPAIR
-    return ask_structured(client, replace(request, schema=schema), check, repair)
+    return ask_structured(client, replace(request, schema=schema), check, repair, timeout=timeout)
 
 
 def _said(asked: Asked) -> str:

@@ -32,6 +32,7 @@ class Services:
         models: The clients of its models.
         redactor: Keeps secrets out of what is written.
         log: Called with one line for the run's log.
+        interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
     """
 
     workspace: Workspace
@@ -39,6 +40,7 @@ class Services:
     models: Clients
     redactor: Redactor = field(default_factory=Redactor)
     log: Callable[[str], None] = lambda line: None
+    interrupted: Callable[[], bool] = lambda: False
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
@@ -44,8 +45,12 @@ def run_tool_step(
         timeout=timeout,
         folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
         log=services.log,
+        interrupted=services.interrupted,
     )
-    result = action.call(context, parameters)
+    if timeout is None or action.is_async:
+        result = action.call(context, parameters)
+    else:  # a function that runs cannot be stopped, a process can
+        result = call_killable(services.tools, action, context, parameters)
     _check_success(step, result)
     variables = variables_of_result(pipeline, step, result, names)
     return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)

@@ -55,6 +55,7 @@ class ToolRegistry:
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
         self._sources: dict[str, str] = {}
+        self._files: dict[str, bytes] = {}
         self._offered: dict[str, EntryPoint] | None = None
         self._lock = threading.RLock()
 
@@ -122,11 +123,24 @@ class ToolRegistry:
             self._tools[tool.name] = tool
             self._sources[tool.name] = source
 
-    def load_file(self, path: str | Path) -> list[str]:
+    def only_in_memory(self, name: str) -> bool:
+        """Whether the tool is an object of this program alone, which another process cannot make again."""
+        tool = self.find(name)
+        with self._lock:
+            source = self._sources.get(tool.name)
+        return source is not None and source not in self._files and tool.name not in BUILTIN
+
+    def files(self) -> dict[str, bytes]:
+        """The files that were loaded, path -> content as it was then."""
+        with self._lock:
+            return dict(self._files)
+
+    def load_file(self, path: str | Path, content: bytes | None = None) -> list[str]:
         """Add every :class:`Tool` of a Python file (a project's ``tools.py``). Loaded again, it replaces its tools.
 
         Args:
             path: The file. It is run as a module of a private name: trust it as you trust the project.
+            content: What was in the file, when not what is in it now.
 
         Returns:
             The names of its tools, sorted.
@@ -135,7 +149,8 @@ class ToolRegistry:
             ToolError: It does not exist, is broken (with file and line), or one of its names is taken.
         """
         file = Path(path).resolve()
-        module = _run_file(file)
+        content = _content(file) if content is None else content
+        module = _run_file(file, content)
         found = {id(value): value for value in vars(module).values() if isinstance(value, Tool)}
         for tool in found.values():
             _check_actions(tool, file)
@@ -150,6 +165,7 @@ class ToolRegistry:
             except ToolError:
                 self._tools, self._sources = before  # all of a file or nothing
                 raise
+            self._files[str(file)] = content
         return sorted(tool.name for tool in found.values())
 
     def _entry_points(self) -> dict[str, EntryPoint]:
@@ -212,9 +228,13 @@ def _clash(name: str, first: str, second: str) -> ToolError:
     )
 
 
-def _run_file(file: Path) -> ModuleType:
+def _content(file: Path) -> bytes:
     if not file.is_file():
         raise ToolError(f'there is no tools file "{file}"', permanent=True)
+    return file.read_bytes()
+
+
+def _run_file(file: Path, content: bytes) -> ModuleType:
     # A name of its own for each path, so that two projects' files do not meet and no import finds them by accident.
     name = f"_orchestrator_dagster_tools_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
     module = ModuleType(name)
@@ -223,7 +243,7 @@ def _run_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and get_type_hints look their module up
     try:
         # Compiled here: the import system would serve an older compiled file when size and second are the same.
-        exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        exec(compile(content, str(file), "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except (Exception, SystemExit) as error:
         sys.modules.pop(name)
         if before is not None:

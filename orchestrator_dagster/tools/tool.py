@@ -14,7 +14,6 @@ Example:
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import importlib
 import inspect
@@ -31,11 +30,11 @@ from orchestrator_dagster.errors import (
     MissingExtraError,
     ParametersError,
     StepError,
-    StepTimeoutError,
     ToolError,
     UnknownToolError,
 )
 from orchestrator_dagster.text import nearest
+from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.workspace import Workspace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -93,12 +92,14 @@ class ToolContext:
         folders: Where included files (templates, schemas) are looked up, in order: the pipeline file's folder, then
             the workspace root.
         log: Called with one line for the run's log.
+        interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
     """
 
     workspace: Workspace
     timeout: float | None = None
     folders: tuple[str, ...] = ()
     log: Callable[[str], None] = lambda line: None
+    interrupted: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class Action:
     def summary(self) -> str:
         """The first line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function, which can be cancelled where it awaits."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
 
     @functools.cached_property
     def parameters(self) -> type[BaseModel]:
@@ -144,13 +150,15 @@ class Action:
 
         Raises:
             ParametersError: A parameter is missing, unknown or of a wrong type; all of them are named.
+            StepTimeoutError: A coroutine took longer than the context's timeout.
+            StepInterruptedError: The run was stopped while a coroutine was awaited.
             StepError: What the tool raised; anything else it raises becomes a :class:`ToolError`.
         """
         checked = self.check(parameters)
         try:
             result = self.function(context, **checked)
             if inspect.isawaitable(result):
-                result = asyncio.run(_await(result, context.timeout))
+                result = run_coroutine(f"{self.tool}.{self.name}", result, context.timeout, context.interrupted)
         except StepError:
             raise
         except Exception as error:
@@ -197,16 +205,6 @@ def parameter_problem(action: Action, error: Mapping[str, Any]) -> str:
     if error["type"] == "missing":
         return f'the parameter "{place}" is missing'
     return f'"{place}": {str(error["msg"]).removeprefix("Value error, ")}'
-
-
-async def _await(result: Any, timeout: float | None) -> Any:
-    task = asyncio.ensure_future(result)
-    done, _ = await asyncio.wait({task}, timeout=timeout)
-    if not done:  # told apart from a TimeoutError that the tool raises itself
-        task.cancel()
-        await asyncio.wait({task})
-        raise StepTimeoutError(f"the tool took longer than {timeout:g} seconds and was stopped")
-    return task.result()
 
 
 @dataclass

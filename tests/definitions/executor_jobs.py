@@ -17,7 +17,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from orchestrator_dagster.definitions.executor import threads_executor, tuned_multiprocess_executor
-from orchestrator_dagster.definitions.step_threads import interruption
+from orchestrator_dagster.definitions.interruption import interruption
 
 FOLDER = {"folder": str}
 

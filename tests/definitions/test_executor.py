@@ -524,7 +524,7 @@ def test_what_escapes_from_a_step_ends_the_run(instance: DagsterInstance) -> Non
         raise KeyboardInterrupt
 
     def looks(context: dg.OpExecutionContext) -> None:
-        from orchestrator_dagster.definitions.step_threads import interruption
+        from orchestrator_dagster.definitions.interruption import interruption
 
         running.set()
         assert interruption().wait(PATIENCE)
