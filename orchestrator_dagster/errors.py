@@ -145,6 +145,12 @@ class StepTimeoutError(StepError):
     """The step's work took longer than its ``timeout`` and was stopped."""
 
 
+class StorageError(StepError):
+    """A folder or URL where this package keeps files cannot be opened, read or written."""
+
+    permanent = True
+
+
 class ModelError(StepError):
     """A model call failed for a reason that may pass: a server error, a cut connection.
 
