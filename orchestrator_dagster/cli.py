@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator_dagster.cli_prune import pruned_text, seconds
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError
 
 if TYPE_CHECKING:
@@ -201,6 +202,32 @@ def schema(output: Path | None) -> None:
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
+
+
+@main.command()
+@click.option(
+    "--older-than", default="30d", callback=seconds, metavar="DURATION", help="How old is too old; default 30d."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--call-store", metavar="FOLDER", help="Folder or URL of `call_store`, where `models` has one.")
+@click.option(
+    "--outcomes", metavar="FOLDER", help="Folder or URL of `base_path`, where `orchestrator_outcomes` has one."
+)
+def prune(older_than: float, dry_run: bool, call_store: str | None, outcomes: str | None) -> None:
+    """Remove old outcomes and stored calls. Runs in progress, products and records of runs are left alone."""
+    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.prune import prune as prune_files
+    from orchestrator_dagster.project import find_project
+
+    try:
+        with open_instance(find_project(Path.cwd())) as instance:
+            pruned = prune_files(instance, older_than, call_store=call_store, outcomes=outcomes, dry_run=dry_run)
+    except OrchestratorError as error:
+        _stop(error)
+    click.echo(pruned_text(pruned, dry_run))
+    for problem in pruned.problems:
+        click.echo(f"error: {problem}", err=True)
+    sys.exit(EXIT_FAILED if pruned.problems else 0)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

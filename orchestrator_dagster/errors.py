@@ -151,6 +151,12 @@ class StepInterruptedError(StepError):
     permanent = True
 
 
+class StorageError(StepError):
+    """A folder or URL where this package keeps files cannot be opened, read or written."""
+
+    permanent = True
+
+
 class ModelError(StepError):
     """A model call failed for a reason that may pass: a server error, a cut connection.
 

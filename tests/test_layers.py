@@ -23,6 +23,7 @@ BASE = {
     "glob_pattern",
     "markdown_text",
     "processes",
+    "stored_files",
 }
 MAY_IMPORT = {
     "language": {"language", *BASE},

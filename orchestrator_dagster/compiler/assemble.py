@@ -164,6 +164,7 @@ class _Assembler:
             settings=_settings(step, work, models),
             retries=self.retries(step, work),
             timeout=step.timeout if step.timeout is not None else pipeline.timeout,
+            cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
         )

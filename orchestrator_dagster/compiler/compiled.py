@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
-from orchestrator_dagster.language.settings import Expert, FailureHandler, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import CacheMode, Expert, FailureHandler, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -105,6 +105,7 @@ class CompiledStep(Compiled):
     settings: dict[str, Any] = Field(default_factory=dict)
     retries: Retries = Field(default_factory=lambda: Retries(max=0))
     timeout: float | str | None = None
+    cache: CacheMode = "run"
     products: tuple[CompiledProduct, ...] = ()
     includes: tuple[str, ...] = ()
     code_version: str = ""

@@ -42,7 +42,7 @@ MODEL_SETTINGS = (
 #: Keys of a step that only a model step has a use for.
 MODEL_KEYS = (
     "tools", "model", "expert", "selection_schema", "requires_model", "personality", "temperature", "max_tokens",
-    "max_tool_calls", "repair",
+    "max_tool_calls", "repair", "cache",
 )  # fmt: skip
 
 Place = tuple[str | int, ...]

@@ -10,14 +10,14 @@ from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.language.template_names import texts_of
 
 _HEADER = {
-    "budget": "budgets", "cache": "the call store", "limits": "limits by provider", "executor": "a choice of executor",
+    "budget": "budgets", "limits": "limits by provider", "executor": "a choice of executor",
     "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {
     "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
     "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
-    "budget": "budgets", "cache": "the call store",
+    "budget": "budgets",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class ProductMetadata(NamespacedMetadataSet):
     input_tokens: Optional[int] = None  # noqa: UP045
     output_tokens: Optional[int] = None  # noqa: UP045
     cost: Optional[float] = None  # noqa: UP045
+    served: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
     attempts: Optional[int] = None  # noqa: UP045
     step: Optional[str] = None  # noqa: UP045
@@ -49,6 +50,7 @@ class OutcomeMetadata(NamespacedMetadataSet):
     input_tokens: Optional[int] = None  # noqa: UP045
     output_tokens: Optional[int] = None  # noqa: UP045
     cost: Optional[float] = None  # noqa: UP045
+    served: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
 
     @classmethod
@@ -76,6 +78,7 @@ def product_metadata(
             input_tokens=usage.input_tokens if model else None,
             output_tokens=usage.output_tokens if model else None,
             cost=usage.cost if model else None,
+            served=usage.served or None,
             seconds=round(outcome.duration, 3),
             attempts=outcome.attempts,
             step=step.id,
@@ -104,6 +107,7 @@ def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
             input_tokens=usage.input_tokens if model else None,
             output_tokens=usage.output_tokens if model else None,
             cost=usage.cost if model else None,
+            served=usage.served or None,
             seconds=round(outcome.duration, 3),
         )
     )

@@ -13,7 +13,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.metadata import outcome_metadata, product_metadata
-from orchestrator_dagster.errors import InputsError, ModelError, StepError, StepInterruptedError
+from orchestrator_dagster.errors import InputsError, ModelError, StepError, StepInterruptedError, StorageError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.models.client import Usage
 from orchestrator_dagster.models.litellm_client import import_in_background
@@ -65,7 +65,10 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     before = {pipeline.by_id[name].op: name for name in step.dependencies}
 
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
-        services = _services(context)
+        try:
+            services = _services(context)
+        except StorageError as error:
+            raise _failure(error) from None
         run = _run_info(context, given["inputs"])
         outcomes = {name: Outcome.model_validate(given[op]) for op, name in before.items()}
         selected = context.selected_output_names
@@ -162,6 +165,9 @@ def _services(context: OpExecutionContext) -> Services:
         redactor=redactor,
         log=lambda line: context.log.info(redactor.text(line)),
         interrupted=interruption().is_set,
+        calls=context.resources.models.calls(
+            context.instance.storage_directory(), workspace.root, context.run.root_run_id or context.run_id
+        ),
     )
 
 

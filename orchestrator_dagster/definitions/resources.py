@@ -10,6 +10,7 @@ from typing import Optional
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -97,6 +98,11 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     endpoints: list[ModelEndpoint] = Field(default=[], description="Providers with an own URL or key.")
+    call_store: Optional[str] = Field(  # noqa: UP045
+        default=None,
+        description="Folder (a relative one below the workspace root) or URL where accepted answers are kept; default"
+        " `calls` in the instance's storage folder.",
+    )
     _clients: Optional[ModelClients] = PrivateAttr(default=None)  # noqa: UP045
 
     def clients(self) -> ModelClients:
@@ -107,3 +113,16 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
                 )
             return self._clients
+
+    def calls(self, storage: str, root: Path, run: str) -> CallStore:
+        """The store of accepted answers, as it counts for a run.
+
+        Args:
+            storage: The instance's storage folder.
+            root: The workspace root.
+            run: The root run's id.
+
+        Raises:
+            StorageError: The URL cannot be opened.
+        """
+        return CallStore(self.call_store or Path(storage) / "calls", run, root)

@@ -125,7 +125,7 @@ def _duration(value: Any) -> Any:
     """Seconds from ``30``, ``1.5``, ``500ms``, ``30s``, ``2m``, ``1h30m``; a template stays text."""
     if value is None or has_template(value):
         return value
-    seconds = _seconds(value)
+    seconds = seconds_of(value)
     hint = "write seconds (30) or a text such as 500ms, 2m, 1h30m"
     if seconds is None:
         raise problem("wrong-value", f"{_shown(value)} is no duration", hint=hint)
@@ -134,7 +134,8 @@ def _duration(value: Any) -> Any:
     return seconds
 
 
-def _seconds(value: Any) -> float | None:
+def seconds_of(value: Any) -> float | None:
+    """Seconds of a duration as people write it (``30``, ``2m``, ``1h30m``, ``30d``), None for what is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):

@@ -13,11 +13,12 @@ from orchestrator_dagster.language.json_schema import object_schema
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.types import VariableSpec
 from orchestrator_dagster.language.values import sentences, values_model
-from orchestrator_dagster.models.client import Message, ModelRequest
+from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
 from orchestrator_dagster.models.personalities import find_personality
 from orchestrator_dagster.models.references import BUILTIN, parse_reference
 from orchestrator_dagster.models.structured import Asked, as_data, ask_structured, ask_text
-from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
+from orchestrator_dagster.runtime.outcome import ModelUse
+from orchestrator_dagster.runtime.question import Question
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.variables import asked_variables, main_value
 from orchestrator_dagster.runtime.work import Done
@@ -54,24 +55,28 @@ def run_model_step(
     )
     reference = parse_reference(str(rendered["model"]))
     request = _request(step, rendered, reference, services, timeout)
-    services.log(f"asks {reference} ({step.model_reason})")
-    client = services.models.client(reference)
     asked = asked_variables(pipeline, step)
-    if len(step.spec.vars) == 0 or _is_one_text(asked):
-        answer = ask_text(client, request)
-        variables = dict.fromkeys(step.variables, answer.value)
-    else:
-        answer = _ask_variables(pipeline, step, client, request, asked, timeout)
-        variables = answer.value
+    as_text = len(step.spec.vars) == 0 or _is_one_text(asked)
+    if not as_text:
+        request = replace(request, schema=object_schema(asked))
+
+    def ask(client: ModelClient) -> Asked:
+        return ask_text(client, request) if as_text else _ask_variables(step, client, request, asked, timeout)
+
+    question = Question(pipeline, step, request, services)
+    answer, usage = question.ask(ask)
+    variables = dict.fromkeys(step.variables, answer.value) if as_text else answer.value
     value = main_value(variables, bool(step.spec.vars), answer.value)
-    services.log(_said(answer))
+    question.accept()
+    if not usage.served:
+        services.log(_said(answer))
     use = ModelUse(
         name=answer.answer.model.name,
         provider=answer.answer.model.provider,
         reason=step.model_reason,
         about=_ABOUT.get(reference.provider),
     )
-    return Done(value=value, variables=variables, model=use, usage=UsageInfo.of(answer.usage, answer.seconds))
+    return Done(value=value, variables=variables, model=use, usage=usage)
 
 
 def _is_one_text(asked: Mapping[str, VariableSpec]) -> bool:
@@ -102,9 +107,8 @@ def _request(
 
 
 def _ask_variables(
-    pipeline: CompiledPipeline,
     step: CompiledStep,
-    client: Any,
+    client: ModelClient,
     request: ModelRequest,
     asked: Mapping[str, VariableSpec],
     timeout: float | None,
@@ -118,9 +122,8 @@ def _ask_variables(
             return None, sentences(error)
         return found.model_dump(mode="python"), []
 
-    schema = object_schema(asked)
     repair = step.spec.repair if step.spec.repair is not None else DEFAULT_REPAIR
-    return ask_structured(client, replace(request, schema=schema), check, repair, timeout=timeout)
+    return ask_structured(client, request, check, repair, timeout=timeout)
 
 
 def _said(asked: Asked) -> str:

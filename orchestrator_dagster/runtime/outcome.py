@@ -30,7 +30,11 @@ class ErrorInfo(Record):
 
 
 class UsageInfo(Record):
-    """What model calls took: counts of calls and tokens, US dollars (None when a price is unknown), seconds."""
+    """What model calls took: counts of calls and tokens, US dollars (None when a price is unknown), seconds.
+
+    ``cached_tokens`` came from the provider's own cache. ``served`` calls were not made, because the call store had the
+    answer; they count nowhere else.
+    """
 
     calls: int = 0
     input_tokens: int = 0
@@ -38,10 +42,11 @@ class UsageInfo(Record):
     cached_tokens: int = 0
     cost: float | None = 0.0
     seconds: float = 0.0
+    served: int = 0
 
     @classmethod
-    def of(cls, usage: Usage, seconds: float) -> UsageInfo:
-        """From a client's usage and the time its calls took."""
+    def of(cls, usage: Usage, seconds: float, served: int = 0) -> UsageInfo:
+        """From a client's usage, the time its calls took, and the calls that the store made unnecessary."""
         return cls(
             calls=usage.calls,
             input_tokens=usage.input_tokens,
@@ -49,6 +54,7 @@ class UsageInfo(Record):
             cached_tokens=usage.cached_tokens,
             cost=usage.cost,
             seconds=round(seconds, 3),
+            served=served,
         )
 
     @property
@@ -65,6 +71,7 @@ class UsageInfo(Record):
             cached_tokens=self.cached_tokens + other.cached_tokens,
             cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
             seconds=round(self.seconds + other.seconds, 3),
+            served=self.served + other.served,
         )
 
 

@@ -63,7 +63,7 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
             "id": step.id, "action": step.action, "status": "skipped", "success": False, "value": None,
             "error": None, "error_type": None, "reason": unreached, "tool": step.tool, "model": None,
             "provider": None, "started_at": None, "completed_at": None, "duration": None, "retries": 0,
-            "timed_out": False, "dependencies": list(step.dependencies),
+            "timed_out": False, "cached": False, "dependencies": list(step.dependencies),
         }  # fmt: skip
     failed = outcome.error
     return {
@@ -83,5 +83,6 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
         "duration": round(outcome.duration, 3),
         "retries": outcome.attempts - 1,
         "timed_out": bool(failed and failed.type in ("StepTimeoutError", "ModelTimeoutError")),
+        "cached": outcome.usage.served > 0,
         "dependencies": list(step.dependencies),
     }

@@ -29,6 +29,16 @@ class Redactor:
         """The text without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
+    def finds(self, value: Any) -> bool:
+        """Whether there is a secret in a text, or in any text of a JSON value."""
+        if self._pattern is None:
+            return False
+        if isinstance(value, str):
+            return self._pattern.search(value) is not None
+        if isinstance(value, Mapping):
+            return any(self.finds(name) or self.finds(item) for name, item in value.items())
+        return isinstance(value, (list, tuple)) and any(map(self.finds, value))
+
     def value(self, value: Any) -> Any:
         """A JSON value without secrets in any of its texts."""
         if self._pattern is None:

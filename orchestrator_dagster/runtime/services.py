@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.personalities import home_folder
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -21,6 +22,10 @@ class Clients(Protocol):
         """The client that reaches ``model``."""
         ...
 
+    def address(self, model: ModelReference) -> str | None:
+        """Where ``model`` is reached, None for its provider's usual place."""
+        ...
+
 
 @dataclass(frozen=True)
 class Services:
@@ -33,6 +38,8 @@ class Services:
         redactor: Keeps secrets out of what is written.
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
+        calls: Has the answers that need not be paid again; None for asking every time.
+        occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
     """
 
     workspace: Workspace
@@ -41,6 +48,8 @@ class Services:
     redactor: Redactor = field(default_factory=Redactor)
     log: Callable[[str], None] = lambda line: None
     interrupted: Callable[[], bool] = lambda: False
+    calls: CallStore | None = None
+    occurrence: str = ""
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:
