@@ -9,7 +9,7 @@ from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.flow import after, find_cycle, levels
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, RoutingProblem, plan_routes
 from orchestrator_dagster.language.diagnostics import Span
-from orchestrator_dagster.language.document import SequenceNode
+from orchestrator_dagster.language.document import ScalarNode, SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -101,24 +101,22 @@ def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
             hint="remove one of the dependencies or references",
         )
         broken = set(cycle)
-        edges = {name: [one for one in before if one not in broken] for name, before in edges.items() if name in stuck}
-        edges = {name: before for name, before in edges.items() if name not in broken}
-        placed = {name for level in levels(edges) for name in level} | broken
-        stuck = [name for name in edges if name not in placed]
+        rest = {name: None for name in stuck if name not in broken}
+        edges = {name: [one for one in edges[name] if one in rest] for name in rest}
+        placed = {name for level in levels(edges) for name in level}
+        stuck = [name for name in rest if name not in placed]
     return found
 
 
 def _reference(draft: Draft, target: Draft, reading: Reading) -> Span:
     """Where a step names another one that it waits for."""
     document, place = reading.document, draft.edges[target.step.id]
-    if place[-1] == "dependencies":
+    if place[-1] == "dependencies":  # of the step itself, or of one inside it
         node, whole = document.locate(place)
-        number = draft.step.dependencies.index(target.step.id)
-        return (
-            document.span((*place, number))
-            if isinstance(node, SequenceNode)
-            else document.place_in(place, target.step.id) or whole
-        )
+        if isinstance(node, SequenceNode):
+            names = [one.text if isinstance(one, ScalarNode) else None for one in node.items]
+            return document.span((*place, names.index(target.step.id))) if target.step.id in names else whole
+        return document.place_in(place, target.step.id) or whole
     whole = document.span(place)
     places = [document.place_in(place, name) for name in (target.step.id, *target.step.vars)]
     return next((one for one in places if one != whole), whole)
