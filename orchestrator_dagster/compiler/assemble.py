@@ -130,7 +130,7 @@ class _Assembler:
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
             "includes": {one: self.includes[one] for one in sorted(draft.includes)},
             "personality": self.personalities.get(made.personality or "", made.personality)
-            if any(one.kind == "model" for one in made.walk())
+            if draft.work and draft.work.kind == "model"
             else None,
         }
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})

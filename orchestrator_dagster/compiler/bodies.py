@@ -21,7 +21,8 @@ class Draft:
 
     ``edges`` has every step of its body that it waits for, with the place that names it first. ``previous`` are steps
     whose last pass it reads, in a body that repeats. ``per_item`` are products and conditions of a loop around a single
-    piece of work that name what only an item has.
+    piece of work that name what only an item has. ``one_path`` has, for each product whose path is the same for all items
+    of a loop around it, that loop.
     """
 
     step: Step
@@ -36,6 +37,7 @@ class Draft:
     models: ModelChoice | None = None
     products: tuple[CompiledProduct, ...] = ()
     per_item: set[str] = field(default_factory=set)
+    one_path: dict[str, str] = field(default_factory=dict)
     pipeline: CompiledPipeline | None = None
 
     @property

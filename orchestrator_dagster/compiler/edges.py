@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
@@ -16,7 +16,7 @@ from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
-from orchestrator_dagster.language.template_names import texts_of
+from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
@@ -74,8 +74,10 @@ class EdgeFinder:
             for place, text, own in self.templates(draft):
                 uses = scope.check(text, place, draft.step.id, own=own)
                 self.note(draft, place, uses)
-                if uses.item and len(place) > 3 and place[-3] == "products" and place[-1] == "path":
-                    draft.per_item.add(str(place[-2]))
+                if len(place) > 3 and place[-3] == "products" and place[-1] == "path":
+                    if draft.step.id in uses.loops:
+                        draft.per_item.add(str(place[-2]))
+                    self.paths_of_items(draft, str(place[-2]), text, uses, own)
             self.conditions(draft, checker, scope, inner, types)
             if draft.step.for_each is not None:
                 check_item_type(draft.step, draft.place, types, self.reading)
@@ -112,7 +114,7 @@ class EdgeFinder:
             # Asked for each item where it names one; of a loop by condition, once before it.
             asks = scope if step.for_each is not None else checker
             uses = check_condition(step.condition, place, step.id, asks, types)
-            if uses.item and draft.repeats:
+            if draft.step.id in uses.loops:
                 draft.per_item.add("condition")
             self.note(draft, place, uses)
         inside = {**types, **known_types({}, draft.body.drafts if draft.body else {step.id: draft}, inside=True)}
@@ -120,6 +122,23 @@ class EdgeFinder:
             if condition is not None:
                 place = (*draft.place, key)
                 self.note(draft, place, check_condition(condition, place, step.id, inner, inside))
+
+    def paths_of_items(self, draft: Draft, product: str, text: str, uses: Uses, own: frozenset[str]) -> None:
+        """Note a product whose path is surely the same for all items of a loop around it.
+
+        What a step of the loop's body leaves may be another for each item, and so may an item of a loop inside it.
+        """
+        reading = read_template(text, self.checker.dashed)
+        same: list[Draft] = []
+        for home, loop in _homes(draft):
+            if any(use.root in own for use in reading.names) or any(one in home.drafts for one in uses.steps):
+                break
+            if loop.step.for_each is not None and loop.step.id not in uses.loops:
+                same.append(loop)
+            if loop.step.id in uses.items:
+                break
+        if draft.step.id not in uses.items and same and not reading.problems and not self.reading.loose:
+            draft.one_path[product] = same[0].step.id
 
     def note(self, draft: Draft, place: Place, uses: Uses) -> None:
         """What a template or condition of a step reads: inputs, files, and steps that come before."""
@@ -235,6 +254,8 @@ class EdgeFinder:
             if isinstance(variable.schema_, str):
                 self.include(draft, variable.schema_, (*place, "schema"))
             if variable.value is None:
+                if draft.body is not None and len(step.vars) > 1:
+                    self.no_source(draft, name)
                 continue
             found.append((place, variable.value, frozenset(("result",))))
             if variable.expression is None:
@@ -245,6 +266,17 @@ class EdgeFinder:
                     step=step.id,
                 )
         return found
+
+    def no_source(self, draft: Draft, name: str) -> None:
+        """Note a variable of a loop around steps that nothing gives a value: its result is a list."""
+        self.problems.add(
+            "wrong-value",
+            f'step "{draft.step.id}": nothing says what the variable "{name}" is: what the loop leaves is the list of its '
+            "items' values",
+            self.document.key_span((*draft.place, "vars", name)),
+            step=draft.step.id,
+            hint=f'write an expression, `{name}: "{{{{ result[0].{name} }}}}"`, or declare it at a step inside the loop',
+        )
 
     def products(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
         """The paths of a step's products, which may name its own variables, and their template files."""
@@ -311,6 +343,14 @@ class EdgeFinder:
                     suggestion=near,
                     hint=None if near else hint,
                 )
+
+
+def _homes(draft: Draft) -> Iterator[tuple[Body, Draft]]:
+    """The bodies that a step stands in with their loops, the nearest first."""
+    home = draft.home
+    while home.owner is not None:
+        yield home, home.owner
+        home = home.owner.home
 
 
 def _steps_of(body: Body) -> dict[str, StepNames]:

@@ -26,7 +26,10 @@ _ROUTE_CODES = {
 
 @dataclass(frozen=True)
 class BodyFlow:
-    """The levels of a body's steps, in which they can run, and its routes; ``plan`` is None when they are wrong."""
+    """The levels of a body's steps, in which they can run, and its routes; ``plan`` is None when they are wrong.
+
+    A step stands behind those whose routes lead to it, too.
+    """
 
     order: tuple[tuple[str, ...], ...]
     plan: RoutePlan | None
@@ -43,7 +46,8 @@ def plan_bodies(top: Body, reading: Reading) -> dict[tuple[str | int, ...], Body
     for body in top.bodies():
         if body.goes_back:
             _read_last_pass(body)
-        found[body.place] = BodyFlow(_order(body, reading), _plan(body, reading, where))
+        order, plan = _order(body, reading), _plan(body, reading, where)
+        found[body.place] = BodyFlow(order if plan is None else plan.levels, plan)
     _check_header_handlers(top, reading)
     return found
 
