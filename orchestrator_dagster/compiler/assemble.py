@@ -126,7 +126,10 @@ class _Assembler:
         made = self.work(draft, edges, upstream)
         if draft.repeats:
             made = self.loop(draft, made, upstream)
+        constants, outputs = self.pipeline.constants, self.pipeline.outputs
         around = {
+            "constants": {one: thaw(constants[one]) for one in sorted(draft.constants)},
+            "outputs": {one: thaw(outputs[one]) for one in sorted(draft.outputs)},
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
             "includes": {one: self.includes[one] for one in sorted(draft.includes)},
             "personality": self.personalities.get(made.personality or "", made.personality)

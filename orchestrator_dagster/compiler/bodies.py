@@ -33,6 +33,8 @@ class Draft:
     edges: dict[str, Place] = field(default_factory=dict)
     previous: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
+    constants: set[str] = field(default_factory=set)
+    outputs: set[str] = field(default_factory=set)
     includes: set[str] = field(default_factory=set)
     models: ModelChoice | None = None
     products: tuple[CompiledProduct, ...] = ()

@@ -55,9 +55,7 @@ def check_condition(
     for reference in names(expression):
         if reference.path[0] in own:
             continue
-        target = checker.resolve(NameUse(reference.path, 1, reference.guarded), place, step, uses)
-        if target is not None and target not in uses.steps:
-            uses.steps.append(target)
+        checker.use(NameUse(reference.path, 1, reference.guarded), place, step, uses)
     for offset, message in check_types(expression, types):
         problems.add(
             "expression-type", f'step "{step}": {message}', text_span(document, place, offset, offset + 1), step=step

@@ -38,6 +38,7 @@ class EdgeFinder:
         self.inputs = inputs
         self.output_steps: dict[str, tuple[str, ...]] = {}
         self.output_edges: dict[str, list[str]] = {}
+        self.reads: dict[str, Uses] = {}  # what constants, and outputs (`outputs.x`), are made from
         names = Names(
             inputs,
             _steps_of(top),
@@ -53,6 +54,7 @@ class EdgeFinder:
 
     def find(self) -> None:
         """Fill in the edges of every step and the steps of every output."""
+        self.check_constants()
         self.find_outputs()
         self.check_defaults()
         self.find_body(self.top, self.checker, known_types(self.inputs, {}))
@@ -143,6 +145,13 @@ class EdgeFinder:
     def note(self, draft: Draft, place: Place, uses: Uses) -> None:
         """What a template or condition of a step reads: inputs, files, and steps that come before."""
         draft.inputs.update(uses.inputs)
+        draft.constants.update(uses.constants)
+        draft.outputs.update(uses.outputs)
+        for through in (*uses.constants, *(f"outputs.{one}" for one in uses.outputs)):
+            reads = self.reads.get(through, Uses())
+            draft.inputs.update(reads.inputs)
+            draft.constants.update(reads.constants)
+            draft.outputs.update(reads.outputs)
         draft.includes.update(uses.includes)
         for target in uses.steps:
             self.edge(draft, target, place)
@@ -167,14 +176,17 @@ class EdgeFinder:
         for name, value in self.pipeline.outputs.items():
             direct[name] = {}
             self.output_edges[name] = []
+            self.reads[f"outputs.{name}"] = reads = Uses()
             for path, text in texts_of(value):
                 uses = self.checker.check(text, ("outputs", name, *path), None)
+                self.through(reads, uses)
                 direct[name].update(dict.fromkeys(uses.steps))
                 self.output_edges[name] += [one for one in uses.outputs if one in self.pipeline.outputs]
         ordered = [name for level in levels(self.output_edges) for name in level]
         for name in ordered:
             for other in self.output_edges[name]:
                 direct[name].update(dict.fromkeys(self.output_steps[other]))
+                self.through(self.reads[f"outputs.{name}"], self.reads[f"outputs.{other}"])
             self.output_steps[name] = tuple(direct[name])
         for name in self.pipeline.outputs:
             if name not in self.output_steps:
@@ -185,18 +197,31 @@ class EdgeFinder:
                     hint="an output reads steps, or outputs that do not read it",
                 )
 
-    def check_defaults(self) -> None:
-        """Defaults and constants are rendered before any step runs."""
+    def through(self, reads: Uses, uses: Uses) -> None:
+        """Note what something is made from, and what that is made from."""
+        for one in (uses, *(self.reads.get(constant, Uses()) for constant in uses.constants)):
+            reads.inputs += one.inputs
+            reads.constants += one.constants
+            reads.outputs += one.outputs
+
+    def check_constants(self) -> None:
+        """Constants are rendered before any step runs."""
         for name, value in self.pipeline.constants.items():
+            self.reads[name] = Uses()
             for path, text in texts_of(value):
                 at: Place = ("constants", name, *path)
-                for step in self.checker.check(text, at, None).steps:
+                uses = self.checker.check(text, at, None)
+                self.through(self.reads[name], uses)
+                for step in uses.steps:
                     self.problems.add(
                         "unknown-name",
                         f'the constant "{name}" cannot read the step "{step}": it is known before any step runs',
                         self.document.span(at),
                         hint="use inputs, or make it an output",
                     )
+
+    def check_defaults(self) -> None:
+        """Defaults are rendered before any step runs."""
         for name, spec in self.inputs.items():
             place: Place = ("inputs", name) if name in self.pipeline.inputs else ("output_dir",)
             for path, text in texts_of(spec.default):

@@ -76,13 +76,17 @@ class TemplateChecker:
         for use in reading.names:
             if use.root in own:
                 continue
-            target = self.resolve(use, place, step, uses)
-            through: tuple[str, ...] = ()
-            if use.root == "outputs":
-                uses.outputs.extend(str(part) for part in use.path[1:2])
-                through = self.names.output_steps.get(str(use.path[1]), ()) if use.path[1:] else ()
-            uses.steps.extend(one for one in (target, *through) if one is not None and one not in uses.steps)
+            self.use(use, place, step, uses)
         return uses
+
+    def use(self, use: NameUse, place: Place, step: str | None, uses: Uses) -> None:
+        """Check one name and note what it stands for: a step, or an output with the steps that it reads."""
+        target = self.resolve(use, place, step, uses)
+        through: tuple[str, ...] = ()
+        if use.root == "outputs":
+            uses.outputs.extend(str(part) for part in use.path[1:2])
+            through = self.names.output_steps.get(str(use.path[1]), ()) if use.path[1:] else ()
+        uses.steps.extend(one for one in (target, *through) if one is not None and one not in uses.steps)
 
     def resolve(self, use: NameUse, place: Place, step: str | None, uses: Uses) -> str | None:
         """The step that a name comes from, None for an input or a built-in; what is wrong is noted."""
@@ -91,6 +95,7 @@ class TemplateChecker:
             uses.inputs.append(root)
             return None
         if root in names.constants:
+            uses.constants.append(root)
             self.constant(names.constants[root], use, place, step)
             return None
         if root in ("inputs", "parameters"):

@@ -144,7 +144,7 @@ class Names:
 
 @dataclass
 class Uses:
-    """What one template reads: ids of steps, names of inputs and outputs, included files.
+    """What one template reads: ids of steps, names of inputs, constants and outputs, included files.
 
     ``loops`` are the ids of the loops around of which it reads what only an item, or a pass, has; ``items`` of those of
     which it reads the item itself.
@@ -152,6 +152,7 @@ class Uses:
 
     steps: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     includes: tuple[str, ...] = ()
     loops: list[str] = field(default_factory=list)
