@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
-from orchestrator_dagster.compiler.flow import after, find_cycle, levels
+from orchestrator_dagster.compiler.flow import after, circles, find_cycle, levels
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, RoutingProblem, plan_routes
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.document import ScalarNode, SequenceNode
@@ -68,21 +68,18 @@ def _check_header_handlers(top: Body, reading: Reading) -> None:
 
 
 def _read_last_pass(body: Body) -> None:
-    """Where the steps of a repeated body read each other, what an earlier one reads of a later one is of the last pass.
+    """Where the steps of a repeated body wait for each other, what an earlier one reads of a later one is of the last pass.
 
-    Declared dependencies stay what they are.
+    "Each other" is on any path, "earlier" in the file. Declared dependencies stay what they are.
     """
-    edges = body.edges
-    placed = {name for level in levels(edges) for name in level}
-    stuck = [name for name in body.drafts if name not in placed]
     place = {name: number for number, name in enumerate(body.drafts)}
-    for name in stuck:
-        draft = body.drafts[name]
-        behind = after(body.edges, name)  # those that wait for it
-        for one, reference in list(draft.edges.items()):
-            if one in behind and place[one] > place[name] and reference[-1] != "dependencies":
-                del draft.edges[one]
-                draft.previous.add(one)
+    for circle in circles(body.edges):
+        for name in circle:
+            draft = body.drafts[name]
+            for one, reference in list(draft.edges.items()):
+                if one in circle and place[one] > place[name] and reference[-1] != "dependencies":
+                    del draft.edges[one]
+                    draft.previous.add(one)
 
 
 def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
