@@ -12,7 +12,18 @@ import orchestrator_dagster
 PACKAGE = Path(orchestrator_dagster.__file__).parent
 
 #: For each layer, the layers of this package that it may import. Modules of the top level are listed by name.
-BASE = {"errors", "text", "frozen", "tables", "workspace", "folder", "path_text", "glob_pattern", "markdown_text", "stored_files"}
+BASE = {
+    "errors",
+    "text",
+    "frozen",
+    "tables",
+    "workspace",
+    "folder",
+    "path_text",
+    "glob_pattern",
+    "markdown_text",
+    "stored_files",
+}
 MAY_IMPORT = {
     "language": {"language", *BASE},
     "compiler": {"compiler", "language", *BASE},
