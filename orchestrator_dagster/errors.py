@@ -68,9 +68,15 @@ class InputsError(OrchestratorError):
 
 
 class StepError(OrchestratorError):
-    """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong."""
+    """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
+
+    ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
+    code that is not this package's raised it.
+    """
 
     permanent = False
+    kinds: tuple[str, ...] = ()
+    trace: str | None = None
 
 
 class TemplateError(StepError):

@@ -20,6 +20,7 @@ from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
+from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
@@ -62,7 +63,7 @@ def asking(services: Services, model_server: ModelServer, folder: Path, said: li
 
 def run(pipeline: CompiledPipeline, services: Services, **inputs: Any) -> Outcome:
     (step,) = pipeline.steps
-    return run_step(pipeline, step, complete_inputs(pipeline, inputs, RUN), {}, RUN, services)
+    return run_step(step, Scope.of(pipeline, complete_inputs(pipeline, inputs, RUN), RUN, services))
 
 
 def files(folder: Path) -> list[Path]:
