@@ -157,6 +157,22 @@ class StepInterruptedError(StepError):
     permanent = True
 
 
+class InnerStepError(StepError):
+    """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
+
+    It is permanent because the step inside has had its own retries. ``usage`` is what all model calls inside took.
+    """
+
+    permanent = True
+    usage: object = None
+
+
+class LoopLimitError(StepError):
+    """A loop has made as many passes as it may, and its condition is still open."""
+
+    permanent = True
+
+
 class StorageError(StepError):
     """A folder or URL where this package keeps files cannot be opened, read or written."""
 

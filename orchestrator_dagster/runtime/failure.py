@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
-from orchestrator_dagster.errors import ModelError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.language.templates import render_tree
@@ -88,9 +88,7 @@ def failed_outcome(
             variables = {} if value is None else variables_of_result(scope.pipeline, step, value, names)
         value = main_value(variables, bool(step.spec.vars), value) if value is not None else None
         redactor = scope.services.redactor
-        return Outcome(
-            status="completed", value=redactor.value(value), variables=redactor.value(variables), **common
-        )
+        return Outcome(status="completed", value=redactor.value(value), variables=redactor.value(variables), **common)
     state, target = _way(handler, step, plan)
     return Outcome(status="failed", state=state, routed_to=target, reason=None, **common)
 
@@ -119,7 +117,9 @@ def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     kinds = {*_kinds(error), *error.kinds, "Exception", "Error"}
     plain = {kind.lower().removesuffix("error").removesuffix("exception") for kind in kinds}
     for handler in step.failure_handlers:
-        wanted = {name.rpartition(".")[2].lower().removesuffix("error").removesuffix("exception") for name in handler.errors}
+        wanted = {
+            name.rpartition(".")[2].lower().removesuffix("error").removesuffix("exception") for name in handler.errors
+        }
         if not handler.errors or wanted & plain or "*" in handler.errors:
             return handler
     return None
@@ -153,4 +153,17 @@ def usage_of(error: StepError) -> UsageInfo:
     """What the calls took that led to a failure; a call without an answer counts."""
     if isinstance(error, ModelError):
         return UsageInfo.of(error.usage or Usage(calls=1), 0.0)
-    return UsageInfo()
+    return error.usage if isinstance(error, InnerStepError) and isinstance(error.usage, UsageInfo) else UsageInfo()
+
+
+def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:
+    """The failure of a loop, or of a step that runs a pipeline, because of a step inside it.
+
+    Args:
+        message: What failed.
+        of: Why the step inside failed.
+        usage: What all of its model calls took.
+    """
+    error = InnerStepError(message, hint=of.hint, location=of.location)
+    error.kinds, error.trace, error.usage = (of.type,), of.trace, usage
+    return error

@@ -1,4 +1,4 @@
-"""Steps that run inside an op: the body of a loop, another pipeline. Their flow is decided here, their retries are made here.
+"""Steps that run inside an op: the body of a loop, another pipeline. Their flow and their retries are made here.
 
 Steps without a way between them run at once, in threads.
 """
@@ -128,9 +128,9 @@ def delay_before(retries: Retries, attempt: int, error: StepError | None = None)
     factor = {"constant": 1, "linear": attempt, "exponential": 2**attempt - 1}[retries.backoff]
     pause = base * factor
     if retries.jitter == "full":
-        pause *= random.random()  # noqa: S311 - no secret depends on it
+        pause *= random.random()
     elif retries.jitter == "plus_minus":
-        pause += base * (2 * random.random() - 1)  # noqa: S311
+        pause += base * (2 * random.random() - 1)
     asked = error.retry_after if isinstance(error, ModelRateLimitError) and error.retry_after else 0.0
     return float(min(max(pause, asked, 0.0), _LONGEST_DELAY))
 

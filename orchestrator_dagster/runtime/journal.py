@@ -70,5 +70,7 @@ class Journal:
         """The file of a place: its path, what the step does, and the item or inputs that it does it with."""
         own = {name: scope.own[name] for name in ("item", "index") if name in scope.own}
         inputs = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
-        key = digest([scope.pipeline.id, scope.occurrence(step), step.code_version, json.dumps(own, default=str), inputs])
+        key = digest(
+            [scope.pipeline.id, scope.occurrence(step), step.code_version, json.dumps(own, default=str), inputs]
+        )
         return self.folder / f"{key}.json"

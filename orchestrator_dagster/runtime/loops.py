@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.errors import StepError, TemplateError, VariablesError
+from orchestrator_dagster.errors import InnerStepError, LoopLimitError, TemplateError
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime import in_place
-from orchestrator_dagster.runtime.failure import step_errors
+from orchestrator_dagster.runtime.failure import inner_error, step_errors
 from orchestrator_dagster.runtime.flow import holds
 from orchestrator_dagster.runtime.names import PassView
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Iteration, Outcome, UsageInfo
+from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.step import write_products
-from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+from orchestrator_dagster.runtime.variables import variables_of_result
 from orchestrator_dagster.runtime.work import Done
 
 #: Items at once, and passes at most, when a loop does not say.
@@ -30,20 +29,7 @@ MAX_ITERATIONS = 10
 MOST_ITEMS = 100_000
 
 
-class LoopItemError(StepError):
-    """An item or a pass of a loop failed, and the loop with it. ``of`` is the error of the step inside."""
-
-    def __init__(self, message: str, of: ErrorInfo, usage: UsageInfo) -> None:
-        super().__init__(message, hint=of.hint, location=of.location)
-        self.kinds = (of.type,)
-        self.trace = of.trace
-        self.usage = usage
-        self.permanent = True  # type: ignore[misc]  # the step inside has had its own retries
-
-
-def run_loop(
-    step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mapping[str, Any] | None = None
-) -> Outcome:
+def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mapping[str, Any] | None = None) -> Outcome:
     """Run a whole loop in place.
 
     Raises:
@@ -52,7 +38,7 @@ def run_loop(
     assert step.loop is not None
     started = datetime.now(timezone.utc)
     if error is not None:
-        scope = replace(scope, own={**scope.own, "error": error})
+        scope = scope.with_own({"error": error})
     with step_errors(step, scope):
         scope = scope.until(_seconds(step, scope))
         if step.loop.kind == "while":
@@ -172,7 +158,7 @@ def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
         here = scope.inside(loop.steps, own, f"{step.id}[{index}]")
         here = here.seeing({**scope.outcomes, **seen})
         if loop.single:
-            here = replace(here, own={**here.own, **_pass_view(step, seen, here)})
+            here = here.with_own(_pass_view(step, seen, here))
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
             return found
         if index >= most:
@@ -185,7 +171,7 @@ def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
         if loop.until is not None:
             here = here.seeing({**scope.outcomes, **seen})
             if loop.single:
-                here = replace(here, own={**here.own, **_pass_view(step, seen, here)})
+                here = here.with_own(_pass_view(step, seen, here))
             if holds(loop.until, step, here, None, "until"):
                 return found
             if len(found) >= most and loop.while_ is None:
@@ -196,7 +182,9 @@ def _at_limit(step: CompiledStep, found: list[Iteration], most: int) -> list[Ite
     """The passes of a loop that has used up its limit; a condition that is a literal is never open."""
     loop = step.loop
     assert loop is not None
-    open_ = [key for key, one in (("while", loop.while_), ("until", loop.until)) if one is not None and not _literal(one)]
+    open_ = [
+        key for key, one in (("while", loop.while_), ("until", loop.until)) if one is not None and not _literal(one)
+    ]
     if not open_ or loop.on_limit == "continue":
         return found
     key = open_[0]
@@ -205,12 +193,6 @@ def _at_limit(step: CompiledStep, found: list[Iteration], most: int) -> list[Ite
         f"after {most} passes the loop has not ended: `{key}: {written}`",
         hint="raise `max_iterations`, or set `on_limit: continue` to go on with what there is",
     )
-
-
-class LoopLimitError(StepError):
-    """A loop has made as many passes as it may, and its condition is still open."""
-
-    permanent = True
 
 
 def _literal(condition: str | bool) -> bool:
@@ -251,7 +233,7 @@ def loop_outcome(
     """What a loop leaves when its items or passes are done: the list of their values, and its own products.
 
     Raises:
-        LoopItemError: An item failed, and ``on_item_failure`` does not let the loop go on.
+        InnerStepError: An item failed, and ``on_item_failure`` does not let the loop go on.
         StepError: Its variables or products cannot be made.
     """
     loop = step.loop
@@ -291,12 +273,13 @@ def loop_outcome(
     )
 
 
-def item_error(step: CompiledStep, one: Iteration, usage: UsageInfo) -> LoopItemError:
+def item_error(step: CompiledStep, one: Iteration, usage: UsageInfo) -> InnerStepError:
     """The failure of a loop because of one of its items."""
-    assert one.error is not None and step.loop is not None
+    assert one.error is not None
+    assert step.loop is not None
     what = "item" if step.loop.kind == "for_each" else "pass"
     inside = "" if step.loop.single else f', step "{one.error.step.rpartition("/")[2]}"'
-    return LoopItemError(f"{what} {one.index}{inside} failed: {one.error.message}", one.error, usage)
+    return inner_error(f"{what} {one.index}{inside} failed: {one.error.message}", one.error, usage)
 
 
 def _variables(step: CompiledStep, scope: Scope, found: Sequence[Iteration], values: list[Any]) -> dict[str, Any]:
@@ -348,7 +331,9 @@ def _number(step: CompiledStep, scope: Scope, key: str, default: int) -> int:
     value = getattr(step.loop, key)
     if value is None:
         return default
-    found = render_tree({key: value}, scope.names(), dashed=scope.pipeline.dashed)[key] if isinstance(value, str) else value
+    found = (
+        render_tree({key: value}, scope.names(), dashed=scope.pipeline.dashed)[key] if isinstance(value, str) else value
+    )
     if isinstance(found, str) and found.strip().isdigit():
         found = int(found)
     if isinstance(found, float) and found.is_integer():

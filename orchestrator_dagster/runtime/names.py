@@ -115,7 +115,7 @@ class IterationView(Mapping[str, Any]):
             return fields[name]
         if isinstance(one.value, Mapping) and name in one.value:
             return one.value[name]
-        return Absent(f"pass {one.index} has no \"{name}\"; it has {', '.join(self.steps)}")
+        return Absent(f'pass {one.index} has no "{name}"; it has {", ".join(self.steps)}')
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.steps, "index", "status", "value"))

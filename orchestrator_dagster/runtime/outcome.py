@@ -22,8 +22,8 @@ class Record(BaseModel):
 class ErrorInfo(Record):
     """Why a step failed: the error's class and message, where the step stands, the next thing to do.
 
-    ``note`` is the text that a failure handler keeps with it. ``trace`` is the end of Python's own traceback, where code
-    that is not this package's raised it.
+    ``note`` is the text that a failure handler keeps with it. ``trace`` is the end of Python's own traceback, where
+    code that is not this package's raised it.
     """
 
     type: str
@@ -122,7 +122,7 @@ class Iteration(Record):
 class Outcome(Record):
     """The end of one step: its value and variables when it completed, the reason when it did not.
 
-    ``state`` is how the flow of the others sees it, ``routed_to`` the step that its failure went to. A loop has its
+    ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
     ``iterations``. ``carried`` are failures inside it that the run goes on past, and ends failed with.
     """
 

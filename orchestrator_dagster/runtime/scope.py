@@ -58,7 +58,9 @@ class Scope:
     ) -> Scope:
         """The top level of a pipeline; what its secrets are is known to nobody but its steps."""
         secrets = {
-            name: str(inputs[name]) for name, spec in pipeline.inputs.items() if spec.kind == "secret" and name in inputs
+            name: str(inputs[name])
+            for name, spec in pipeline.inputs.items()
+            if spec.kind == "secret" and name in inputs
         }
         values = {**inputs, **{name: os.environ.get(variable, "") for name, variable in secrets.items()}}
         if secrets:
@@ -78,6 +80,10 @@ class Scope:
             own={**self.own, **own},
             path=f"{self.path}{path}/",
         )
+
+    def with_own(self, own: Mapping[str, Any]) -> Scope:
+        """This place with further names that only it has."""
+        return replace(self, own={**self.own, **own})
 
     def until(self, seconds: float | None) -> Scope:
         """This place with at most so much time for what happens in it."""

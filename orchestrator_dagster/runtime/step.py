@@ -75,6 +75,11 @@ _WORK = {"tool": run_tool_step, "model": run_model_step, "builtin": run_builtin_
 
 
 def timeout_of(step: CompiledStep, names: Mapping[str, Any]) -> float | None:
+    """The seconds that a step may take, None for no limit.
+
+    Raises:
+        TemplateError: Its template gives no duration.
+    """
     if isinstance(step.timeout, str):
         from pydantic import TypeAdapter, ValidationError
 

@@ -7,26 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.errors import InputsError, ParametersError, StepError
+from orchestrator_dagster.errors import InputsError, ParametersError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.failure import inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
-from orchestrator_dagster.runtime.outcome import ErrorInfo, UsageInfo
+from orchestrator_dagster.runtime.outcome import UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
 from orchestrator_dagster.runtime.work import Done
-
-
-class SubPipelineError(StepError):
-    """The pipeline that a step runs has failed."""
-
-    def __init__(self, message: str, of: ErrorInfo, usage: UsageInfo) -> None:
-        super().__init__(message, hint=of.hint, location=of.location)
-        self.kinds = (of.type,)
-        self.trace = of.trace
-        self.usage = usage
-        self.permanent = True  # type: ignore[misc]  # its steps have had their own retries
 
 
 def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any], timeout: float | None) -> Done:
@@ -40,7 +30,7 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
 
     Raises:
         ParametersError: The inputs do not fit the other pipeline.
-        SubPipelineError: One of its steps failed, and nothing handled it.
+        InnerStepError: One of its steps failed, and nothing handled it.
     """
     from orchestrator_dagster.runtime.in_place import first_failure, run_body
 
@@ -61,7 +51,7 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     error_ = failed.error if failed else carried[0] if carried else None
     if error_ is not None:
         where = error_.step.removeprefix(inside.path)
-        raise SubPipelineError(f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}', error_, usage)
+        raise inner_error(f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}', error_, usage)
     environment = services.workspace.environment
     outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)
     found: Any = outputs or {name: one.value for name, one in outcomes.items() if one.status == "completed"}
@@ -70,9 +60,7 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     return Done(main_value(variables, bool(step.spec.vars), found), variables, usage=usage, products=files)
 
 
-def _inputs(
-    step: CompiledStep, pipeline: CompiledPipeline, scope: Scope, names: Mapping[str, Any]
-) -> dict[str, Any]:
+def _inputs(step: CompiledStep, pipeline: CompiledPipeline, scope: Scope, names: Mapping[str, Any]) -> dict[str, Any]:
     """What the step gives: rendered, except that a secret stays the name of its environment variable."""
     given: dict[str, Any] = {}
     for name, value in step.parameters.items():

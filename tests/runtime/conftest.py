@@ -18,7 +18,6 @@ from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
-from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
 
@@ -51,7 +50,6 @@ def run_all(compiled: Compile, services: Services) -> RunAll:
     def run(text: str, **inputs: Any) -> dict[str, Outcome]:
         pipeline = compiled(text)
         values = complete_inputs(pipeline, inputs, RUN)
-        outcomes = run_body(pipeline.steps, pipeline.plan, Scope.of(pipeline, values, RUN, services))
-        return outcomes
+        return run_body(pipeline.steps, pipeline.plan, Scope.of(pipeline, values, RUN, services))
 
     return run
