@@ -12,12 +12,12 @@ import pytest
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.project import compile_or_raise
-from orchestrator_dagster.runtime.in_place import run_body
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
 
@@ -45,11 +45,15 @@ def compiled(project: Path) -> Compile:
 
 @pytest.fixture
 def run_all(compiled: Compile, services: Services) -> RunAll:
-    """Runs a pipeline without Dagster, its flow decided in place; gives the outcomes. A failure is raised."""
+    """Runs every step of a pipeline in order, without Dagster, flow or retries; gives the outcomes."""
 
     def run(text: str, **inputs: Any) -> dict[str, Outcome]:
         pipeline = compiled(text)
         values = complete_inputs(pipeline, inputs, RUN)
-        return run_body(pipeline.steps, pipeline.plan, Scope.of(pipeline, values, RUN, services))
+        outcomes: dict[str, Outcome] = {}
+        for step in pipeline.steps:
+            before = {name: outcomes[name] for name in step.dependencies}
+            outcomes[step.id] = run_step(step, Scope.of(pipeline, values, RUN, services, before))
+        return outcomes
 
     return run

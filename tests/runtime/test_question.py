@@ -61,9 +61,10 @@ def asking(services: Services, model_server: ModelServer, folder: Path, said: li
     return replace(services, models=clients, calls=CallStore(folder, "run-1"), log=said.append)
 
 
-def run(pipeline: CompiledPipeline, services: Services, **inputs: Any) -> Outcome:
+def run(pipeline: CompiledPipeline, services: Services, path: str = "", **inputs: Any) -> Outcome:
     (step,) = pipeline.steps
-    return run_step(step, Scope.of(pipeline, complete_inputs(pipeline, inputs, RUN), RUN, services))
+    scope = Scope.of(pipeline, complete_inputs(pipeline, inputs, RUN), RUN, services)
+    return run_step(step, replace(scope, path=path))
 
 
 def files(folder: Path) -> list[Path]:
@@ -123,8 +124,8 @@ def test_occurrences_are_asked_each(compiled: Compile, asking: Services, model_s
     model_server.then("first", "second")
     pipeline = compiled(TEXT)
     for _ in range(2):
-        assert run(pipeline, replace(asking, occurrence="each[1]/a")).value == "first"
-        assert run(pipeline, replace(asking, occurrence="each[2]/a")).value == "second"
+        assert run(pipeline, asking, "each[1]/").value == "first"
+        assert run(pipeline, asking, "each[2]/").value == "second"
     assert len(model_server.calls) == 2
 
 
