@@ -14,7 +14,8 @@ from orchestrator_dagster.compiler.header import check_header, check_personaliti
 from orchestrator_dagster.compiler.ids import IdChecker
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.kinds import Place, check_parameters, work_of
-from orchestrator_dagster.compiler.models import ModelNames, model_of
+from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
+from orchestrator_dagster.compiler.models import model_of
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
@@ -157,10 +158,13 @@ def _plan(reading: Reading, drafts: dict[str, Draft]) -> RoutePlan | None:
 
 
 def _find_models(reading: Reading, drafts: dict[str, Draft], names: ModelNames) -> None:
-    """Which model each model step is to ask."""
+    """Which model each model step is to ask, and whether every model that is named exists."""
+    assert reading.pipeline is not None
+    checker = ModelNameChecker(names, reading.document, reading.problems)
+    checker.check_pipeline(reading.pipeline)
     for draft in drafts.values():
         if draft.work and draft.work.kind == "model":
-            draft.models = model_of(reading, draft.step, draft.work, draft.place, names)
+            draft.models = model_of(reading, draft.step, draft.work, draft.place, checker)
 
 
 def _find_products(reading: Reading, drafts: dict[str, Draft]) -> None:

@@ -189,7 +189,7 @@ def _no_model_keys(step: Step, does: str, place: Place, document: Document, prob
     for key in MODEL_KEYS:
         if getattr(step, key) not in (None, (), {}):
             problems.add(
-                "step-kind",
+                "unused-key",
                 f'step "{step.id}" {does}, and `{key}` is a setting of model steps',
                 document.key_span((*place, key)),
                 step=step.id,

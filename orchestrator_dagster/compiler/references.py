@@ -23,7 +23,8 @@ _RUN_NAMES = frozenset((
     "timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env",
 ))  # fmt: skip
 _CONSTANTS = frozenset(("null", "true", "false", "none", "error"))
-_STEP_MAPS = ("steps", "results", "previous_results")
+#: Maps of all steps by their ids.
+STEP_MAPS = ("steps", "results", "previous_results")
 _LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
 
 Place = tuple[str | int, ...]
@@ -144,7 +145,7 @@ class TemplateChecker:
             else:
                 self.unknown(use, place, step, f'there is no input "{use.path[1]}"', str(use.path[1]), names.inputs)
             return None
-        if root in _STEP_MAPS:
+        if root in STEP_MAPS:
             if len(use.path) == 1:
                 self.unknown(use, place, step, f'"{root}" is read with a step: `{root}.some_step`', root, ())
                 return None
@@ -293,7 +294,7 @@ class TemplateChecker:
             span,
             step=step,
             suggestion=near,
-            hint=None if near else self.hint(known),
+            hint=None if near else "; ".join(filter(None, (use.hint, self.hint(known)))) or None,
         )
 
     def hint(self, known: Iterable[str]) -> str | None:

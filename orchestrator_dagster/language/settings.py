@@ -86,12 +86,18 @@ class SelectionSchema(Model):
 
 def _models(value: Any) -> Any:
     """One model, or a list of candidates."""
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return (str(value),)
+    if isinstance(value, str):
+        return (value,)
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
+    entry = next((number for number, item in enumerate(value) if not isinstance(item, str)), None) if (
+        isinstance(value, (list, tuple))
+    ) else None
     raise problem(
-        "wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name"
+        "wrong-type",
+        "expected a model such as openai:gpt-5, or a list of models",
+        hint="write provider:name",
+        at=() if entry is None else (entry,),
     )
 
 
