@@ -64,7 +64,7 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     if pipeline is None:
         return Compilation(None, problems)
     check_support(pipeline, document, problems)
-    check_header(pipeline, document, problems)
+    check_header(pipeline, document, problems, known.root)
     personalities = check_personalities(pipeline, known.personalities, document, problems)
     drafts = _drafts(reading, known.tools)
     inputs = compile_inputs(pipeline)
