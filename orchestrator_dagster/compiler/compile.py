@@ -15,7 +15,7 @@ from orchestrator_dagster.compiler.ids import IdChecker
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.kinds import Place, check_parameters, work_of
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
-from orchestrator_dagster.compiler.models import model_of
+from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
@@ -164,6 +164,7 @@ def _find_models(reading: Reading, drafts: dict[str, Draft], names: ModelNames) 
     checker.check_pipeline(reading.pipeline)
     for draft in drafts.values():
         if draft.work and draft.work.kind == "model":
+            note_older_settings(draft.step, draft.work, draft.place, reading.document, reading.problems)
             draft.models = model_of(reading, draft.step, draft.work, draft.place, checker)
 
 

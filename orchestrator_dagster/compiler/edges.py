@@ -9,10 +9,11 @@ from orchestrator_dagster.compiler.assemble import Draft
 from orchestrator_dagster.compiler.conditions import check_condition, known_types
 from orchestrator_dagster.compiler.flow import levels
 from orchestrator_dagster.compiler.kinds import Place
-from orchestrator_dagster.compiler.references import Names, StepNames, TemplateChecker, Uses
+from orchestrator_dagster.compiler.references import LOOP_NAMES, Names, StepNames, TemplateChecker, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.step import FAILURE_POLICIES, Step
 from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
@@ -37,6 +38,10 @@ class EdgeFinder:
         steps = {draft.step.id: _offered(draft) for draft in drafts.values()}
         names = Names(
             inputs, steps, self.pipeline.outputs, reading.loose, self.pipeline.constants, output_steps=self.output_steps
+        )
+        names.loop_names = {name: found for name, draft in drafts.items() if (found := loop_names(draft.step))}
+        names.handler_unknown = any(
+            draft.step.on_failure not in (None, *FAILURE_POLICIES, *drafts) for draft in drafts.values()
         )
         self.checker = TemplateChecker(names, self.document, self.problems)
 
@@ -207,6 +212,13 @@ class EdgeFinder:
                     suggestion=near,
                     hint=None if near else f"the steps are {', '.join(list(self.drafts)[:20])}",
                 )
+
+
+def loop_names(step: Step) -> frozenset[str]:
+    """The names that only the templates of a loop have; none when the step is no loop."""
+    if step.for_each is None and step.while_ is None and step.until is None:
+        return _NONE
+    return LOOP_NAMES | ({step.as_} if step.as_ else _NONE)
 
 
 def _offered(draft: Draft) -> StepNames:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, names_of
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.older.tree import line
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import nearest_name
@@ -23,6 +26,29 @@ class ModelChoice(BaseModel):
     reason: str
     settings: Mapping[str, Any] = Field(default_factory=dict)
     personality: str | None = None
+
+
+#: Settings among a model step's parameters, and the key of the step that says the same today.
+_TODAY = {
+    "model": "model", "temperature": "temperature", "max_tokens": "max_tokens", "system_prompt": "personality",
+    "response_format": "vars", "schema": "vars",
+}  # fmt: skip
+
+
+def note_older_settings(step: Step, work: Work, place: Place, document: Document, problems: Problems) -> None:
+    """Warn of settings of the model that stand among the parameters: the earlier dialect's place for them."""
+    for name in work.settings:
+        today = _TODAY.get(name)
+        if today is not None:
+            value = "…" if today == "vars" else work.settings[name]
+            problems.add(
+                "older-spelling",
+                f'step "{step.id}": `{name}` in `parameters` is an older spelling of the step\'s `{today}`',
+                document.key_span((*place, "parameters", name)),
+                severity="warning",
+                step=step.id,
+                hint=f"write `{line(today, value)}` beside `parameters`",
+            )
 
 
 def model_of(reading: Reading, step: Step, work: Work, place: Place, names: ModelNameChecker) -> ModelChoice | None:

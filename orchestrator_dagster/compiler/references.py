@@ -25,7 +25,8 @@ _RUN_NAMES = frozenset((
 _CONSTANTS = frozenset(("null", "true", "false", "none", "error"))
 #: Maps of all steps by their ids.
 STEP_MAPS = ("steps", "results", "previous_results")
-_LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
+#: Names that exist inside loops only.
+LOOP_NAMES = frozenset(["item", "index", "is_first", "is_last", "length", "iteration", "loop"])
 
 Place = tuple[str | int, ...]
 
@@ -42,7 +43,12 @@ class StepNames:
 
 @dataclass
 class Names:
-    """Every name of a pipeline. ``loose`` says that a step's id is unknown, so that unknown names are not reported."""
+    """Every name of a pipeline.
+
+    ``loose`` says that a step's id is unknown, so that unknown names are not reported, ``handler_unknown`` that an
+    `on_failure` names no step, so that any step may be meant to read ``error``. ``loop_names`` has, for each step that
+    is a loop, the names that only it has.
+    """
 
     inputs: Mapping[str, TypeSpec]
     steps: dict[str, StepNames]
@@ -51,6 +57,8 @@ class Names:
     constants: Mapping[str, Any] = field(default_factory=dict)
     makers: dict[str, list[str]] = field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    loop_names: dict[str, frozenset[str]] = field(default_factory=dict)
+    handler_unknown: bool = False
 
     def __post_init__(self) -> None:
         for step in self.steps.values():
@@ -64,7 +72,7 @@ class Names:
 
     def all(self) -> list[str]:
         """Every name that may stand first in a reference."""
-        built_in = BUILT_IN_NAMES - _LOOP_NAMES - _CONSTANTS
+        built_in = BUILT_IN_NAMES - LOOP_NAMES - _CONSTANTS
         return [*self.inputs, *self.constants, *self.steps, *self.makers, *built_in]
 
 
@@ -193,9 +201,11 @@ class TemplateChecker:
             elif use.path[1] not in names.outputs:
                 message = f'there is no output "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), names.outputs)
+        elif root in names.loop_names.get(step or "", ()) or (root == "error" and names.handler_unknown):
+            pass
         elif root == "error":
             self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
-        elif root in _LOOP_NAMES:
+        elif root in LOOP_NAMES:
             self.unknown(
                 use, place, step, f'"{root}" exists only in a step with `for_each`, `while` or `until`', root, ()
             )
