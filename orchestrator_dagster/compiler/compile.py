@@ -17,6 +17,7 @@ from orchestrator_dagster.compiler.kinds import Place, check_parameters, work_of
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
 from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
+from orchestrator_dagster.compiler.results import check_results
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.support import check_support
@@ -70,6 +71,7 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     inputs = compile_inputs(pipeline)
     edges = EdgeFinder(reading, drafts, inputs)
     edges.find()
+    check_results(drafts, document, problems)
     includes = read_includes(edges.checker.includes, document, known.root, problems)
     check_schemas(pipeline, drafts, includes, document, problems)
     order = _order(reading, drafts)

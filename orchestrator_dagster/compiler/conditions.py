@@ -127,10 +127,10 @@ def known_types(inputs: Mapping[str, InputSpec], drafts: Mapping[str, Draft]) ->
                 found.note(path, kind, spec)
         for base in (step, *(f"{holder}.{step}" for holder in STEP_MAPS)):
             found.outcome(base)
-    for name, spec in inputs.items():  # an input is stronger than a variable of its name
-        kind = _kind(spec) or (spec.kind if not spec.enum else None)
+    for name, given in inputs.items():  # an input is stronger than a variable of its name
+        kind = _kind(given) or (given.kind if not given.enum else None)
         for path in (name, f"inputs.{name}", f"parameters.{name}"):
-            found.note(path, "string" if kind in ("path", "secret") else kind, spec)
+            found.note(path, "string" if kind in ("path", "secret") else kind, given)
     return found
 
 

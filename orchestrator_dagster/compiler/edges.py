@@ -66,7 +66,8 @@ class EdgeFinder:
         draft.includes.update(uses.includes)
         for target in uses.steps:
             if target == draft.step.id:
-                self.self_reference(place, target)
+                through = [one for one in uses.outputs if target in self.output_steps.get(one, ())]
+                self.self_reference(place, target, through[0] if through else None)
             elif target not in draft.edges:
                 draft.edges[target] = None
 
@@ -175,13 +176,15 @@ class EdgeFinder:
         self.checker.includes.setdefault(name, place)
         draft.includes.add(name)
 
-    def self_reference(self, place: Place, target: str) -> None:
-        """Note a step that reads what it makes itself."""
+    def self_reference(self, place: Place, target: str, output: str | None) -> None:
+        """Note a step that reads what it makes itself, maybe through an output."""
         whole = self.document.span(place)
-        places = [self.document.place_in(place, name) for name in (target, *self.drafts[target].step.vars)]
+        words = ("outputs",) if output else (target, *self.drafts[target].step.vars)
+        places = [self.document.place_in(place, word) for word in words]
+        through = f' through the output "{output}"' if output else ""
         self.problems.add(
             "dependency-cycle",
-            f'step "{target}" refers to itself',
+            f'step "{target}" refers to itself{through}',
             next((one for one in places if one != whole), whole),
             step=target,
             hint="a step can only use what earlier steps leave behind",

@@ -288,7 +288,9 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
     except ValidationError as error:
         at = (*place, "parameters")
         found = faults(error.errors(include_url=False), lambda item: parameter_place(item, at, document))
-    unknown = [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in known]
+    unknown = (
+        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in known]
+    )
     for name in unknown:
         problems.add(
             "unknown-parameter",

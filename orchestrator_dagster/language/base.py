@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from orchestrator_dagster.frozen import freeze
-from orchestrator_dagster.language.wording import described
 from orchestrator_dagster.language.template_text import has_template as has_template
 from orchestrator_dagster.language.template_text import whole_expression as whole_expression
+from orchestrator_dagster.language.wording import described
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 LONGEST_DURATION = 30 * 86400.0

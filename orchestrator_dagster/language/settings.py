@@ -90,14 +90,13 @@ def _models(value: Any) -> Any:
         return (value,)
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
-    entry = next((number for number, item in enumerate(value) if not isinstance(item, str)), None) if (
-        isinstance(value, (list, tuple))
-    ) else None
+    entries = value if isinstance(value, (list, tuple)) else ()
+    wrong = next(((number,) for number, item in enumerate(entries) if not isinstance(item, str)), ())
     raise problem(
         "wrong-type",
         "expected a model such as openai:gpt-5, or a list of models",
         hint="write provider:name",
-        at=() if entry is None else (entry,),
+        at=wrong,
     )
 
 

@@ -40,7 +40,10 @@ def test_a_model_of_a_step_that_does_not_exist(problems: Problems, text: str) ->
 
 def test_every_wrong_one_of_a_list_is_told_and_nothing_besides(problems: Problems) -> None:
     found = problems("steps: [{id: a, prompt: x, model: [opnai:x, openai:gpt-5, antropic:y]}]")
-    assert [(one.code, one.suggestion) for one in found] == [("unknown-model", "openai"), ("unknown-model", "anthropic")]
+    assert [(one.code, one.suggestion) for one in found] == [
+        ("unknown-model", "openai"),
+        ("unknown-model", "anthropic"),
+    ]
 
 
 def test_a_provider_that_does_not_exist_is_told_once_at_its_key(only: Only) -> None:

@@ -261,7 +261,8 @@ class _Checker:
         operation, name = OPERATIONS[node.function], node.function.lstrip(".|")
         kinds = [self.type_of(argument) for argument in node.arguments]
         if operation.takes and kinds[0] != "unknown" and kinds[0] not in operation.takes:
-            self.problem(node.arguments[0], f"{name}() cannot take {describe(node.arguments[0])}, which is {_CALLED[kinds[0]]}")
+            first = node.arguments[0]
+            self.problem(first, f"{name}() cannot take {describe(first)}, which is {_CALLED[kinds[0]]}")
         elif name == "contains" and "unknown" not in kinds:
             self.pair(node.arguments[1], kinds[1], "in", node.arguments[0], kinds[0])
         return operation.gives
