@@ -55,8 +55,8 @@ class CompiledProduct(Compiled):
 class CompiledLoop(Compiled):
     """How a step repeats its body.
 
-    ``over`` is the list of a ``for_each``, or the template that gives it; ``while_`` and ``until`` are the
-    conditions of the other kind. ``steps`` is the body, in an order in which it can run, with the ``plan`` of its flow; a loop around
+    ``over`` is the list of a ``for_each``, or the template that gives it; ``while_`` and ``until`` are the conditions
+    of the other kind. ``steps`` is the body, in an order in which it can run, with the ``plan`` of its flow; a loop around
     a single piece of work has a body of one step that has the loop's own id (``single``).
     """
 

@@ -1,7 +1,8 @@
 """The ops of one step. A step that always runs is one op; one that may not run, or repeats over items, is a graph.
 
 That graph is ``decide → run → outcome``. ``decide`` gives a plain decision and tickets: one when the step goes, none
-when it is skipped, several for the items of a loop. ``run`` is mapped over the tickets, ``outcome`` takes what they left.
+when it is skipped, several for the items of a loop. ``run`` is mapped over the tickets, ``outcome`` takes what they
+left.
 """
 
 # No `from __future__ import annotations` here: Dagster looks at the type of `context` itself.

@@ -274,5 +274,5 @@ def test_a_store_that_does_not_work_fails_no_step(
 def test_cache_at_a_step_without_a_model(compiled: Compile) -> None:
     with pytest.raises(PipelineError) as wrong:
         compiled("id: p\nsteps:\n  - {id: a, action: echo, cache: off, parameters: {message: hi}}\n")
-    assert [one.code for one in wrong.value.diagnostics] == ["step-kind"]
+    assert [one.code for one in wrong.value.diagnostics] == ["unused-key"]
     assert "`cache` is a setting of model steps" in wrong.value.diagnostics[0].message
