@@ -6,14 +6,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterExecutionInterruptedError, OpExecutionContext
+from dagster import OpExecutionContext
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.metadata import outcome_metadata, product_metadata
-from orchestrator_dagster.errors import InputsError, ModelError, StepError, StepInterruptedError
+from orchestrator_dagster.errors import InputsError, ModelError, StepError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.models.client import Usage
 from orchestrator_dagster.models.litellm_client import import_in_background
@@ -81,8 +81,6 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
                 attempt=context.retry_number + 1,
                 products=wanted,
             )
-        except StepInterruptedError as error:
-            raise DagsterExecutionInterruptedError(str(error)) from None
         except StepError as error:
             raise _failure(error) from None
         for product in outcome.products:
