@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterExecutionInterruptedError, OpExecutionContext
+from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.interruption import interruption
@@ -79,11 +79,9 @@ def scope_of(
 
 @contextmanager
 def as_dagster() -> Iterator[None]:
-    """Give Dagster the errors of a step as its own."""
+    """Give Dagster the errors of a step as its own; also an interrupt, which it would answer with a retry."""
     try:
         yield
-    except StepInterruptedError as error:
-        raise DagsterExecutionInterruptedError(str(error)) from None
     except StepError as error:
         raise failure_of(error) from None
 
