@@ -68,9 +68,15 @@ class InputsError(OrchestratorError):
 
 
 class StepError(OrchestratorError):
-    """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong."""
+    """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
+
+    ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
+    code that is not this package's raised it.
+    """
 
     permanent = False
+    kinds: tuple[str, ...] = ()
+    trace: str | None = None
 
 
 class TemplateError(StepError):
@@ -147,6 +153,22 @@ class StepTimeoutError(StepError):
 
 class StepInterruptedError(StepError):
     """The run was stopped while the step's work was going on; the work was stopped with it."""
+
+    permanent = True
+
+
+class InnerStepError(StepError):
+    """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
+
+    It is permanent because the step inside has had its own retries. ``usage`` is what all model calls inside took.
+    """
+
+    permanent = True
+    usage: object = None
+
+
+class LoopLimitError(StepError):
+    """A loop has made as many passes as it may, and its condition is still open."""
 
     permanent = True
 

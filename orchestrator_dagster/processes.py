@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -143,7 +144,7 @@ def end_with_parent() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    if not os.path.exists("/proc/self/stat"):
+    if sys.platform != "linux":
         return
     import ctypes
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from orchestrator_dagster.near_names import NearNames
 
 _ASKED = re.compile(r'; did you mean "(?P<name>[^"]+)"\?')
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like ``name`` (case, ``-`` and ``_`` do not count), or None when none is near."""
+    names, near = _as_compared(tuple(known))
+    found = near.nearest(name.lower().replace("-", "_"))
+    return names[found] if found is not None else None
+
+
+@functools.lru_cache(maxsize=32)
+def _as_compared(known: tuple[str, ...]) -> tuple[dict[str, str], NearNames]:
+    """Names by how they are compared, of several that are alike the first by its letters; asked for again and again."""
     names = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(known, reverse=True)}
-    found = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.6)
-    return names[found[0]] if found else None
+    return names, NearNames(names)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -37,7 +37,6 @@ _UNUSED = {
     ("Pipeline", "experts"): "This release uses an expert where a step names it as `expert`.",
     ("Pipeline", "default_model"): "A list of several models is refused by this release.",
     ("Step", "model"): "A list of several models is refused by this release.",
-    ("Step", "timeout"): "Of model steps; this release refuses it at steps that call a tool.",
     ("Expert", "model"): "A list of several models is refused by this release where a step uses it.",
 }
 

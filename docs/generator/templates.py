@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from generator.markdown import prose, table
-from orchestrator_dagster.compiler.references import _LOOP_NAMES
+from orchestrator_dagster.compiler.references import LOOP_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_filters import FILTERS
 from orchestrator_dagster.language.templates import render
@@ -53,7 +53,7 @@ _NAMES = {
     "null": "nothing; `none`, `true` and `false` are there too",
 }
 #: Said with another name, there only inside what this release does not run, or not there when a step is rendered.
-_SILENT = {"none", "true", "false", "error", "outputs", *_LOOP_NAMES}
+_SILENT = {"none", "true", "false", "error", "outputs", *LOOP_NAMES}
 
 
 def filled(text: str) -> str:

@@ -12,9 +12,11 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
-from orchestrator_dagster.compiler.models import ModelNames, model_of
+from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
+from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
+from orchestrator_dagster.compiler.results import check_results
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import CompiledFile, find_pipeline, levels_around
 from orchestrator_dagster.compiler.support import check_support
@@ -76,13 +78,14 @@ class _Compiler:
         if pipeline is None:
             return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
-        check_header(pipeline, document, problems)
+        check_header(pipeline, document, problems, self.known.root)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)
         inputs = compile_inputs(pipeline)
         edges = EdgeFinder(reading, top, inputs)
         edges.find()
+        check_results(top, document, problems)
         includes = read_includes(edges.checker.includes, document, self.known.root, problems)
         check_schemas(pipeline, top, includes, document, problems)
         flows = plan_bodies(top, reading)
@@ -118,10 +121,14 @@ class _Compiler:
 
 
 def _find_models(reading: Reading, top: Body, names: ModelNames) -> None:
-    """Which model each model step is to ask."""
+    """Which model each model step is to ask, and whether every model that is named exists."""
+    assert reading.pipeline is not None
+    checker = ModelNameChecker(names, reading.document, reading.problems)
+    checker.check_pipeline(reading.pipeline)
     for draft in top.walk():
         if draft.work and draft.work.kind == "model":
-            draft.models = model_of(reading, draft.step, draft.work, draft.place, names)
+            note_older_settings(draft.step, draft.work, draft.place, reading.document, reading.problems)
+            draft.models = model_of(reading, draft.step, draft.work, draft.place, checker)
 
 
 def _find_products(reading: Reading, top: Body) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
-from orchestrator_dagster.compiler.conditions import check_condition, known_types
+from orchestrator_dagster.compiler.conditions import KnownTypes, check_condition, known_types
 from orchestrator_dagster.compiler.flow import levels
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.compiler.loops import check_item_type
@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
+from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
@@ -48,6 +49,10 @@ class EdgeFinder:
             output_steps=self.output_steps,
             elsewhere=_inside_loops(top),
             handlers=_handlers(top, self.pipeline.failure_handlers),
+            # A route that names no step may mean any: then `error` is no second problem.
+            handler_unknown=any(
+                draft.step.on_failure not in (None, *FAILURE_POLICIES, *draft.home.drafts) for draft in top.walk()
+            ),
         )
         dashed = frozenset(draft.step.id for draft in top.walk() if "-" in draft.step.id)
         self.checker = TemplateChecker(names, self.document, self.problems, dashed=dashed)
@@ -57,17 +62,17 @@ class EdgeFinder:
         self.check_constants()
         self.find_outputs()
         self.check_defaults()
-        self.find_body(self.top, self.checker, known_types(self.inputs, {}))
+        self.find_body(self.top, self.checker, None)
 
-    def find_body(self, body: Body, checker: TemplateChecker, around: Mapping[str, str]) -> None:
+    def find_body(self, body: Body, checker: TemplateChecker, around: KnownTypes | None) -> None:
         """Fill in the edges of the steps of one body, and of those inside it.
 
         Args:
             body: The body.
             checker: Knows the names that it sees.
-            around: Type of every name around it that has a known one.
+            around: What is known of the values around it.
         """
-        types = {**around, **known_types({}, body.drafts)}
+        types = known_types(self.inputs if around is None else {}, body.drafts, around)
         for draft in body.drafts.values():
             self.declared(draft)
             inner, scope = self.inner(draft, checker)
@@ -82,7 +87,7 @@ class EdgeFinder:
                     self.paths_of_items(draft, str(place[-2]), text, uses, own)
             self.conditions(draft, checker, scope, inner, types)
             if draft.step.for_each is not None:
-                check_item_type(draft.step, draft.place, types, self.reading)
+                check_item_type(draft.step, draft.place, types.kinds, self.reading)
             if draft.body is not None:
                 self.find_body(draft.body, inner, types)
 
@@ -107,7 +112,7 @@ class EdgeFinder:
         checker: TemplateChecker,
         scope: TemplateChecker,
         inner: TemplateChecker,
-        types: Mapping[str, str],
+        types: KnownTypes,
     ) -> None:
         """Check a step's conditions: its own, and those by which it repeats."""
         step = draft.step
@@ -119,7 +124,11 @@ class EdgeFinder:
             if draft.step.id in uses.loops:
                 draft.per_item.add("condition")
             self.note(draft, place, uses)
-        inside = {**types, **known_types({}, draft.body.drafts if draft.body else {step.id: draft}, inside=True)}
+        if step.while_ is None and step.until is None:
+            return
+        # What stands in the body is seen from inside here, also a loop around a single piece of work.
+        drafts = draft.body.drafts if draft.body else {step.id: draft}
+        inside = known_types({}, drafts, types, inside=draft.body is None)
         for key, condition in (("while", step.while_), ("until", step.until)):
             if condition is not None:
                 place = (*draft.place, key)
@@ -147,22 +156,23 @@ class EdgeFinder:
         draft.inputs.update(uses.inputs)
         draft.constants.update(uses.constants)
         draft.outputs.update(uses.outputs)
-        for through in (*uses.constants, *(f"outputs.{one}" for one in uses.outputs)):
-            reads = self.reads.get(through, Uses())
+        for name in (*uses.constants, *(f"outputs.{one}" for one in uses.outputs)):
+            reads = self.reads.get(name, Uses())
             draft.inputs.update(reads.inputs)
             draft.constants.update(reads.constants)
             draft.outputs.update(reads.outputs)
         draft.includes.update(uses.includes)
         for target in uses.steps:
-            self.edge(draft, target, place)
+            through = [one for one in uses.outputs if target in self.output_steps.get(one, ())]
+            self.edge(draft, target, place, through[0] if through else None)
 
-    def edge(self, draft: Draft, target: str, place: Place) -> None:
+    def edge(self, draft: Draft, target: str, place: Place, output: str | None) -> None:
         """Note that a step reads another: an edge in its own body, or of the loop around it that stands beside it."""
         if target == draft.step.id:
             if draft.home.goes_back or (draft.repeats and draft.body is None and draft.step.for_each is None):
                 draft.previous.add(target)
             else:
-                self.self_reference(draft, place)
+                self.self_reference(draft, place, output)
         elif target in draft.home.drafts:
             draft.edges.setdefault(target, place)
         elif draft.body is None or target not in draft.body.drafts:
@@ -200,9 +210,9 @@ class EdgeFinder:
     def through(self, reads: Uses, uses: Uses) -> None:
         """Note what something is made from, and what that is made from."""
         for one in (uses, *(self.reads.get(constant, Uses()) for constant in uses.constants)):
-            reads.inputs += one.inputs
-            reads.constants += one.constants
-            reads.outputs += one.outputs
+            reads.inputs = list(dict.fromkeys((*reads.inputs, *one.inputs)))
+            reads.constants = list(dict.fromkeys((*reads.constants, *one.constants)))
+            reads.outputs = list(dict.fromkeys((*reads.outputs, *one.outputs)))
 
     def check_constants(self) -> None:
         """Constants are rendered before any step runs."""
@@ -319,14 +329,15 @@ class EdgeFinder:
         self.checker.includes.setdefault(name, place)
         draft.includes.add(name)
 
-    def self_reference(self, draft: Draft, place: Place) -> None:
-        """Note a step that reads what it makes itself."""
-        whole = self.document.span(place)
-        step = draft.step
-        places = [self.document.place_in(place, name) for name in (step.id, *step.vars)]
+    def self_reference(self, draft: Draft, place: Place, output: str | None = None) -> None:
+        """Note a step that reads what it makes itself, maybe through an output."""
+        whole, step = self.document.span(place), draft.step
+        words = ("outputs",) if output else (step.id, *step.vars)
+        places = [self.document.place_in(place, word) for word in words]
+        through = f' through the output "{output}"' if output else ""
         self.problems.add(
             "dependency-cycle",
-            f'step "{step.id}" refers to itself',
+            f'step "{step.id}" refers to itself{through}',
             next((one for one in places if one != whole), whole),
             step=step.id,
             hint="a step can only use what earlier steps leave behind",

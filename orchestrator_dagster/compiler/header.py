@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from orchestrator_dagster.errors import PersonalityError
 from orchestrator_dagster.language.base import has_template
@@ -104,8 +104,15 @@ def step_names(pipeline: Pipeline) -> Mapping[str, str]:
     return {**names, **{name: f'the input "{name}"' for name in (*pipeline.inputs, "output_dir")}}
 
 
-def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> None:
-    """Check what the header says besides steps and outputs."""
+def check_header(pipeline: Pipeline, document: Document, problems: Problems, root: Path | None = None) -> None:
+    """Check what the header says besides steps and outputs.
+
+    Args:
+        pipeline: The pipeline.
+        document: Its file.
+        problems: Takes what is wrong.
+        root: The workspace root, when it is known: the output folder must stand below it.
+    """
     for name in pipeline.constants:
         what = f'the input "{name}"' if name in pipeline.inputs else "a name of the language"
         if name in pipeline.inputs or name in BUILT_IN_NAMES:
@@ -161,7 +168,7 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems) -> 
                 hint="at most 63 letters, digits, _, - and . in name and value",
             )
     _check_kinds(pipeline, document, problems)
-    _check_output_dir(pipeline, document, problems)
+    _check_output_dir(pipeline, document, problems, root)
 
 
 def _with_place(place: tuple[str | int, ...], sentence: str) -> str:
@@ -211,14 +218,25 @@ def check_personalities(
     return prompts
 
 
-def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems, root: Path | None) -> None:
     declared = pipeline.inputs.get("output_dir")
-    folder = declared.default if declared and isinstance(declared.default, str) else pipeline.output_dir
-    place = ("inputs", "output_dir") if declared and isinstance(declared.default, str) else ("output_dir",)
-    if isinstance(folder, str) and ".." in PurePosixPath(folder).parts:
+    by_input = declared is not None and isinstance(declared.default, str)
+    folder = declared.default if declared is not None and by_input else pipeline.output_dir
+    place = ("inputs", "output_dir", "default") if by_input else ("output_dir",)
+    if isinstance(folder, str) and (".." in PurePosixPath(folder).parts or _is_elsewhere(folder, root)):
         problems.add(
             "output-path",
             f'the output folder "{folder}" leaves the workspace',
             document.span(place),
             hint="write a folder below the workspace root, for example outputs/",
         )
+
+
+def _is_elsewhere(folder: str, root: Path | None) -> bool:
+    """Whether an absolute folder, as far as it is known before its templates are rendered, is not below the root."""
+    known, template, _ = folder.partition("{{")
+    known = known.rpartition("/")[0] or "/" if template else known
+    if root is None or not Path(folder).is_absolute():
+        return False
+    at, base = Path(known).resolve(), root.resolve()
+    return not at.is_relative_to(base) and not (template and base.is_relative_to(at))

@@ -256,7 +256,7 @@ def _no_model_keys(step: Step, does: str, place: Place, document: Document, prob
     for key in MODEL_KEYS:
         if getattr(step, key) not in (None, (), {}):
             problems.add(
-                "step-kind",
+                "unused-key",
                 f'step "{step.id}" {does}, and `{key}` is a setting of model steps',
                 document.key_span((*place, key)),
                 step=step.id,
@@ -355,8 +355,9 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
     except ValidationError as error:
         at = (*place, "parameters")
         found = faults(error.errors(include_url=False), lambda item: parameter_place(item, at, document))
-    extra_allowed = model.model_config.get("extra") == "allow"
-    unknown = [] if extra_allowed else [name for name in work.parameters if name not in known]
+    unknown = (
+        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in known]
+    )
     for name in unknown:
         problems.add(
             "unknown-parameter",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.kinds import Place, Work
-from orchestrator_dagster.errors import UnknownModelError
-from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.compiler.model_names import ModelNameChecker, names_of
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import Document
+from orchestrator_dagster.language.older.tree import line
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import Step
-from orchestrator_dagster.text import nearest_name, without_question
-
-#: Reads a model's name; raises UnknownModelError for what names none.
-ModelNames = Callable[[str], object]
+from orchestrator_dagster.text import nearest_name
 
 
 class ModelChoice(BaseModel):
@@ -29,8 +28,34 @@ class ModelChoice(BaseModel):
     personality: str | None = None
 
 
-def model_of(reading: Reading, step: Step, work: Work, place: Place, names: ModelNames) -> ModelChoice | None:
-    """The model of a model step; None, with the problem noted, when nothing names one."""
+#: Settings among a model step's parameters, and the key of the step that says the same today.
+_TODAY = {
+    "model": "model", "temperature": "temperature", "max_tokens": "max_tokens", "system_prompt": "personality",
+    "response_format": "vars", "schema": "vars",
+}  # fmt: skip
+
+
+def note_older_settings(step: Step, work: Work, place: Place, document: Document, problems: Problems) -> None:
+    """Warn of settings of the model that stand among the parameters: the earlier dialect's place for them."""
+    for name in work.settings:
+        today = _TODAY.get(name)
+        if today is not None:
+            value = "…" if today == "vars" else work.settings[name]
+            problems.add(
+                "older-spelling",
+                f'step "{step.id}": `{name}` in `parameters` is an older spelling of the step\'s `{today}`',
+                document.key_span((*place, "parameters", name)),
+                severity="warning",
+                step=step.id,
+                hint=f"write `{line(today, value)}` beside `parameters`",
+            )
+
+
+def model_of(reading: Reading, step: Step, work: Work, place: Place, names: ModelNameChecker) -> ModelChoice | None:
+    """The model of a model step; None, with the problem noted, when nothing names one.
+
+    What the header and the keys of the steps name was checked before; see :meth:`ModelNameChecker.check_pipeline`.
+    """
     pipeline, document, problems = reading.pipeline, reading.document, reading.problems
     assert pipeline is not None
     own = work.settings.get("model")
@@ -40,7 +65,11 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         choice = ModelChoice(names=step.model, reason="the step's model")
     elif own is not None:
         where = (*place, "parameters", "model")
-        choice = ModelChoice(names=(str(own),) if not isinstance(own, list) else tuple(own), reason="the step's model")
+        choice = ModelChoice(
+            names=tuple(map(str, own)) if isinstance(own, list) else (str(own),), reason="the step's model"
+        )
+        for number, name in enumerate(choice.names):
+            names.check(name, (*where, number), step.id)
     elif step.expert is not None:
         expert = pipeline.experts.get(step.expert)
         where = ("experts", step.expert)
@@ -56,12 +85,11 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
                 hint="add it to `experts` in the header",
             )
             return None
-        prefix = f"{expert.provider}:" if expert.provider else ""
         settings = {
             key: getattr(expert, key) for key in ("temperature", "max_tokens") if getattr(expert, key) is not None
         }
         choice = ModelChoice(
-            names=tuple(name if name.startswith(prefix) else prefix + name for name in expert.model),
+            names=names_of(expert),
             reason=f'the expert "{step.expert}"',
             settings=settings,
             personality=expert.personality,
@@ -80,6 +108,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             hint="set `default_model` in the header, for example `default_model: builtin:extractive`",
         )
         return None
+    if any(names.error(name) for name in choice.names):
+        return None
     if len(choice.names) > 1:
         problems.add(
             "not-supported",
@@ -89,14 +119,4 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             hint="name one model",
         )
         return None
-    for name in choice.names:
-        if has_template(name):
-            continue
-        try:
-            names(name)
-        except UnknownModelError as error:
-            message, near = without_question(error.message)
-            span = document.span(where)
-            problems.add("unknown-model", message, span, step=step.id, suggestion=near, hint=error.hint)
-            return None
     return choice

@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator_dagster.compiler.loops import ITEM_NAMES, JINJA_ITEM, JINJA_PASS, LOOP_FIELDS, PASS_NAMES
 from orchestrator_dagster.compiler.scopes import LoopScope, Names, StepNames, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
-from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.diagnostics import Problems, Span
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_names import NameUse, read_template
@@ -25,7 +25,8 @@ _RUN_FIELDS: Mapping[str, frozenset[str]] = {
 _RUN_NAMES = frozenset((
     "timestamp", "current_timestamp", "current_date", "pipeline_id", "null", "true", "false", "none", "env",
 ))  # fmt: skip
-_STEP_MAPS = ("steps", "results", "previous_results")
+#: Maps of all steps by their ids.
+STEP_MAPS = ("steps", "results", "previous_results")
 _LOOP_NAMES = frozenset([*ITEM_NAMES, "loop"])
 _ERROR_FIELDS = ("type", "message", "step")
 
@@ -106,7 +107,7 @@ class TemplateChecker:
             else:
                 self.unknown(use, place, step, f'there is no input "{use.path[1]}"', str(use.path[1]), names.inputs)
             return None
-        if root in _STEP_MAPS:
+        if root in STEP_MAPS:
             if len(use.path) == 1:
                 self.unknown(use, place, step, f'"{root}" is read with a step: `{root}.some_step`', root, ())
                 return None
@@ -203,6 +204,8 @@ class TemplateChecker:
             elif use.path[1] not in names.outputs:
                 message = f'there is no output "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), names.outputs)
+        elif root == "error" and names.handler_unknown:
+            pass
         elif root == "error":
             if step is None or not names.handles(step):
                 self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
@@ -336,27 +339,41 @@ class TemplateChecker:
         """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
         if self.names.loose:
             return
-        after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
-        span = self.document.place_in(place, name, str(after), use.line)
+        known = list(known)
+        dashed = self.dashed_name(name, place, known) if use.path[0] == name else None
+        if dashed is not None:
+            written, span, near = dashed
+            message = f'there is no "{written}" here'
+            hint: str | None = "between two names a dash is a minus, unless it is in the id of a step"
+        else:
+            after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
+            span = self.document.place_in(place, name, str(after), use.line)
+            near = nearest_name(name, known)
+            hint = None if near else "; ".join(filter(None, (use.hint, self.hint(known)))) or None
         if use.guarded:
-            self.problems.add(
-                "guarded-name",
-                _at(step, f"{message}; only its default will ever be used"),
-                span,
-                severity="warning",
-                step=step,
-                suggestion=nearest_name(name, known),
-            )
-            return
-        near = nearest_name(name, known)
+            message, hint = f"{message}; only its default will ever be used", None
         self.problems.add(
-            code,
+            "guarded-name" if use.guarded else code,
             _at(step, message),
             span,
+            severity="warning" if use.guarded else "error",
             step=step,
             suggestion=near,
-            hint=None if near else self.hint(known),
+            hint=hint,
         )
+
+    def dashed_name(self, name: str, place: Place, known: list[str]) -> tuple[str, Span, str | None] | None:
+        """The name with dashes that was meant where ``name`` is only a part of it: itself, its place, what is like it.
+
+        None where a subtraction may be meant: its first part is a name, and what the whole is like has no dash.
+        """
+        found = self.document.dashed_in(place, name)
+        near = nearest_name(found[0], known) if found else None
+        if found is None or near is None:
+            return None
+        written, span = found
+        same = near.replace("-", "_") == written.replace("-", "_")
+        return (written, span, near) if same or "-" in near or written.partition("-")[0] not in known else None
 
     def hint(self, known: Iterable[str]) -> str | None:
         """What there is instead of a name that is like none."""

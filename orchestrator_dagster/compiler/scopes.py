@@ -60,6 +60,7 @@ class Names:
         loop: The loop whose body it is.
         elsewhere: Names that exist inside a loop only, with the loop's id.
         handlers: Ids of steps that a failure leads to, which have ``error``.
+        handler_unknown: Whether a failure leads to no step that there is, so that any may be meant.
     """
 
     inputs: Mapping[str, TypeSpec]
@@ -73,6 +74,7 @@ class Names:
     loop: LoopScope | None = None
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     handlers: Collection[str] = ()
+    handler_unknown: bool = False
 
     def __post_init__(self) -> None:
         for step in self.steps.values():

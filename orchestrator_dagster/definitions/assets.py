@@ -54,8 +54,8 @@ def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
 def _describe(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
     """The product's own description, else that of its variable, else what its step does."""
     step = pipeline.by_id[product.step]
-    variable = step.variables[product.variable]
-    said = product.description or variable.description or step.spec.description
+    variable = step.variables.get(product.variable)
+    said = product.description or (variable.description if variable else None) or step.spec.description
     return said or f"`{product.variable}` of the step `{step.id}`."
 
 
@@ -73,6 +73,7 @@ def _tags(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, str
 
 def _maker(step: CompiledStep) -> str:
     """What makes a step's products, by the names that the UI has icons for."""
-    if step.kind == "model":
-        return "extractive" if step.models[0].startswith(BUILTIN) else "llm"
+    inside = [one for one in step.walk() if one.kind == "model"]
+    if inside:
+        return "extractive" if all(one.models[0].startswith(BUILTIN) for one in inside) else "llm"
     return _TOOL_KINDS.get(step.tool or "", step.tool or "python")

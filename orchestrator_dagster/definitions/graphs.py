@@ -7,25 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import dagster as dg
 from dagster import (
     ConfigMapping,
     DependencyDefinition,
     GraphDefinition,
+    InputMapping,
     MultiDependencyDefinition,
     NodeInvocation,
     OutputMapping,
 )
+from dagster._core.definitions.dependency import DynamicCollectDependencyDefinition, IDependencyDefinition
+from dagster._core.definitions.node_definition import NodeDefinition
 from dagster._core.definitions.output import OutputDefinition
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.ops import (
-    OUTCOMES_IO,
-    PRODUCTS_IO,
-    finish_op,
-    inputs_op,
+from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO, finish_op, inputs_op
+from orchestrator_dagster.definitions.step_ops import (
+    decide_op,
+    is_gated,
+    outcome_op,
     product_output,
+    reads,
+    run_op,
     step_op,
 )
 
@@ -38,39 +42,37 @@ class _Output(OutputMapping):
     """
 
     def get_definition(self, is_dynamic: bool) -> OutputDefinition:
-        key = OUTCOMES_IO if self.graph_output_name == "run" else PRODUCTS_IO
+        key = OUTCOMES_IO if self.graph_output_name in ("run", "outcome") else PRODUCTS_IO
         return OutputDefinition(dagster_type=self.dagster_type, name=self.graph_output_name, io_manager_key=key)
 
 
 def graph_output(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
     """Name of the graph's output for a product."""
-    return f"{pipeline.by_id[product.step].op}__{product.variable}"
+    return f"{pipeline.by_id[product.step].op}__{product_output(product).removeprefix('product_')}"
 
 
 def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
     """The graph: ``inputs``, an op for each step, ``finish``; one output for each product, and ``run``."""
-    nodes: list[dg.OpDefinition] = []
+    nodes: list[NodeDefinition] = []
     places: dict[NodeInvocation, dict[str, Any]] = {}
     mappings: list[OutputMapping] = []
 
-    def place(op: dg.OpDefinition, alias: str, needs: dict[str, Any]) -> None:
+    def place(op: NodeDefinition, alias: str, needs: dict[str, Any]) -> None:
         nodes.append(op)
         places[NodeInvocation(op.name, alias=alias)] = needs
 
     opened = DependencyDefinition("inputs", "inputs")
     place(inputs_op(pipeline), "inputs", {})
     for step in pipeline.steps:
-        before = {
-            pipeline.by_id[name].op: DependencyDefinition(pipeline.by_id[name].op, "outcome")
-            for name in step.dependencies
-        }
-        place(step_op(pipeline, step), step.op, {"inputs": opened, **before})
-        for product in step.products:
+        before = {name: DependencyDefinition(name, "outcome") for name in reads(pipeline, step)}
+        node = step_graph(pipeline, step) if is_gated(pipeline, step) else step_op(pipeline, step)
+        place(node, step.op, {"inputs": opened, **before})
+        for product in step.all_products:
             mappings.append(
                 _Output(
                     graph_output_name=graph_output(pipeline, product),
                     mapped_node_name=step.op,
-                    mapped_node_output_name=product_output(product.variable),
+                    mapped_node_output_name=product_output(product),
                 )
             )
     every = MultiDependencyDefinition([DependencyDefinition(step.op, "outcome") for step in pipeline.steps])
@@ -83,6 +85,35 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         dependencies=places,
         output_mappings=mappings,
         config=ConfigMapping(config_fn=_to_inputs, config_schema=config_schema(pipeline)),
+    )
+
+
+def step_graph(pipeline: CompiledPipeline, step: CompiledStep) -> GraphDefinition:
+    """The small graph of a step that may not run, or that runs for each item: ``decide → run → outcome``."""
+    decide, run, outcome = decide_op(pipeline, step), run_op(pipeline, step), outcome_op(pipeline, step)
+    outer = ("inputs", *reads(pipeline, step))
+    inside: dict[NodeInvocation, dict[str, IDependencyDefinition]] = {
+        NodeInvocation(decide.name, alias="decide"): {},
+        NodeInvocation(run.name, alias="run"): {"ticket": DependencyDefinition("decide", "ticket")},
+        NodeInvocation(outcome.name, alias="outcome"): {
+            "decision": DependencyDefinition("decide", "decision"),
+            "results": DynamicCollectDependencyDefinition("run", "result"),
+        },
+    }
+    return GraphDefinition(
+        name=f"{pipeline.op}__{step.op}",
+        description=step.spec.description or step.instruction,
+        node_defs=[decide, run, outcome],
+        dependencies=inside,
+        input_mappings=[
+            InputMapping(graph_input_name=name, mapped_node_name=node, mapped_node_input_name=name)
+            for node in ("decide", "run", "outcome")
+            for name in outer
+        ],
+        output_mappings=[
+            _Output(graph_output_name=name, mapped_node_name="outcome", mapped_node_output_name=name)
+            for name in ("outcome", *(product_output(product) for product in step.all_products))
+        ],
     )
 
 

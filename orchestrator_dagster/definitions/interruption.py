@@ -1,4 +1,4 @@
-"""Whether the step that runs in this thread shall stop. Known where steps run in threads, which nothing else can stop."""
+"""Whether the step that runs in this thread shall stop: known where steps run in threads, which nothing can stop."""
 
 from __future__ import annotations
 

@@ -75,6 +75,8 @@ class ProductIOManager(dg.ConfigurableIOManager):
         found = ProductMetadata.extract(materialization.metadata)
         if found.file is None or found.format is None:
             raise ProductError(f"the asset {key.to_user_string()} is no product of a pipeline")
+        if found.files is not None:  # one file for each item of a loop
+            return [decode(str(path), found.format) for path in found.files.data or ()]
         return decode(str(found.file.path), found.format, as_frame=_wants_frame(context))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.metadata import code_reference
 
@@ -53,13 +53,20 @@ def _describe(pipeline: CompiledPipeline) -> str:
     """The description and the steps in their order."""
     lines = [pipeline.description or pipeline.name or pipeline.id, ""]
     for number, step in enumerate(pipeline.steps, 1):
-        does = (
-            f"calls `{step.tool}.{step.action}`"
-            if step.kind == "tool"
-            else "asks a model"
-            if step.kind == "model"
-            else step.action
-        )
-        made = ", ".join(f"`{product.path}`" for product in step.products)
+        made = ", ".join(f"`{product.path}`" for product in step.all_products)
+        does = _does(step)
         lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}")
     return "\n".join(lines)
+
+
+def _does(step: CompiledStep) -> str:
+    """What a step does, in a few words."""
+    if step.loop is not None:
+        times = "for each item" if step.loop.kind == "for_each" else "again and again"
+        inside = _does(step.loop.steps[0]) if step.loop.single else f"runs {len(step.loop.steps)} steps"
+        return f"{inside} {times}"
+    if step.pipeline is not None:
+        return f"runs the pipeline `{step.pipeline.id}`"
+    if step.kind == "tool":
+        return f"calls `{step.tool}.{step.action}`"
+    return "asks a model" if step.kind == "model" else str(step.action)

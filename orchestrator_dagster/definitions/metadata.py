@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
 import dagster as dg
@@ -12,6 +15,8 @@ from dagster._utils.warnings import disable_dagster_warnings
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
 from orchestrator_dagster.workspace import Workspace
+
+_FILES_SHOWN = 20
 
 
 class ProductMetadata(NamespacedMetadataSet):
@@ -35,6 +40,7 @@ class ProductMetadata(NamespacedMetadataSet):
     bytes: Optional[int] = None  # noqa: UP045
     sha256: Optional[str] = None  # noqa: UP045
     file: Optional[dg.PathMetadataValue] = None  # noqa: UP045
+    files: Optional[dg.JsonMetadataValue] = None  # noqa: UP045
 
     @classmethod
     def namespace(cls) -> str:
@@ -46,6 +52,11 @@ class OutcomeMetadata(NamespacedMetadataSet):
     """What the event log says of an outcome, so that a run can be read without its values."""
 
     status: Optional[str] = None  # noqa: UP045
+    reason: Optional[str] = None  # noqa: UP045
+    route: Optional[str] = None  # noqa: UP045
+    error: Optional[str] = None  # noqa: UP045
+    items: Optional[int] = None  # noqa: UP045
+    failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
     input_tokens: Optional[int] = None  # noqa: UP045
     output_tokens: Optional[int] = None  # noqa: UP045
@@ -92,17 +103,52 @@ def product_metadata(
     }
 
 
+def files_metadata(
+    pipeline: CompiledPipeline, step: CompiledStep, outcome: Outcome, files: Sequence[ProductFile], workspace: Workspace
+) -> tuple[dict[str, Any], str]:
+    """Metadata of a product that is one file for each item of a loop, and the hash of all of them."""
+    usage, first = outcome.usage, files[0]
+    rows = "\n".join(f"| {one.path} | {one.bytes:,} |" for one in files[:_FILES_SHOWN])
+    more = f"\n\nand {len(files) - _FILES_SHOWN:,} more" if len(files) > _FILES_SHOWN else ""
+    version = hashlib.sha256("\n".join(f"{one.path} {one.sha256}" for one in files).encode()).hexdigest()
+    folder = os.path.commonpath([str(PurePosixPath(one.path).parent) for one in files]) or "."
+    found = ProductMetadata(
+        preview=dg.MarkdownMetadataValue(f"| file | bytes |\n| --- | ---: |\n{rows}{more}"),
+        path=folder,
+        format=first.format,
+        input_tokens=usage.input_tokens if usage.calls else None,
+        output_tokens=usage.output_tokens if usage.calls else None,
+        cost=usage.cost if usage.calls else None,
+        served=usage.served or None,
+        seconds=round(outcome.duration, 3),
+        attempts=outcome.attempts,
+        step=step.id,
+        variable=first.variable,
+        defined_at=pipeline.location(step),
+        bytes=sum(one.bytes for one in files),
+        sha256=version,
+        file=dg.PathMetadataValue(str(workspace.resolve(folder))),
+        files=dg.JsonMetadataValue([str(workspace.resolve(one.path)) for one in files]),
+    )
+    return dict(found), version
+
+
 def _schema(product: ProductFile) -> dg.TableSchema:
     columns = zip(product.columns or (), product.column_types or (), strict=True)
     return dg.TableSchema(columns=[dg.TableColumn(name, type=kind) for name, kind in columns])
 
 
-def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
-    """Metadata of a step's outcome."""
+def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
+    """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
     usage, model = outcome.usage, outcome.model
     return dict(
         OutcomeMetadata(
             status=outcome.status,
+            reason=outcome.reason,
+            route=route,
+            error=outcome.error.message if outcome.error else None,
+            items=len(outcome.iterations) if outcome.iterations is not None else None,
+            failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
             input_tokens=usage.input_tokens if model else None,
             output_tokens=usage.output_tokens if model else None,

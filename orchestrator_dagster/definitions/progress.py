@@ -13,7 +13,7 @@ from dagster_shared.error import SerializableErrorInfo
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata
 
-ProgressKind = Literal["started", "completed", "retrying", "failed", "product"]
+ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", "product"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
         return None
     kind = event.event_type
     if kind == DagsterEventType.STEP_START:
-        return Progress("started", step)
+        return Progress("started", step) if part_of(event.step_key) in ("", "decide") else None
     if kind == DagsterEventType.STEP_UP_FOR_RETRY:
         return Progress("retrying", step, _message(event.step_retry_data.error))
     if kind == DagsterEventType.STEP_FAILURE:
@@ -50,6 +50,10 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
         return Progress("product", step, path or "")
     if kind == DagsterEventType.STEP_OUTPUT and event.step_output_data.output_name == "outcome":
         found = OutcomeMetadata.extract(_metadata(event))
+        if found.status == "skipped":
+            return Progress("skipped", step, found.reason or "")
+        if found.status == "failed":
+            return Progress("failed", step, found.error or "")
         tokens = None if found.input_tokens is None else found.input_tokens + (found.output_tokens or 0)
         return Progress("completed", step, found.model or "", found.seconds, tokens, found.cost)
     return None
@@ -57,8 +61,28 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
 
 def step_id(step_key: str | None, pipeline: CompiledPipeline) -> str | None:
     """The step that a Dagster step key stands for, None for the ops that are ours."""
-    found = pipeline.by_op.get((step_key or "").rpartition(".")[2])
+    found = pipeline.by_op.get(op_of(step_key))
     return found.id if found else None
+
+
+def op_of(step_key: str | None) -> str:
+    """The op, or the small graph, of the top level that a step key belongs to.
+
+    >>> op_of("report.each.run[3]"), op_of("report.read"), op_of("finish")
+    ('each', 'read', 'finish')
+    """
+    parts = (step_key or "").split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def part_of(step_key: str | None) -> str:
+    """Which op of a small graph a step key stands for; empty for a step that is one op.
+
+    >>> part_of("report.each.run[3]"), part_of("report.read")
+    ('run', '')
+    """
+    parts = (step_key or "").split(".")
+    return parts[2].partition("[")[0] if len(parts) > 2 else ""
 
 
 def failure_message(event: DagsterEvent) -> str:

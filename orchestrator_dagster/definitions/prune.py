@@ -41,7 +41,10 @@ class Removed:
 
 @dataclass
 class Pruned:
-    """What pruning came to. ``in_progress`` runs were left alone; ``problems`` has a line for each file that stays."""
+    """What pruning came to.
+
+    ``in_progress`` families of runs were left alone; ``problems`` has a line for each file that could not be removed.
+    """
 
     calls: Removed = field(default_factory=Removed)
     outcomes: Removed = field(default_factory=Removed)
@@ -102,9 +105,13 @@ class _Families:
         """Whether the instance has the run, or one that was re-executed from it."""
         return run in self._roots or run in self._ends
 
+    def root(self, run: str) -> str:
+        """The first run of the family."""
+        return self._roots.get(run, run)
+
     def end(self, run: str) -> float | None:
         """When the last one of the run's family ended, in seconds since the epoch; None while one is in progress."""
-        return self._ends[self._roots.get(run, run)]
+        return self._ends[self.root(run)]
 
 
 class _Pruning:
@@ -122,7 +129,7 @@ class _Pruning:
             if self.families.knows(folder.name):
                 end = self.families.end(folder.name)
                 if end is None:
-                    self.busy.add(folder.name)
+                    self.busy.add(self.families.root(folder.name))
                 old = end is not None and end < self.limit
             else:
                 old = bool(found) and all(self._is_old(path) for path in found)

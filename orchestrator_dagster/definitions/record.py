@@ -14,7 +14,7 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
-from orchestrator_dagster.definitions.progress import failure_message, root_cause, step_id
+from orchestrator_dagster.definitions.progress import failure_message, op_of, part_of, root_cause, step_id
 from orchestrator_dagster.errors import OrchestratorError, TemplateError
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile, UsageInfo
@@ -80,7 +80,7 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
-    name = (event.step_key or "").rpartition(".")[2]
+    name = op_of(event.step_key)
     kind = event.event_type
     if kind == DagsterEventType.STEP_START:
         log.started.setdefault(name, at)
@@ -92,7 +92,7 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
         found = _product(event)
         if found is not None:
             log.products.setdefault(name, []).append(found)
-    elif kind == DagsterEventType.STEP_SUCCESS:
+    elif kind == DagsterEventType.STEP_SUCCESS and part_of(event.step_key) in ("", "outcome"):
         _read_success(event, name, at, pipeline, log)
     elif kind == DagsterEventType.HANDLED_OUTPUT:
         data = event.event_specific_data

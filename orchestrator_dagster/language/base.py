@@ -13,6 +13,7 @@ from typing_extensions import Self
 from orchestrator_dagster.frozen import freeze
 from orchestrator_dagster.language.template_text import has_template as has_template
 from orchestrator_dagster.language.template_text import whole_expression as whole_expression
+from orchestrator_dagster.language.wording import described
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 LONGEST_DURATION = 30 * 86400.0
@@ -125,8 +126,10 @@ def _duration(value: Any) -> Any:
     """Seconds from ``30``, ``1.5``, ``500ms``, ``30s``, ``2m``, ``1h30m``; a template stays text."""
     if value is None or has_template(value):
         return value
+    hint = "write seconds (30) or a text such as 500ms, 2s, 2m, 1h30m"
+    if isinstance(value, (bool, list, tuple, Mapping)):
+        raise problem("wrong-type", f"expected a duration, found {described(value)}", hint=hint)
     seconds = seconds_of(value)
-    hint = "write seconds (30) or a text such as 500ms, 2m, 1h30m"
     if seconds is None:
         raise problem("wrong-value", f"{_shown(value)} is no duration", hint=hint)
     if not 0 < seconds <= LONGEST_DURATION:
@@ -136,8 +139,6 @@ def _duration(value: Any) -> Any:
 
 def seconds_of(value: Any) -> float | None:
     """Seconds of a duration as people write it (``30``, ``2m``, ``1h30m``, ``30d``), None for what is none."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, (int, float)):
         return float(value)
     if not isinstance(value, str):
@@ -153,8 +154,6 @@ def seconds_of(value: Any) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
     return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40]
 
 

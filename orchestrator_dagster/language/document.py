@@ -204,6 +204,8 @@ class _Composer:
             value_event = next(self.events)
             value = self.node(value_event, depth + 1)
             self.grow(node, value)
+            if isinstance(key, ScalarNode):
+                self.check_key(key)
             if not isinstance(key, ScalarNode) or (key.value is None and key.text == ""):
                 template = self.bad_key(key) or template
             elif key.text == "<<" and not key.quoted and isinstance(value, (MappingNode, SequenceNode)):
@@ -257,6 +259,16 @@ class _Composer:
             return True
         self.problems.add("yaml-key", "a key must be text", key.span)
         return False
+
+    def check_key(self, key: ScalarNode) -> None:
+        """Note a key that YAML reads as a number, boolean or null: no template could read it by what is written."""
+        kind = {bool: "a boolean", int: "a number", float: "a number"}.get(type(key.value))
+        if kind is None and key.value is None and key.text in _NULLS - {""}:
+            kind = "null"
+        if kind is not None:
+            self.problems.add(
+                "yaml-key", f"the key {key.text} is {kind}, and keys are text", key.span, hint=f'quote it: "{key.text}"'
+            )
 
     def check_tag(self, event: yaml.Event) -> None:
         tag = getattr(event, "tag", None)

@@ -13,6 +13,8 @@ from typing import Any, Union
 from orchestrator_dagster.language.diagnostics import Span, lines_of
 from orchestrator_dagster.language.template_text import code_regions
 
+_DASHED = re.compile(r"(?<![\w.'\"-])[^\W\d]\w*(?:-\w+)+")
+
 NodePath = Sequence[Union[str, int]]
 
 
@@ -179,6 +181,19 @@ class Document:
                         dollar = found.start() > 0 and part[found.start() - 1] == "$"
                         return self._span(start + found.start() - dollar, start + found.end())
         return span
+
+    def dashed_in(self, path: NodePath, part: str) -> tuple[str, Span] | None:
+        """The names joined by dashes without blanks that ``part`` is one of, inside the value at ``path``; its place.
+
+        In templates it is looked for inside ``{{ }}``.
+        """
+        text, start, _ = self._source(path)
+        regions = [(one.start, one.end) for one in code_regions(text)] or [(0, len(text))]
+        for first, last in regions:
+            for found in _DASHED.finditer(text, first, last):
+                if part in found[0].split("-"):
+                    return found[0], self._span(start + found.start(), start + found.end())
+        return None
 
     def _span(self, start: int, end: int) -> Span:
         line = bisect.bisect_right(self._line_starts, start)

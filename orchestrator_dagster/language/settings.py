@@ -86,12 +86,17 @@ class SelectionSchema(Model):
 
 def _models(value: Any) -> Any:
     """One model, or a list of candidates."""
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return (str(value),)
+    if isinstance(value, str):
+        return (value,)
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
         return tuple(value)
+    entries = value if isinstance(value, (list, tuple)) else ()
+    wrong = next(((number,) for number, item in enumerate(entries) if not isinstance(item, str)), ())
     raise problem(
-        "wrong-type", "expected a model such as openai:gpt-5, or a list of models", hint="write provider:name"
+        "wrong-type",
+        "expected a model such as openai:gpt-5, or a list of models",
+        hint="write provider:name",
+        at=wrong,
     )
 
 

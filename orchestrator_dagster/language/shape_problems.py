@@ -32,6 +32,7 @@ _LISTS_OF_MAPS = {
     "schedule": "a map, or a list of maps",
     "triggers": "a map, or a list of maps",
 }
+_CONDITIONS = ("condition", "if", "while", "until")
 
 
 def place_of(error: Mapping[str, Any], document: Document) -> tuple[Any, ...]:
@@ -145,6 +146,10 @@ def _wrong(fault: Fault, reading: Reading) -> None:
         hint = "choose one of them, or leave it out: then the path's suffix decides"
     if key in _LISTS_OF_MAPS and len(place) == 1 and fault.expected == ["a list"]:
         fault.expected = [_LISTS_OF_MAPS[key]]
+    if key in _CONDITIONS and isinstance(fault.value, (list, tuple)):
+        parts = [one.strip() for one in fault.value if isinstance(one, str)]
+        shown = " and ".join(parts) if parts and len(parts) == len(fault.value) else "a > 1 and b == 'x'"
+        hint = f"write one text, the conditions joined with `and` or `or`: `{shown[:100]}`"
     sentence = fault.sentence
     if place == ("steps",):
         hint = "write `steps:` and below it `- id: first` …"

@@ -46,7 +46,9 @@ class ProductSpec(Model):
     path: str = Field(..., description="Path relative to the output folder; templates are allowed.")
     format: ProductFormat | None = Field(None, description="Format; without it, the path's suffix decides.")
     description: str | None = Field(None, description="Description of the asset.")
-    key: tuple[str, ...] | None = Field(None, description="Asset key, instead of `[pipeline id, variable]`.")
+    key: tuple[str, ...] | None = Field(
+        None, description="Asset key, instead of `[pipeline id, variable]`; also as `a/b`."
+    )
     template: str | None = Field(None, description="A Jinja template file that makes the text from the value.")
     owners: tuple[str, ...] = Field((), description="Owners of the asset: `team:name` or an e-mail address.")
     kinds: tuple[str, ...] = Field((), description="Kinds of the asset, instead of those found by its format.")

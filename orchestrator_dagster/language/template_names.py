@@ -26,12 +26,14 @@ _DEEPEST = 18  # Python compiles no more blocks inside each other
 class NameUse:
     """A name with the fields read from it, as far as they are literal: ``research.result[0].x``.
 
-    ``guarded`` means that its absence is allowed for: by ``default``, ``is defined`` or an ``if`` around it.
+    ``guarded`` means that its absence is allowed for: by ``default``, ``is defined`` or an ``if`` around it. ``hint``
+    is the next step when there is no such name.
     """
 
     path: tuple[str | int, ...]
     line: int
     guarded: bool = False
+    hint: str | None = None
 
     @property
     def root(self) -> str:

@@ -82,7 +82,7 @@ def ask_structured(
             answer = client.complete(replace(request, timeout=min(request.timeout, left)))
         except ModelError as error:
             error.usage = usage + (error.usage or Usage(calls=1))
-            if timeout is not None and attempt and isinstance(error, ModelTimeoutError):
+            if timeout is not None and left < request.timeout and isinstance(error, ModelTimeoutError):
                 raise _out_of_time(request, timeout, error.usage) from None
             raise
         usage = usage + answer.usage
@@ -110,10 +110,9 @@ def ask_structured(
 
 
 def _out_of_time(request: ModelRequest, timeout: float, usage: Usage) -> ModelTimeoutError:
+    asked = f" in the structure asked for, after {usage.calls} calls" if usage.calls > 1 else ""
     error = ModelTimeoutError(
-        f"{request.model} did not answer in the structure asked for within {timeout:g} s; it was asked "
-        f"{usage.calls} times",
-        hint="raise the timeout, or describe the variables more exactly",
+        f"{request.model} did not answer within {timeout:g} s{asked}", hint="raise the timeout, or ask for less"
     )
     error.usage = usage
     return error

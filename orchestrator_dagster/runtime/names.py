@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.outcome import Iteration, Outcome
 
 _OUTCOME_NAMES = ("status", "success", "error", "skipped", "result", "value", "location")
+_LOOP_FIELDS = ("results", "iterations", "failed", "count")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class StepView(Mapping[str, Any]):
         if name in _OUTCOME_NAMES:
             return self._outcome_field(name)
         reason = outcome.absent_reason
+        if outcome.iterations is not None and name in _LOOP_FIELDS:
+            return _loop_field(outcome, name)
         if reason is not None:
             return Absent(reason)
         if name in outcome.variables:
@@ -79,6 +82,73 @@ class StepView(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+class IterationView(Mapping[str, Any]):
+    """An item or a pass as templates see it: the steps of its body, and its own value."""
+
+    def __init__(self, iteration: Iteration) -> None:
+        self.iteration = iteration
+        self.steps = {
+            name: StepView(outcome)
+            for step, outcome in iteration.steps.items()
+            for name in dict.fromkeys((step, step.replace("-", "_")))
+        }
+
+    def main_value(self) -> Any:
+        """The value of its last step."""
+        return self.iteration.value
+
+    def __getitem__(self, name: Any) -> Any:
+        one = self.iteration
+        if name in self.steps:
+            return self.steps[name]
+        if name in ("value", "result"):
+            return one.value
+        if name == "error":
+            return one.error.model_dump() if one.error else None
+        fields = {
+            "index": one.index, "status": one.status, "success": one.status == "completed",
+            "skipped": one.status == "skipped", "steps": self.steps,
+        }  # fmt: skip
+        if name in fields:
+            return fields[name]
+        if isinstance(one.value, Mapping) and name in one.value:
+            return one.value[name]
+        return Absent(f'pass {one.index} has no "{name}"; it has {", ".join(self.steps)}')
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.steps, "index", "status", "value"))
+
+    def __len__(self) -> int:
+        return len(self.steps) + 3
+
+
+class PassView(StepView):
+    """A loop around a single piece of work, seen from inside: the numbers of this pass, and the outcome of the last."""
+
+    def __init__(self, outcome: Outcome, numbers: Mapping[str, Any]) -> None:
+        super().__init__(outcome)
+        self.numbers = numbers
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.numbers[name] if name in self.numbers else super().__getitem__(name)
+
+
+def _loop_field(outcome: Outcome, name: str) -> Any:
+    """What a loop leaves besides its value."""
+    iterations = outcome.iterations or ()
+    if name == "iterations":
+        return [IterationView(one) for one in iterations]
+    if name == "count":
+        return len(iterations)
+    if name == "failed":
+        return [
+            {"index": one.index, "error": one.error.model_dump() if one.error else None}
+            for one in iterations
+            if one.status == "failed"
+        ]
+    return [one.value for one in iterations]
 
 
 class EnvironmentView(Mapping[str, Any]):
@@ -138,6 +208,8 @@ def names_for(
     outcomes: Mapping[str, Outcome],
     run: RunInfo,
     environment: frozenset[str] = frozenset(),
+    own: Mapping[str, Any] | None = None,
+    known: Mapping[str, CompiledStep] | None = None,
 ) -> dict[str, Any]:
     """Every name a template may use.
 
@@ -147,7 +219,10 @@ def names_for(
         outcomes: Outcomes of the steps that are there, by id.
         run: The run.
         environment: Names of environment variables that may be read.
+        own: Names that only one place has: those of an item, ``error``.
+        known: The steps that the outcomes are of, default those of the top level.
     """
+    known = pipeline.by_id if known is None else known
     given = {
         name: inputs[name] if name in inputs else Absent(f'the input "{name}" was not given and has no default')
         for name in pipeline.inputs
@@ -157,7 +232,7 @@ def names_for(
     for name, outcome in outcomes.items():
         view = StepView(outcome)
         steps[name] = steps[name.replace("-", "_")] = view
-        for variable in pipeline.by_id[name].variables:
+        for variable in known[name].variables:
             variables[variable] = view[variable] if outcome.absent_reason is None else Absent(outcome.absent_reason)
     now = datetime.now(timezone.utc)
     names: dict[str, Any] = {
@@ -188,4 +263,5 @@ def names_for(
     for name, value in pipeline.constants.items():
         names[name] = render_tree(value, names, dashed=pipeline.dashed)
     names["outputs"] = OutputsView(pipeline, names, outcomes)
+    names.update(own or {})
     return names

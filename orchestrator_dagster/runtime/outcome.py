@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.models.client import Usage
 
 Status = Literal["completed", "skipped", "failed"]
@@ -19,7 +20,11 @@ class Record(BaseModel):
 
 
 class ErrorInfo(Record):
-    """Why a step failed: the error's class and message, where the step stands, the next thing to do."""
+    """Why a step failed: the error's class and message, where the step stands, the next thing to do.
+
+    ``note`` is the text that a failure handler keeps with it. ``trace`` is the end of Python's own traceback, where
+    code that is not this package's raised it.
+    """
 
     type: str
     message: str
@@ -27,6 +32,8 @@ class ErrorInfo(Record):
     location: str
     hint: str | None = None
     attempts: int = 1
+    note: str | None = None
+    trace: str | None = None
 
 
 class UsageInfo(Record):
@@ -99,8 +106,25 @@ class ProductFile(Record):
     preview: str = ""
 
 
+class Iteration(Record):
+    """One item of a loop, or one pass. ``value`` is that of its last step, ``steps`` has the outcomes of all of them."""
+
+    index: int
+    status: Status
+    value: Any = None
+    steps: dict[str, Outcome] = Field(default_factory=dict)
+    error: ErrorInfo | None = None
+    reason: str | None = None
+    started_at: datetime
+    completed_at: datetime
+
+
 class Outcome(Record):
-    """The end of one step: its value and variables when it completed, the reason when it did not."""
+    """The end of one step: its value and variables when it completed, the reason when it did not.
+
+    ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
+    ``iterations``. ``carried`` are failures inside it that the run goes on past, and ends failed with.
+    """
 
     step: str
     status: Status
@@ -115,8 +139,18 @@ class Outcome(Record):
     model: ModelUse | None = None
     usage: UsageInfo = Field(default_factory=UsageInfo)
     attempts: int = 1
+    state: State = State.COMPLETED
+    routed_to: str | None = None
+    iterations: tuple[Iteration, ...] | None = None
+    carried: tuple[ErrorInfo, ...] = ()
     started_at: datetime
     completed_at: datetime
+
+    @property
+    def failures(self) -> tuple[ErrorInfo, ...]:
+        """The failures in it that the run ends failed with, after everything else is done."""
+        own = (self.error,) if self.state is State.FAILED_CONTINUED and self.error else ()
+        return (*own, *self.carried)
 
     @property
     def duration(self) -> float:
@@ -131,3 +165,6 @@ class Outcome(Record):
         if self.status == "skipped":
             return f'step "{self.step}" was skipped because {self.reason or "nothing asked for it"}'
         return f'step "{self.step}" failed: {self.error.message if self.error else "no reason is known"}'
+
+
+Iteration.model_rebuild()

@@ -20,7 +20,8 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        values = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)} | set(secrets)
+        self.own = tuple(secrets)
+        values = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)} | set(self.own)
         # Short values would blot out ordinary words.
         hidden = sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, hidden))) if hidden else None

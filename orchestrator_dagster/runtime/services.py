@@ -10,6 +10,7 @@ from typing import Protocol
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.personalities import home_folder
+from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
@@ -40,6 +41,7 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        journal: Has what steps inside loops and other pipelines have left; None for running them every time.
     """
 
     workspace: Workspace
@@ -50,6 +52,7 @@ class Services:
     interrupted: Callable[[], bool] = lambda: False
     calls: CallStore | None = None
     occurrence: str = ""
+    journal: Journal | None = None
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
-from orchestrator_dagster.errors import OrchestratorError, TemplateError
+from orchestrator_dagster.compiler.compiled import CompiledProduct, CompiledStep
+from orchestrator_dagster.errors import TemplateError
 from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.language.templates import render
+from orchestrator_dagster.runtime.failure import step_errors
 from orchestrator_dagster.runtime.model_step import run_model_step
-from orchestrator_dagster.runtime.names import RunInfo, names_for
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
 from orchestrator_dagster.runtime.products import write_product
-from orchestrator_dagster.runtime.secrets import Redactor
-from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.scope import Scope
+from orchestrator_dagster.runtime.subpipeline import run_pipeline_step
 from orchestrator_dagster.runtime.work import Done, run_builtin_step, run_tool_step
-
-_WORK = {"tool": run_tool_step, "model": run_model_step, "builtin": run_builtin_step}
 
 
 def run_step(
-    pipeline: CompiledPipeline,
     step: CompiledStep,
-    inputs: Mapping[str, Any],
-    outcomes: Mapping[str, Outcome],
-    run: RunInfo,
-    services: Services,
+    scope: Scope,
     *,
     attempt: int = 1,
-    products: Collection[str] | None = None,
+    error: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Run a step once.
+    """Run a step once: one attempt at its work. Whether it runs is decided before.
 
     Args:
-        pipeline: The pipeline the step belongs to.
-        step: The step.
-        inputs: Completed inputs of the run.
-        outcomes: Outcome of each step it depends on.
-        run: The run.
-        services: Tools, models and files.
+        step: The step, which does not repeat.
+        scope: Where it runs.
         attempt: Which attempt this is, from 1.
-        products: Variables whose products are written, None for all.
+        error: What it has as ``error``, when a failure led to it.
 
     Returns:
         The outcome of a step that completed.
@@ -53,26 +42,24 @@ def run_step(
         StepError: With the step's place in the file and without secrets in its text.
     """
     started = datetime.now(timezone.utc)
-    inputs, services = _with_secrets(pipeline, inputs, services)
+    pipeline = scope.pipeline
+    services = replace(scope.services, occurrence=scope.occurrence(step))
     redactor = services.redactor
-    try:
-        names = names_for(pipeline, inputs, outcomes, run, services.workspace.environment)
-        done = _WORK[step.kind](pipeline, step, names, services, _timeout(step, names))
-        written = _write_products(pipeline, step, done, names, inputs, services, products)
-    except OrchestratorError as error:
-        error.message = redactor.text(error.message)
-        error.args = (error.message,)
-        error.hint = redactor.text(error.hint) if error.hint else None
-        error.location = error.location or pipeline.location(step)
-        # What caused it may quote a secret, and says nothing that the message does not.
-        error.__cause__, error.__suppress_context__ = None, True
-        raise
+    with step_errors(step, scope):
+        scope.check_interrupted()
+        names = scope.names(error)
+        timeout = scope.remaining(timeout_of(step, names))
+        if step.kind == "pipeline":
+            done = run_pipeline_step(step, scope, names, timeout)
+        else:
+            done = _WORK[step.kind](pipeline, step, names, services, timeout)
+        written = write_products(step, done, names, scope)
     return Outcome(
         step=step.id,
         status="completed",
         value=redactor.value(done.value),
         variables=redactor.value(done.variables),
-        products=written,
+        products=(*written, *done.products),
         location=written[0].path if written else None,
         tool=step.tool,
         action=step.action,
@@ -84,20 +71,15 @@ def run_step(
     )
 
 
-def _with_secrets(
-    pipeline: CompiledPipeline, inputs: Mapping[str, Any], services: Services
-) -> tuple[dict[str, Any], Services]:
-    """Inputs of type ``secret`` with their environment variable's value, which nothing that is written may show."""
-    values = dict(inputs)
-    found = []
-    for name, spec in pipeline.inputs.items():
-        if spec.kind == "secret" and name in values:
-            values[name] = os.environ.get(str(values[name]), "")
-            found.append(values[name])
-    return values, replace(services, redactor=Redactor(found)) if found else services
+_WORK = {"tool": run_tool_step, "model": run_model_step, "builtin": run_builtin_step}
 
 
-def _timeout(step: CompiledStep, names: Mapping[str, Any]) -> float | None:
+def timeout_of(step: CompiledStep, names: Mapping[str, Any]) -> float | None:
+    """The seconds that a step may take, None for no limit.
+
+    Raises:
+        TemplateError: Its template gives no duration.
+    """
     if isinstance(step.timeout, str):
         from pydantic import TypeAdapter, ValidationError
 
@@ -110,23 +92,16 @@ def _timeout(step: CompiledStep, names: Mapping[str, Any]) -> float | None:
     return step.timeout
 
 
-def _write_products(
-    pipeline: CompiledPipeline,
-    step: CompiledStep,
-    done: Done,
-    names: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    services: Services,
-    wanted: Collection[str] | None,
-) -> tuple[ProductFile, ...]:
+def write_products(step: CompiledStep, done: Done, names: Mapping[str, Any], scope: Scope) -> tuple[ProductFile, ...]:
     """Write the products that are wanted; all of them are rendered before the first one is written."""
-    chosen: list[CompiledProduct] = [one for one in step.products if wanted is None or one.variable in wanted]
+    chosen: list[CompiledProduct] = [one for one in step.products if scope.wants(one.key)]
     if not chosen:
         return ()
+    pipeline = scope.pipeline
     own = {**names, **done.variables, "result": done.value}
-    folder = str(inputs["output_dir"])
+    folder = str(scope.inputs["output_dir"])
     paths = [str(render(product.path, own, dashed=pipeline.dashed)) for product in chosen]
     return tuple(
-        write_product(pipeline, product, path, folder, done.variables[product.variable], own, services)
+        write_product(pipeline, product, path, folder, done.variables[product.variable], own, scope.services)
         for product, path in zip(chosen, paths, strict=True)
     )

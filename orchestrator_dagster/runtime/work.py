@@ -10,7 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.killable.call import call_killable
-from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
+from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
 from orchestrator_dagster.tools.tool import ToolContext
@@ -18,12 +18,13 @@ from orchestrator_dagster.tools.tool import ToolContext
 
 @dataclass(frozen=True)
 class Done:
-    """Work that succeeded: its value, its variables, and what it took."""
+    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products."""
 
     value: Any
     variables: dict[str, Any] = field(default_factory=dict)
     model: ModelUse | None = None
     usage: UsageInfo = field(default_factory=UsageInfo)
+    products: tuple[ProductFile, ...] = ()
 
 
 def run_tool_step(

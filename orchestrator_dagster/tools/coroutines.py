@@ -57,9 +57,7 @@ def run_coroutine(name: str, work: Awaitable[Any], timeout: float | None, stop: 
         gentle = True
         raise
     finally:
-        _close(loop, gentle)
-        if not gentle:
-            end_trees([child for child in children_of(thread) if child not in before])
+        _close(loop, gentle, lambda: end_trees([one for one in children_of(thread) if one not in before]))
     if not done:
         raise value
     return value
@@ -80,8 +78,8 @@ async def _await(name: str, work: Awaitable[Any], timeout: float | None, stop: C
             return False, timed_out(name, timeout)
 
 
-def _close(loop: asyncio.AbstractEventLoop, gentle: bool) -> None:
-    """As ``asyncio.run`` closes its loop; what was stopped is not waited for without end."""
+def _close(loop: asyncio.AbstractEventLoop, gentle: bool, end_processes: Callable[[], None]) -> None:
+    """As ``asyncio.run`` closes its loop; what was stopped is not waited for without end, and loses its processes."""
     try:
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
@@ -91,6 +89,10 @@ def _close(loop: asyncio.AbstractEventLoop, gentle: bool) -> None:
         if gentle:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
+        else:
+            end_processes()
+            # The loop hears of their end from another thread. A transport that has not would complain when collected.
+            loop.run_until_complete(asyncio.sleep(_LOOK))
     finally:
         asyncio.set_event_loop(None)
         with suppress(RuntimeError):

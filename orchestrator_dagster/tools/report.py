@@ -86,7 +86,9 @@ class Report(BaseModel):
     warnings: list[str]
 
 
-@report_generator.action(aliases=("create", "execute", "generate_report", "create_report"), default=True)
+@report_generator.action(
+    aliases=("create", "execute", "generate_report", "create_report"), default=True, further_for="template"
+)
 def generate(
     context: ToolContext,
     title: Annotated[str, Field(description="Title of the report.")] = "Report",
@@ -110,8 +112,6 @@ def generate(
     **values: Any,
 ) -> Report:
     """Make a report."""
-    if values and template is None:
-        raise ParametersError(_unknown(values), hint="put it in `sections`, or name a `template` that uses it")
     parts = _sections(sections)
     for image in _images(parts):
         context.workspace.existing_file(image.path)
@@ -153,13 +153,6 @@ def generate(
         word_count=words,
         sections=titles,
         warnings=list(dict.fromkeys(warnings)),
-    )
-
-
-def _unknown(values: Mapping[str, Any]) -> str:
-    known = report_generator.find("generate").parameters.model_fields
-    return "; ".join(
-        f'report_generator.generate: there is no parameter "{name}"{nearest(name, known)}' for name in values
     )
 
 

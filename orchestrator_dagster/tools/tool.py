@@ -104,12 +104,16 @@ class ToolContext:
 
 @dataclass(frozen=True)
 class Action:
-    """One operation of a tool: ``function(context, **parameters) -> result``."""
+    """One operation of a tool: ``function(context, **parameters) -> result``.
+
+    ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
+    """
 
     tool: str
     name: str
     function: Callable[..., Any]
     aliases: tuple[str, ...] = ()
+    further_for: str | None = None
 
     @property
     def summary(self) -> str:
@@ -182,7 +186,20 @@ class Action:
                 hint=f"see `orchestrator tools {self.tool}` for its parameters",
             ) from None
         values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        unknown = [] if self.takes_further(values) else list(checked.model_extra or {})
+        if unknown:
+            known = type(checked).model_fields
+            said = "; ".join(f'there is no parameter "{name}"{nearest(name, known)}' for name in unknown)
+            raise ParametersError(
+                f"{self.tool}.{self.name}: {said}", hint=f"further parameters are for `{self.further_for}`: name one"
+            )
         return {**values, **(checked.model_extra or {})}
+
+    def takes_further(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether parameters that the signature does not name are taken beside these."""
+        if self.parameters.model_config.get("extra") != "allow":
+            return False
+        return self.further_for is None or parameters.get(self.further_for) is not None
 
 
 def _without_implicit_none(hint: Any) -> Any:
@@ -228,7 +245,12 @@ class Tool:
         self.name = tool_name(self.name)
 
     def action(
-        self, name: str | None = None, *, aliases: tuple[str, ...] = (), default: bool = False
+        self,
+        name: str | None = None,
+        *,
+        aliases: tuple[str, ...] = (),
+        default: bool = False,
+        further_for: str | None = None,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -236,10 +258,11 @@ class Tool:
             name: The action's name, default the function's.
             aliases: Further names that are accepted.
             default: Whether a step that names no action gets this one.
+            further_for: The parameter that ``**values`` of the function are for; without it they are refused.
         """
 
         def register(function: Function) -> Function:
-            action = Action(self.name, name or function.__name__, function, aliases)
+            action = Action(self.name, name or function.__name__, function, aliases, further_for)
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name

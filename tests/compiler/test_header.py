@@ -64,6 +64,31 @@ def test_the_output_folder_is_always_an_input(compiled: Compile, only: Only) -> 
         assert only(text + STEP).code == "output-path"
 
 
+@pytest.mark.parametrize(
+    ("folder", "is_right"),
+    [
+        ("{root}", True),
+        ("{root}/out", True),
+        ("{root}/{{{{ execution.id }}}}", True),
+        ("{root}-other/out", False),
+        ("{root}/../out", False),
+        ("/srv/reports", False),
+        ("/srv/{{{{ execution.id }}}}/out", False),
+        ("{{{{ execution.id }}}}", True),
+    ],
+)
+def test_an_absolute_output_folder_stands_below_the_workspace_root(
+    problems: Callable[[str], list[Diagnostic]], tmp_path: Path, folder: str, is_right: bool
+) -> None:
+    folder = folder.format(root=tmp_path)
+    for text in ('output_dir: "{}"', 'inputs: [output_dir: "{}"]', 'inputs: {{output_dir: {{default: "{}"}}}}'):
+        text = text.format(folder)
+        found = problems(text + STEP)
+        assert [(one.code, one.span.line, one.span.column) for one in found] == (
+            [] if is_right else [("output-path", 3, text.index('"') + 1)]
+        )
+
+
 def test_what_this_release_does_not_run_is_refused_with_its_place(problems: Callable[[str], list[Diagnostic]]) -> None:
     found = problems("budget: {cost: 1}\nsteps:\n  - {id: a, prompt: <AUTO>choose</AUTO>, budget: {calls: 2}}")
     places = {(one.code, one.span.line) for one in found}

@@ -78,8 +78,8 @@ def test_settings_of_the_model_may_stand_among_the_parameters(compiled: Compile)
         ("tool: filesystem, parameters: {action: lst, path: a}", "unknown-action", "lst", "list", 'has no action "lst"'),
         ("tool: filesystem, action: list, parameters: {path: a, recursive: 7}", "wrong-parameter", "7", None, "expected true or false"),
         ("tool: filesystem, action: list, parameters: {path: [a]}", "wrong-parameter", "[a]", None, "expected a text"),
-        ("tool: filesystem, action: list, parameters: {path: a}, model: m", "step-kind", "model", None, "setting of model steps"),
-        ("action: echo, parameters: {message: m}, temperature: 1", "step-kind", "temperature", None, "setting of model steps"),
+        ("tool: filesystem, action: list, parameters: {path: a}, model: openai:gpt-5", "unused-key", "model", None, "setting of model steps"),
+        ("action: echo, parameters: {message: m}, temperature: 1", "unused-key", "temperature", None, "setting of model steps"),
         ("prompt: x, expert: nobody", "unknown-expert", "nobody", None, 'names the expert "nobody"'),
         ("prompt: x, model: opnai:gpt-5", "unknown-model", "opnai:gpt-5", "openai", "names no known provider"),
         ("prompt: x, personality: standrd", "unknown-personality", "standrd", "standard", "standrd"),
@@ -141,3 +141,24 @@ def test_ids_are_unique_and_hide_nothing(problems: Callable[[str], list[Diagnost
     assert "one name in Dagster" in found[0].message
     assert "first in line 5" in found[2].message
     assert 'hides the step "a_b"' in found[8].message or 'hides the step "a-b"' in found[8].message
+
+
+def test_settings_among_the_parameters_are_an_older_spelling(
+    problems: Callable[[str], list[Diagnostic]],
+) -> None:
+    found = problems(
+        "steps:\n  - id: a\n    prompt: x\n    parameters:\n      temperature: 0.5\n      top_p: 1\n      system_prompt: Be brief\n"
+    )
+    assert [(one.code, one.severity, one.span.line, one.hint) for one in found] == [
+        ("older-spelling", "warning", 7, "write `temperature: 0.5` beside `parameters`"),
+        ("older-spelling", "warning", 9, "write `personality: Be brief` beside `parameters`"),
+    ]
+
+
+def test_further_parameters_only_where_they_are_for_something(
+    problems: Callable[[str], list[Diagnostic]], only: Only
+) -> None:
+    report = "steps: [{{id: a, tool: report-generator, parameters: {{title: x, secions: []{}}}}}]"
+    found = only(report.format(""))
+    assert (found.code, found.suggestion) == ("unknown-parameter", "sections")
+    assert not [one for one in problems(report.format(", template: a.md")) if one.code == "unknown-parameter"]

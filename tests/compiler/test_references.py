@@ -169,5 +169,57 @@ def test_a_wrong_step_makes_no_other_problem(problems: Problems) -> None:
 
 
 def test_a_wrong_model_is_not_a_missing_one(compilation: Callable[[str], object]) -> None:
-    done = compilation("default_model: {a: b}\nsteps: [{id: a, prompt: x}, {id: b, prompt: x, model: 3.5}]")
+    done = compilation("default_model: {a: b}\nsteps: [{id: a, prompt: x}, {id: b, prompt: x, model: opnai:x}]")
     assert [one.code for one in done.problems] == ["wrong-type", "unknown-model"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("expression", "said", "suggestion"),
+    [
+        ("{{ top-ic }}", "top-ic", "topic"),
+        ("{{ max-pages }}", "max-pages", "max_pages"),
+        ("{{ read-note.content }}", "read-note", "read-notes"),
+        ("{{ steps.topic }} {{ read-note }}", "read-note", "read-notes"),
+        ("{{ topic-zzzzz }}", "zzzzz", None),
+        ("{{ 'read-note' ~ zzzzz }}", "zzzzz", None),
+        ("{{ max_pages - pges }}", "pges", "max_pages"),
+    ],
+)
+def test_a_name_with_dashes_is_one_name(problems: Problems, expression: str, said: str, suggestion: str | None) -> None:
+    found = problems(
+        "inputs: {topic: trees, max_pages: 5}\nsteps:\n"
+        "  - {id: read-notes, prompt: x}\n"
+        f'  - {{id: last, prompt: "read-note {expression}"}}\n'
+    )
+    problem = found[-1]
+    if suggestion is not None:
+        assert problem.message.endswith(f'"{said}" here')
+        line = problem.source_line or ""
+        assert line[problem.span.column - 1 : problem.span.end_column - 1] == said
+        assert problem.span.column > line.index("{{")
+    assert problem.suggestion == suggestion
+    assert len([one for one in found if one.code == "unknown-name"]) == 1
+
+
+def test_names_of_a_loop_exist_in_a_loop(problems: Problems) -> None:
+    found = problems(
+        "steps:\n  - {id: a, prompt: '{{ item }}{{ index }}{{ doc }}', for_each: [1], as: doc}\n"
+        "  - {id: b, prompt: '{{ item }}'}\n"
+    )
+    assert [(one.code, one.step) for one in found if one.code != "not-supported"] == [("unknown-name", "b")]
+
+
+def test_a_handler_whose_id_is_misspelt_may_read_the_error(problems: Problems) -> None:
+    found = problems(
+        "steps:\n  - {id: a, prompt: x, on_failure: notfy}\n  - {id: notify, prompt: '{{ error.message }}'}\n"
+    )
+    assert [(one.code, one.suggestion) for one in found if one.code != "not-supported"] == [("unknown-step", "notify")]
+
+
+def test_a_step_that_reads_itself_through_an_output(only: Only) -> None:
+    problem = only("steps:\n  - {id: a, prompt: 'report {{ outputs.report }}'}\noutputs: {report: '{{ a }}'}\n")
+    assert (problem.code, problem.message) == (
+        "dependency-cycle",
+        'step "a" refers to itself through the output "report"',
+    )
+    assert (problem.source_line or "")[problem.span.column - 1 :].startswith("outputs.report")

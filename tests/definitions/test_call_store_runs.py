@@ -131,11 +131,10 @@ def test_a_reexecution_does_not_pay_again(
 
     (project / "outputs/asks/facts.json").rmdir()
     parent = first.run_id
-    for options in (
-        lambda: dg.ReexecutionOptions.from_failure(parent, instance),
-        lambda: dg.ReexecutionOptions(parent_run_id=parent),  # all of it, from the run that was itself a re-execution
-    ):
-        again = dg.execute_job(job, instance, reexecution_options=options())
+    for what in (dg.ReexecutionOptions.from_failure(parent, instance), None):
+        # first from the failure, then all of it, from the run that was itself a re-execution
+        options = what or dg.ReexecutionOptions(parent_run_id=parent)
+        again = dg.execute_job(job, instance, reexecution_options=options)
         assert again.success
         assert instance.get_run_by_id(again.run_id).root_run_id == first.run_id  # type: ignore[union-attr]
         assert json.loads((project / "outputs/asks/facts.json").read_text()) == GOOD["facts"]

@@ -73,10 +73,18 @@ def test_large_integers_are_exact_and_numbers_that_json_cannot_hold_are_refused(
         assert codes(f"a: {text}") == [("yaml-number", 1, 4)]
 
 
-def test_keys_are_text_whatever_they_look_like() -> None:
-    assert value("1: a\ntrue: b\nnull: c\n2026-01-01: d\non: e") == {
-        "1": "a", "true": "b", "null": "c", "2026-01-01": "d", "on": "e",
+def test_keys_that_yaml_reads_as_text_need_no_quotes() -> None:
+    assert value("'1': a\n!!str 2: b\n2026-01-01: c\non: d\n1.2.3: e\nTrue-ish: f") == {
+        "1": "a", "2": "b", "2026-01-01": "c", "on": "d", "1.2.3": "e", "True-ish": "f",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["1", "1.5", "true", "False", "null", "~"])
+def test_keys_that_yaml_reads_as_something_else_are_to_be_quoted(key: str) -> None:
+    document, problems = read_text(f"a: b\n{key}: c", "f.yaml")
+    (problem,) = problems
+    assert (problem.code, problem.span.line, problem.hint) == ("yaml-key", 2, f'quote it: "{key}"')
+    assert document.value() == {"a": "b", key: "c"}  # so that the rest can be checked
 
 
 def test_every_node_knows_where_it_stands() -> None:

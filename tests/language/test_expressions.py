@@ -246,6 +246,8 @@ def test_what_values_say_is_never_read_as_code() -> None:
         ("!flag", '"!"', 'write "not"', "!"),
         ("{{ !flag }}", '"!"', 'write "not"', "!"),
         ("a = 3", '"="', 'use "=="', "="),
+        ("a => 3", '"=>"', 'write ">="', "=>"),
+        ("{{ a =< 3 }}", '"=<"', 'write "<="', "=<"),
         ("{{ a = 3 }}", '"="', 'use "=="', "="),
         ("n AND a", '"AND"', 'write "and"', "AND"),
         ("{{ n OR a }}", '"OR"', 'write "or"', "OR"),
@@ -269,7 +271,9 @@ def test_what_values_say_is_never_read_as_code() -> None:
         ("'abc", "closing quote", "add '", "'"),
         ("n > 1 # big", '"#"', "YAML", "#"),
         ("d.__class__", "inner name", "", "__class__"),
-        ("[i for i in items]", "a comprehension", "step before", "[i for i in items]"),
+        ("[i for i in items]", "a comprehension", "step before", "for"),
+        ("any(i > 2 for i in items)", "a comprehension", "step before", "for"),
+        ("open('x') == 'a'", 'no function "open"', "abs, all, any", "open"),
         ("n == 1 and (lambda: 2)", "a lambda", "", "lambda: 2"),
         ("été > 1 and f'{x}'", "an f-string", "", "f'"),
         ("1e400 > n", "too large", "10**100", "1e400"),
@@ -280,6 +284,32 @@ def test_errors_name_the_place_and_the_next_step(text: str, says: str, hint: str
     assert says in error.message
     assert hint in (error.hint or "")
     assert text[error.offset : error.end_offset] == marked
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("len(a", "expression-syntax"), ("lenght(a)", "unknown-name"), ("{{ a | lenght }}", "unknown-filter"),
+        ("{{ a is defind }}", "unknown-filter"), ("{{ a } > 3", "template-syntax"),
+    ],
+)  # fmt: skip
+def test_errors_have_the_code_of_what_is_wrong(text: str, code: str) -> None:
+    assert refused(text).code == code
+
+
+def test_a_function_called_as_a_method_is_an_older_spelling() -> None:
+    found = parse_condition("a and (b.c.lower()).startswith('x')").older
+    assert [(one.written, one.today) for one in found] == [
+        (".lower()", "lower(b.c)"),
+        (".startswith()", "startswith(b.c.lower(), 'x')"),
+    ]
+    for text in ("{{ a.lower() }}", "startswith(a, 'x')", "d.get('a') and x.strip()"):
+        assert parse_condition(text).older == ()
+
+
+def test_words_that_may_be_texts_without_quotes() -> None:
+    text = "a == b and c in [d, e.f] and startswith(g, h) and i > 3 and k"
+    assert [one.root for one in names(parse_condition(text)) if one.compared] == ["a", "b", "c", "d", "g", "h"]
 
 
 def test_an_expression_that_ends_too_early_is_marked_at_its_end() -> None:
@@ -460,6 +490,7 @@ def test_guards(text: str, guarded: list[bool]) -> None:
 
 
 TYPES = {"pages": "integer", "topic": "string", "flag": "boolean", "xs": "list", "m": "map", "research.score": "float"}
+CHOICES = {"verdict": ("approve", "revise"), "answer": ("yes", "No"), "mixed": ("true", "maybe")}
 
 
 @pytest.mark.parametrize(
@@ -475,8 +506,11 @@ TYPES = {"pages": "integer", "topic": "string", "flag": "boolean", "xs": "list",
         ("topic == 'a' or 'b'", "'b'", "the answer can be the text 'b'"),
         ("'yes' if flag else 'maybe'", "'maybe'", "neither true nor false"),
         ("{{ topic | default('none') }}", "'none'", "neither true nor false"),
+        ("'go' if flag else 'stop'", "'go'", "'go' or 'stop'"),
+        ("flag and verdict", "verdict", "'approve' or 'revise'"),
+        ("flag or (verdict if flag else false)", "verdict", "'approve' or 'revise'"),
         ("[pages, flag]", "[", "always the same"),
-        ("lower(pages)", "lower", "cannot take pages, which is a number"),
+        ("lower(pages)", "pages", "cannot take pages, which is a number"),
         ("{{ pages | length > 3 }}", "pages", "cannot take pages"),
         ("pages + topic == 3", "pages", "pages is a number and topic is text"),
         ("unknown - topic", "unknown", "topic is text"),
@@ -486,7 +520,7 @@ TYPES = {"pages": "integer", "topic": "string", "flag": "boolean", "xs": "list",
     ],
 )
 def test_types_that_never_fit_are_known_before_a_run(text: str, at: str, says: str) -> None:
-    ((offset, message),) = check_types(parse_condition(text), TYPES)
+    ((offset, message),) = check_types(parse_condition(text), TYPES, CHOICES)
     assert says in message
     assert text[offset:].startswith(at)
 
@@ -498,11 +532,11 @@ def test_types_that_never_fit_are_known_before_a_run(text: str, at: str, says: s
         "pages is none or pages / 2 > 1.5", "len(topic) > 3 and len(xs) > 0", "topic * 2 == 'aa'", "xs + [1] == xs",
         "pages in xs and topic in xs and topic in m and topic in 'abc'", "research.score > pages", "flag == 1",
         "unknown.x > 3 or unknown == 'a'", "'yes' if flag else 'NO'", "m.a.b > 3", "topic[0] == 'a'", "pages",
-        "min(pages, 2) > 1", "{{ topic ~ pages == 'a1' }}", "int(topic) > 3", "'{{ pages }}' == '3'", "false or 'yes'",
+        "min(pages, 2) > 1", "{{ topic ~ pages == 'a1' }}", "int(topic) > 3", "answer or mixed", "verdict and flag", "'{{ pages }}' == '3'", "false or 'yes'",
     ],
 )  # fmt: skip
 def test_types_that_may_fit_are_left_alone(text: str) -> None:
-    assert check_types(parse_condition(text), TYPES) == []
+    assert check_types(parse_condition(text), TYPES, CHOICES) == []
 
 
 def test_expressions_and_their_errors_cross_process_borders() -> None:

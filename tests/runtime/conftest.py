@@ -15,6 +15,7 @@ from orchestrator_dagster.project import compile_or_raise
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -44,7 +45,7 @@ def compiled(project: Path) -> Compile:
 
 @pytest.fixture
 def run_all(compiled: Compile, services: Services) -> RunAll:
-    """Runs every step of a pipeline in order, without Dagster; gives the outcomes."""
+    """Runs every step of a pipeline in order, without Dagster, flow or retries; gives the outcomes."""
 
     def run(text: str, **inputs: Any) -> dict[str, Outcome]:
         pipeline = compiled(text)
@@ -52,7 +53,7 @@ def run_all(compiled: Compile, services: Services) -> RunAll:
         outcomes: dict[str, Outcome] = {}
         for step in pipeline.steps:
             before = {name: outcomes[name] for name in step.dependencies}
-            outcomes[step.id] = run_step(pipeline, step, values, before, RUN, services)
+            outcomes[step.id] = run_step(step, Scope.of(pipeline, values, RUN, services, before))
         return outcomes
 
     return run

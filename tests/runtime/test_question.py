@@ -20,6 +20,7 @@ from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
+from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
@@ -60,9 +61,10 @@ def asking(services: Services, model_server: ModelServer, folder: Path, said: li
     return replace(services, models=clients, calls=CallStore(folder, "run-1"), log=said.append)
 
 
-def run(pipeline: CompiledPipeline, services: Services, **inputs: Any) -> Outcome:
+def run(pipeline: CompiledPipeline, services: Services, path: str = "", **inputs: Any) -> Outcome:
     (step,) = pipeline.steps
-    return run_step(pipeline, step, complete_inputs(pipeline, inputs, RUN), {}, RUN, services)
+    scope = Scope.of(pipeline, complete_inputs(pipeline, inputs, RUN), RUN, services)
+    return run_step(step, replace(scope, path=path))
 
 
 def files(folder: Path) -> list[Path]:
@@ -122,8 +124,8 @@ def test_occurrences_are_asked_each(compiled: Compile, asking: Services, model_s
     model_server.then("first", "second")
     pipeline = compiled(TEXT)
     for _ in range(2):
-        assert run(pipeline, replace(asking, occurrence="each[1]/a")).value == "first"
-        assert run(pipeline, replace(asking, occurrence="each[2]/a")).value == "second"
+        assert run(pipeline, asking, "each[1]/").value == "first"
+        assert run(pipeline, asking, "each[2]/").value == "second"
     assert len(model_server.calls) == 2
 
 
@@ -272,5 +274,5 @@ def test_a_store_that_does_not_work_fails_no_step(
 def test_cache_at_a_step_without_a_model(compiled: Compile) -> None:
     with pytest.raises(PipelineError) as wrong:
         compiled("id: p\nsteps:\n  - {id: a, action: echo, cache: off, parameters: {message: hi}}\n")
-    assert [one.code for one in wrong.value.diagnostics] == ["step-kind"]
+    assert [one.code for one in wrong.value.diagnostics] == ["unused-key"]
     assert "`cache` is a setting of model steps" in wrong.value.diagnostics[0].message

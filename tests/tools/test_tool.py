@@ -153,3 +153,17 @@ def test_require_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ToolError, match=r"installed but cannot be imported.*not_there_either"):
         require("half_installed", "excel", "data")
+
+
+def test_further_parameters_may_be_for_one_parameter_only(tmp_path):
+    greeter = Tool("greeter")
+
+    @greeter.action(further_for="template")
+    def greet(context: ToolContext, name: str, template: str | None = None, **values: str) -> dict[str, str]:
+        return values
+
+    action, context = greeter.find("greet"), ToolContext(Workspace(tmp_path))
+    assert action.call(context, {"name": "a", "template": "t", "more": "b"}) == {"more": "b"}
+    with pytest.raises(ParametersError, match='no parameter "nam"; did you mean "name"') as problem:
+        action.call(context, {"name": "a", "nam": "b", "template": None})
+    assert "`template`" in (problem.value.hint or "")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from orchestrator_dagster.language.expressions.functions import OPERATIONS
 from orchestrator_dagster.language.expressions.syntax import (
@@ -53,16 +53,19 @@ def names(expression: Expression) -> tuple[Reference, ...]:
     return tuple(sorted(found, key=lambda reference: reference.offset))
 
 
-def _collect(node: Node, known: frozenset[Path], found: list[Reference], guarded: bool = False) -> None:
+def _collect(
+    node: Node, known: frozenset[Path], found: list[Reference], guarded: bool = False, compared: bool = False
+) -> None:
     """Add the references below ``node``.
 
     Args:
         known: Paths that are defined wherever this node is worked out.
         guarded: The node itself may be absent without harm.
+        compared: It stands where a text may stand: in a comparison, a list, or a call.
     """
     if path := path_of(node):
         safe = guarded or any(path[: len(other)] == other[: len(path)] for other in known)
-        found.append(Reference(path, _start(node), node.end, safe))
+        found.append(Reference(path, _start(node), node.end, safe, compared and len(path) == 1))
         return
     match node:
         case Logic(operator=operator, operands=operands):
@@ -86,7 +89,14 @@ def _collect(node: Node, known: frozenset[Path], found: list[Reference], guarded
             _collect(index, known, found)
         case _:
             for child in children(node):
-                _collect(child, known, found)
+                _collect(child, known, found, compared=_takes_texts(node))
+
+
+def _takes_texts(node: Node) -> bool:
+    """Whether a text may stand directly below ``node``, so that a word there may be one without quotes."""
+    if isinstance(node, Compare):
+        return all(operator in {"==", "!=", "in", "not in"} for operator, _ in node.others)
+    return isinstance(node, (ListOf, Call))
 
 
 def _start(node: Node) -> int:
@@ -109,56 +119,58 @@ def _defined(node: Node, answer: bool) -> frozenset[Path]:
             return frozenset()
 
 
-def check_types(expression: Expression, types: Mapping[str, str]) -> list[tuple[int, str]]:
+def check_types(
+    expression: Expression, types: Mapping[str, str], choices: Mapping[str, Sequence[Any]] | None = None
+) -> list[tuple[int, str]]:
     """What cannot be right whatever the values are: types that never fit, an answer that is no boolean.
 
     Args:
         expression: See :func:`parser.parse_condition`.
         types: Type of a name or of a path with dots (``research.score``): ``string``, ``number``, ``integer``,
             ``boolean``, ``array``, ``object``, or the other spellings of an input's types; any other is unknown.
+        choices: The only values of a name or path that has such.
 
     Returns:
         The 0-based column and the message of each problem, in the order of the text.
     """
-    checker = _Checker(types)
+    checker = _Checker(types, choices or {})
     checker.type_of(expression.root)
     checker.answer(expression.root)
     return sorted(checker.problems)
 
 
 class _Checker:
-    def __init__(self, types: Mapping[str, str]) -> None:
+    def __init__(self, types: Mapping[str, str], choices: Mapping[str, Sequence[Any]]) -> None:
         self.types = types
+        self.choices = choices
         self.problems: list[tuple[int, str]] = []
 
     def problem(self, node: Node, message: str) -> None:
         self.problems.append((node.offset, message))
 
     def answer(self, node: Node) -> None:
-        """Find literal texts that can become the answer, and lists and maps that always give the same one."""
-        match node:
-            case Literal(value=str() as text) if text.strip().lower() not in _ANSWERS:
-                self.problem(node, f"the answer can be the text {describe(node)}, which is neither true nor false")
-            case ListOf() | MapOf():
-                self.problem(
-                    node, f"the answer is always the same, since {_CALLED[self.type_of(node)]} is written here"
-                )
-            case Choice(then=then, otherwise=otherwise):
-                self.answer(then)
-                self.answer(otherwise)
-            case Default(value=value, fallback=fallback):
-                self.answer(value)
-                self.answer(fallback)
-            case Logic(operator=operator, operands=operands):
-                for operand in operands if operator == "or" else operands[-1:]:
-                    self.answer(operand)
-            case _:
-                pass
+        """Find texts that can become the answer, told as one problem, and lists and maps that never change it."""
+        texts: list[tuple[Node, str]] = []
+        for one in _answers(node):
+            values = self.choices.get(_dotted(path_of(one)), ())
+            if isinstance(one, Literal):
+                values = (one.value,)
+            wrong = [value for value in values if isinstance(value, str) and value.strip().lower() not in _ANSWERS]
+            if wrong and len(wrong) == len(values):
+                texts += [(one, describe(Literal(0, 0, value))) for value in wrong]
+            elif isinstance(one, (ListOf, MapOf)):
+                self.problem(one, f"the answer is always the same, since {_CALLED[self.type_of(one)]} is written here")
+        if texts:
+            shown = list(dict.fromkeys(text for _, text in texts))
+            shown = [*shown[:3], "…"] if len(shown) > 4 else shown
+            listed = " or ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+            first = min((one for one, _ in texts), key=lambda one: one.offset)
+            self.problem(first, f"the answer can be the text {listed}, which is no boolean: neither true nor false")
 
     def type_of(self, node: Node) -> str:
         """The type of a node, ``unknown`` where it depends; problems below it are noted on the way."""
         if path := path_of(node):
-            return _TYPES.get(self.types.get(".".join(map(str, path)), ""), "unknown")
+            return _TYPES.get(self.types.get(_dotted(path), ""), "unknown")
         match node:
             case Literal(value=value):
                 return {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value), "null")
@@ -249,10 +261,29 @@ class _Checker:
         operation, name = OPERATIONS[node.function], node.function.lstrip(".|")
         kinds = [self.type_of(argument) for argument in node.arguments]
         if operation.takes and kinds[0] != "unknown" and kinds[0] not in operation.takes:
-            self.problem(node, f"{name}() cannot take {describe(node.arguments[0])}, which is {_CALLED[kinds[0]]}")
+            first = node.arguments[0]
+            self.problem(first, f"{name}() cannot take {describe(first)}, which is {_CALLED[kinds[0]]}")
         elif name == "contains" and "unknown" not in kinds:
             self.pair(node.arguments[1], kinds[1], "in", node.arguments[0], kinds[0])
         return operation.gives
+
+
+def _answers(node: Node) -> Iterator[Node]:
+    """The nodes below ``node`` whose value can become the answer."""
+    match node:
+        case Choice(then=then, otherwise=otherwise):
+            yield from (*_answers(then), *_answers(otherwise))
+        case Default(value=value, fallback=fallback):
+            yield from (*_answers(value), *_answers(fallback))
+        case Logic(operator=operator, operands=operands):
+            for operand in operands if operator == "or" else operands[-1:]:
+                yield from _answers(operand)
+        case _:
+            yield node
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))
 
 
 def _group(kind: str) -> str:

@@ -183,7 +183,7 @@ class _JinjaForm:
         if tree.name not in TESTS or tree.args or tree.kwargs or tree.dyn_args or tree.dyn_kwargs:
             raise ExpressionSyntaxError(
                 f'there is no test "is {tree.name}" in conditions{nearest(tree.name, TESTS)}', chunk.offset, chunk.end,
-                f"the tests are {', '.join(sorted(set(TESTS.values()) | {'undefined'}))}",
+                f"the tests are {', '.join(sorted(set(TESTS.values()) | {'undefined'}))}", "unknown-filter",
             )  # fmt: skip
         return Test(operand.offset, chunk.end, operand, TESTS[tree.name])
 

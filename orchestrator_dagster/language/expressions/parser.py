@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Final
 
+from orchestrator_dagster.language.expressions.functions import NAMED
 from orchestrator_dagster.language.expressions.jinja_form import build_template
 from orchestrator_dagster.language.expressions.scanner import Chunk
 from orchestrator_dagster.language.expressions.source import Source, make_call, make_literal, make_method, make_name
@@ -27,6 +28,7 @@ from orchestrator_dagster.language.expressions.syntax import (
     MapOf,
     Node,
     Not,
+    OlderSpelling,
     Sign,
     Slice,
     Test,
@@ -93,7 +95,8 @@ def _parse(text: str, dashed_names: frozenset[str]) -> Expression:
         raise ExpressionSyntaxError("the condition is empty", 0, len(text), "write an expression, or remove the key")
     source = Source(text, dashed_names)
     try:
-        return Expression(text, _PythonForm(source).read())
+        root = _PythonForm(source).read()
+        return Expression(text, root, tuple(source.older))
     except RecursionError:  # the caller itself is near Python's limit
         raise source.too_deep(0, len(text)) from None
 
@@ -154,6 +157,9 @@ class _PythonForm:
         offset, end = self.first(tree).offset, self.last(tree).end
         self.source.enter(depth, offset, end)
         builder = _BUILDERS.get(type(tree))
+        if isinstance(tree, (ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)):
+            word = self.chunks[max(tree.generators[0].target.lineno - _FIRST_LINE - 1, 0)]  # its "for"
+            offset, end = word.offset, word.end
         if builder is None:
             what, hint = _REFUSED.get(
                 type(tree).__name__, ("this", "use comparisons, arithmetic, and/or/not and the pure functions")
@@ -265,7 +271,9 @@ class _PythonForm:
             name = self.last(function)
             target = self.build(function.value, depth)
             arguments = tuple(self.build(value, depth) for value in tree.args)
-            return make_method(name.name, target, arguments, (name.offset, name.end), offset, end)
+            made = make_method(name.name, target, arguments, (name.offset, name.end), offset, end)
+            self.note_method(name, target, arguments)
+            return made
         name = self.first(function)
         if not isinstance(function, ast.Name) or name.kind == "piece":
             raise ExpressionSyntaxError(
@@ -273,6 +281,13 @@ class _PythonForm:
             )
         arguments = tuple(self.build(value, depth) for value in tree.args)
         return make_call(name.name, arguments, (name.offset, name.end), offset, end)
+
+    def note_method(self, name: Chunk, target: Node, arguments: tuple[Node, ...]) -> None:
+        """Note that a function was called as a method, where a function of that name does the same."""
+        if name.name in NAMED:
+            written = ", ".join(self.source.text[node.offset : node.end] for node in (target, *arguments))
+            today = f"{name.name}({written})"
+            self.source.older.append(OlderSpelling(f".{name.name}()", today, name.offset, name.end))
 
 
 _BUILDERS: Final[dict[type[ast.expr], Callable[[_PythonForm, Any, int, int, int], Node]]] = {

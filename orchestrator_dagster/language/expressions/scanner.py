@@ -30,7 +30,7 @@ _TOKEN: Final = re.compile(
       | (?P<number>0[xXoObB][0-9a-fA-F_]+
           | (?:[0-9][0-9_]*(?:\.(?:[0-9][0-9_]*|(?![\w.])))?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?)
       | (?P<name>\$?[^\W\d]\w*)
-      | (?P<operator>\.\.\.|\*\*|//|==|!=|<=|>=|<>|:=|&&|\|\||->|<<|>>|[-+*/%<>=!&|^~@.,:;?()\[\]{}])""",
+      | (?P<operator>\.\.\.|\*\*|//|==|!=|<=|>=|<>|:=|&&|\|\||->|=>|=<|<<|>>|[-+*/%<>=!&|^~@.,:;?()\[\]{}])""",
     re.VERBOSE,
 )
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -46,6 +46,8 @@ _REFUSED: Final = {
     "||": ('"||" is not an operator here', 'write "or"'),
     "!": ('"!" is not an operator here', 'write "not"'),
     "=": ('"=" does not compare, and nothing is assigned in a condition', 'use "=="'),
+    "=>": ('"=>" is not an operator here', 'write ">=" for "at least"'),
+    "=<": ('"=<" is not an operator here', 'write "<=" for "at most"'),
     ":=": ('":=" assigns, and nothing is assigned in a condition', 'use "==" to compare'),
     "<>": ('"<>" is not an operator here', 'write "!="'),
     "?": ('"?" is not an operator here', 'write "a if condition else b"'),
@@ -297,7 +299,7 @@ def piece_span(text: str, start: int, stop: int) -> tuple[Span, int]:
         elif character in ")]}":
             depth = max(depth - 1, 0)
         position += 1
-    raise ExpressionSyntaxError('"{{" is not closed', start, start + 2, 'add "}}"')
+    raise ExpressionSyntaxError('"{{" is not closed', start, start + 2, 'add "}}"', "template-syntax")
 
 
 def _refuse_block(start: int) -> NoReturn:

@@ -19,6 +19,7 @@ from orchestrator_dagster.language.expressions.syntax import (
     Literal,
     Name,
     Node,
+    OlderSpelling,
 )
 from orchestrator_dagster.language.expressions.values import MAX_NUMBER
 from orchestrator_dagster.text import nearest, nearest_name
@@ -33,6 +34,7 @@ class Source:
         self.text = text
         self.dashed_names = dashed_names
         self.nodes = 0
+        self.older: list[OlderSpelling] = []
 
     def scan(self, span: Span, *, template: bool) -> list[Chunk]:
         """The chunks of a part of the text; see :func:`scanner.scan`."""
@@ -97,6 +99,7 @@ def make_call(name: str, arguments: tuple[Node, ...], at: Span, offset: int, end
         raise ExpressionSyntaxError(
             f'there is no function "{name}" in conditions{nearest(name, [*NAMED, "default"])}', *at,
             hint=f'write "{guess}(...)"' if guess else f"the functions are {', '.join(sorted(NAMED))}",
+            code="unknown-name",
         )  # fmt: skip
     return _checked(Call(offset, end, name, arguments), name, len(arguments), at)
 
@@ -128,6 +131,7 @@ def make_filter(name: str, arguments: Sequence[Node], named: dict[str, Node], at
         raise ExpressionSyntaxError(
             f'there is no filter "{name}" in conditions{nearest(name, FILTERS)}', *at,
             hint=f'write "| {guess}"' if guess else f"the filters are {', '.join(sorted(FILTERS))}",
+            code="unknown-filter",
         )  # fmt: skip
     function, parameters = FILTERS[name]
     values: list[Node] = list(arguments)

@@ -24,10 +24,14 @@ class ExpressionSyntaxError(OrchestratorError):
         offset: 0-based column of the first wrong character in the condition's text.
         end_offset: The column behind the last wrong character.
         hint: The one next step.
+        code: The diagnostic that it is in a pipeline file.
     """
 
-    def __init__(self, message: str, offset: int, end_offset: int, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, offset: int, end_offset: int, hint: str | None = None, code: str = "expression-syntax"
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.code = code
         self.offset = offset
         self.end_offset = max(end_offset, offset)
 
@@ -184,16 +188,28 @@ class Call(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class OlderSpelling:
+    """Something that is only tolerated: ``today`` is how it is written now, ``offset`` and ``end`` where it stands."""
+
+    written: str
+    today: str
+    offset: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Expression:
     """A condition that has been read.
 
     Attributes:
         text: The condition as it stands in the file; offsets count in it.
         root: The tree.
+        older: What is written in an older spelling.
     """
 
     text: str
     root: Node
+    older: tuple[OlderSpelling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +221,14 @@ class Reference:
         offset: 0-based column of the name in the condition's text.
         end: The column behind the path.
         guarded: Its value may be absent without harm: by ``default``, or because ``is defined`` was asked before.
+        compared: It is a word by itself that is compared, listed or given to a function: maybe a text without quotes.
     """
 
     path: tuple[str | int, ...]
     offset: int
     end: int
     guarded: bool
+    compared: bool = False
 
     @property
     def root(self) -> str:

@@ -40,7 +40,7 @@ def rewrite_failure(keys: Keys, notes: Notes) -> list[MappingNode]:
     written = keys.value("on_failure")
     for old in ("on_error", "on_failure"):
         value = keys.value(old)
-        if value is None or (old == "on_failure" and isinstance(value, ScalarNode)):
+        if value is None or (old == "on_failure" and _is_of_today(value)):
             continue
         if old == "on_error" and written is not None and not same(value, written):
             notes.unsupported(
@@ -56,6 +56,13 @@ def rewrite_failure(keys: Keys, notes: Notes) -> list[MappingNode]:
     if "continue_on_error" in keys:
         _rewrite_switch(keys, notes)
     return added
+
+
+def _is_of_today(value: Node) -> bool:
+    """Whether `on_failure` has a text, or a list of texts, which is wrong in both dialects."""
+    return isinstance(value, ScalarNode) or (
+        isinstance(value, SequenceNode) and all(isinstance(one, ScalarNode) for one in value.items)
+    )
 
 
 def rewrite_global_handlers(header: Keys, notes: Notes) -> list[MappingNode]:

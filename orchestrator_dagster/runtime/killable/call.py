@@ -89,7 +89,7 @@ def _pickled(name: str, parameters: dict[str, Any]) -> bytes:
 
 def _current_folder() -> str:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except OSError:  # it was removed
         return os.sep
 
@@ -102,6 +102,7 @@ class _Call:
         self._temporaries: list[str] = []
         self._status: int | None = None
         self._keeper = self._worker = 0
+        self._keeper_lost = False
         self._unsent: list[memoryview] = []
         self._from_worker, self._from_keeper = wire.Frames(), wire.Frames()
         self._ended: tuple[bytes, bytearray] | None = None
@@ -125,6 +126,8 @@ class _Call:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._stack:
+            for one in self._theirs:
+                one.close()
             if self._ended is not None:
                 with suppress(OSError):
                     self._keep.send(DONE)
@@ -159,9 +162,12 @@ class _Call:
                         self._send()
                     if key.fileobj is self._keep and events & selectors.EVENT_READ:
                         self._hear_keeper()
-                self._hear_worker()
-                if not self._unsent and selector.get_key(self._data).events & selectors.EVENT_WRITE:
-                    selector.modify(self._data, selectors.EVENT_READ)
+                gone = self._hear_worker()
+                if self._data in selector.get_map():
+                    if gone:  # closed by the tool, or on its way to its end, of which the keeper tells
+                        selector.unregister(self._data)
+                    elif not self._unsent:
+                        selector.modify(self._data, selectors.EVENT_READ)
                 if self._ended is None:
                     self._check()
         kind, content = self._ended
@@ -194,16 +200,14 @@ class _Call:
                 self._unsent[0] = self._unsent[0][sent:]
                 if not self._unsent[0]:
                     del self._unsent[0]
-            return
-        if self._status is not None:
-            self._unsent = []
 
-    def _hear_worker(self) -> None:
-        frames, _ = self._from_worker.arrived(self._data)
+    def _hear_worker(self) -> bool:
+        """Whether the worker has closed its channel."""
+        frames, gone = self._from_worker.arrived(self._data)
         for kind, content in frames:
             if kind in (wire.RESULT, wire.FAILED):
                 self._ended = (kind, content)
-                return
+                return gone
             value = pickle.loads(content)  # noqa: S301 - from our own process
             if kind == wire.STARTED and self._context.timeout is not None:
                 self._started = True
@@ -214,6 +218,7 @@ class _Call:
                 self._temporaries.append(value)
             elif kind == wire.LOADED:
                 self.modules = value
+        return gone
 
     def _hear_keeper(self) -> bool:
         """Whether the keeper is gone."""
@@ -225,11 +230,12 @@ class _Call:
             else:
                 self._status = value
         if gone and self._status is None:
-            self._status = signal.SIGKILL
+            self._status, self._keeper_lost = signal.SIGKILL, True
         return gone
 
     def _stop(self) -> None:
         """Let the keeper end everything, and wait until it has."""
+        lost = self._keeper_lost  # before it was asked to end
         with suppress(OSError):
             self._keep.shutdown(socket.SHUT_WR)
         until = time.monotonic() + _STOP
@@ -241,8 +247,8 @@ class _Call:
                 gone = self._hear_keeper()
         if not gone and self._keeper:
             end_trees([self._keeper])
-        elif self._worker and self._status == signal.SIGKILL:
-            kill(self._worker)  # where the keeper was killed, its worker may have outlived it
+        elif self._worker and lost:
+            kill(self._worker)  # the keeper was killed, and where the system does not see to it the worker lives
 
     def _remove_temporaries(self) -> None:
         with suppress(Exception):  # of a log line that was cut

@@ -141,7 +141,7 @@ def _keep(passed: list[int], loaded: dict[str, ToolRegistry]) -> NoReturn:
         _send(run, wire.STARTED, (keeper, child))
     said, ended = b"", False
     while not said and os.getppid() == server:
-        ready, _, _ = select.select([run, woken], [], [], LOOK)
+        ready, _, _ = select.select([run.fileno(), woken], [], [], LOOK)
         if woken in ready:
             os.read(woken, 1 << 12)
             while True:
@@ -155,7 +155,7 @@ def _keep(passed: list[int], loaded: dict[str, ToolRegistry]) -> NoReturn:
                     ended = True
                     with suppress(OSError):
                         _send(run, wire.RESULT, status)
-        if run in ready:
+        if run.fileno() in ready:
             with suppress(OSError):
                 said = run.recv(1)
             if not said:

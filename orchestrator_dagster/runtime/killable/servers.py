@@ -50,6 +50,10 @@ def begin(files: Mapping[str, bytes], passed: Sequence[int]) -> None:
             except OSError:
                 server.end()
                 del _servers[key]
+            except BaseException:  # an interrupt: what the helper answers would be taken for the next one's answer
+                server.end()
+                del _servers[key]
+                raise
     raise ToolError("the helper process for tools with a `timeout` does not answer", hint="run it again")
 
 

@@ -1,0 +1,274 @@
+"""The ops of one step. A step that always runs is one op; one that may not run, or repeats over items, is a graph.
+
+That graph is ``decide → run → outcome``. ``decide`` gives a plain decision and tickets: one when the step goes, none
+when it is skipped, several for the items of a loop. ``run`` is mapped over the tickets, ``outcome`` takes what they
+left.
+"""
+
+# No `from __future__ import annotations` here: Dagster looks at the type of `context` itself.
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, Union
+
+import dagster as dg
+from dagster import OpExecutionContext
+from dagster._utils.warnings import disable_dagster_warnings
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.definitions.metadata import files_metadata, outcome_metadata, product_metadata
+from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.step_context import as_dagster, retry_policy, scope_of, value_of
+from orchestrator_dagster.errors import StepError
+from orchestrator_dagster.runtime.failure import handles
+from orchestrator_dagster.runtime.flow import judge
+from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
+from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
+from orchestrator_dagster.runtime.scope import Scope
+from orchestrator_dagster.runtime.step import run_step
+
+RESOURCES = frozenset(("models", "tools", "workspace"))
+#: The most tickets of a loop: each costs Dagster about 13 events, however many items it stands for.
+MOST_TICKETS = 16
+
+_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization]]
+
+
+def product_output(product: CompiledProduct) -> str:
+    """Name of the op output that carries a product."""
+    return (
+        f"product_{'__'.join(product.key[1:]) or product.key[0]}".replace("-", "_").replace(".", "_").replace(" ", "_")
+    )
+
+
+def reads(pipeline: CompiledPipeline, step: CompiledStep) -> dict[str, str]:
+    """The steps whose outcomes a step takes, by the names of its op's inputs.
+
+    They are those that it depends on, and those that can route to it or bypass it.
+    """
+    return {pipeline.by_id[name].op: name for name in pipeline.plan.by_id[step.id].reads}
+
+
+def is_gated(pipeline: CompiledPipeline, step: CompiledStep) -> bool:
+    """Whether a step becomes a small graph."""
+    each = step.loop is not None and step.loop.kind == "for_each"
+    return each or pipeline.plan.by_id[step.id].gated
+
+
+def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
+    """The op of a step that always runs: takes the outcomes it depends on, gives its own, and its products."""
+    before = reads(pipeline, step)
+
+    def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
+        started = datetime.now(timezone.utc)
+        with as_dagster():
+            scope = scope_of(context, pipeline, step, given, before)
+            try:
+                outcome = _work(step, scope, context.retry_number + 1, None)
+            except StepError as error:
+                outcome = value_of(error, pipeline, step, scope, context, started)
+        yield from _ended(context, pipeline, step, outcome, scope)
+
+    return _op(pipeline, step, "", compute, before, _outs(step), retries=True)
+
+
+def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
+    """The op that decides whether a step runs, and for what items."""
+    before = reads(pipeline, step)
+
+    def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
+        started = datetime.now(timezone.utc)
+        decision: dict[str, Any] = {"started_at": started.isoformat(), "outcome": None, "error": None, "route": None}
+        tickets: list[dict[str, Any]] = []
+        with as_dagster():
+            scope = scope_of(context, pipeline, step, given, before)
+            try:
+                verdict = judge(step, pipeline.plan, scope.outcomes, scope)
+                decision |= {"route": verdict.route, "error": verdict.error}
+                if verdict.go:
+                    tickets = _tickets(step, scope, verdict.error)
+                else:
+                    decision["outcome"] = verdict.skipped(step).model_dump(mode="json")
+                    context.log.info(f"skipped because {verdict.reason}")
+            except StepError as error:
+                decision["outcome"] = value_of(error, pipeline, step, scope, context, started).model_dump(mode="json")
+        for number, ticket in enumerate(tickets):
+            yield dg.DynamicOutput(ticket, mapping_key=ticket.pop("key", str(number)), output_name="ticket")
+        yield dg.Output(decision, "decision", metadata=_said(decision, tickets))
+
+    outs = {
+        "decision": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO),
+        "ticket": dg.DynamicOut(dg.Any, io_manager_key=OUTCOMES_IO),
+    }
+    return _op(pipeline, step, "decide", compute, before, outs)
+
+
+def run_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
+    """The op that does a step's work, once for each ticket."""
+    before = reads(pipeline, step)
+
+    def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
+        started, ticket = datetime.now(timezone.utc), given["ticket"]
+        with as_dagster():
+            scope = scope_of(context, pipeline, step, given, before)
+            try:
+                if "items" in ticket:
+                    result: Any = _run_items(pipeline, step, scope, ticket)
+                else:
+                    outcome = _work(step, scope, context.retry_number + 1, ticket["error"])
+                    result = outcome.model_dump(mode="json")
+            except StepError as error:
+                result = value_of(error, pipeline, step, scope, context, started).model_dump(mode="json")
+        yield dg.Output(result, "result")
+
+    outs = {"result": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO)}
+    return _op(pipeline, step, "run", compute, before, outs, extra=("ticket",), retries=True)
+
+
+def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
+    """The op that makes a step's outcome of the decision and of what its work has left."""
+    before = reads(pipeline, step)
+
+    def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
+        decision, results = given["decision"], given["results"]
+        started = datetime.fromisoformat(decision["started_at"])
+        with as_dagster():
+            scope = scope_of(context, pipeline, step, given, before)
+            if decision["outcome"] is not None:
+                outcome = Outcome.model_validate(decision["outcome"])
+            elif step.loop is not None and step.loop.kind == "for_each":
+                try:
+                    found = [Iteration.model_validate(one) for result in results for one in result]
+                    ordered = sorted(found, key=lambda one: one.index)
+                    outcome = loop_outcome(step, scope, ordered, started=started)
+                except StepError as error:
+                    outcome = value_of(error, pipeline, step, scope, context, started)
+            else:
+                outcome = Outcome.model_validate(results[0])
+        yield from _ended(context, pipeline, step, outcome, scope, decision["route"])
+
+    return _op(pipeline, step, "outcome", compute, before, _outs(step), extra=("decision", "results"))
+
+
+def _op(
+    pipeline: CompiledPipeline,
+    step: CompiledStep,
+    part: str,
+    compute: Any,
+    before: Mapping[str, str],
+    outs: Mapping[str, dg.Out],
+    *,
+    extra: Sequence[str] = (),
+    retries: bool = False,
+) -> dg.OpDefinition:
+    names = ("inputs", *extra, *before)
+    said = {
+        "": step.spec.description or step.instruction,
+        "decide": "Decides whether the step runs, and for which items.",
+        "run": step.spec.description or step.instruction or "Does the work of the step.",
+        "outcome": "What the step leaves: values, products, or the reason why it did not run.",
+    }
+    works = part in ("", "run")
+    return dg.OpDefinition(
+        name=f"{pipeline.op}__{step.op}{f'__{part}' if part else ''}",
+        description=said[part],
+        compute_fn=compute,
+        ins={name: dg.In(dg.Any) for name in names},
+        outs=outs,
+        required_resource_keys=set(RESOURCES),
+        retry_policy=retry_policy(step.retries) if retries else None,
+        tags=dict(step.spec.tags),
+        code_version=step.code_version,
+        pool=step.spec.pool if works else None,
+    )
+
+
+def _outs(step: CompiledStep) -> dict[str, dg.Out]:
+    outs = {"outcome": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO, is_required=False)}
+    for product in step.all_products:
+        outs[product_output(product)] = dg.Out(
+            dg.Any, io_manager_key=PRODUCTS_IO, is_required=False, description=product.description
+        )
+    return outs
+
+
+def _work(step: CompiledStep, scope: Scope, attempt: int, error: Mapping[str, Any] | None) -> Outcome:
+    if step.loop is not None:
+        return run_loop(step, scope, attempt=attempt, error=error)
+    return run_step(step, scope, attempt=attempt, error=error)
+
+
+def _tickets(step: CompiledStep, scope: Scope, error: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """One ticket for a step that goes; for a loop, its items dealt out to as many as may run at once."""
+    if step.loop is None or step.loop.kind != "for_each":
+        return [{"error": error, "key": "go"}]
+    items = items_of(step, scope)
+    most = max_parallel(step, scope)
+    count = min(len(items), most, MOST_TICKETS)
+    dealt = [list(enumerate(items))[number::count] for number in range(count)]
+    return [
+        {"items": some, "total": len(items), "workers": most // count + (number < most % count), "error": error}
+        for number, some in enumerate(dealt)
+    ]
+
+
+def _run_items(
+    pipeline: CompiledPipeline, step: CompiledStep, scope: Scope, ticket: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The items of one ticket. One that fails ends the step here, unless something handles the step's failure."""
+    assert step.loop is not None
+    if ticket["error"] is not None:
+        scope = scope.with_own({"error": ticket["error"]})
+    items = [(int(index), item) for index, item in ticket["items"]]
+    found = run_items(step, scope, items, ticket["total"], ticket["workers"])
+    failed = next((one for one in found if one.status == "failed"), None)
+    if failed is not None and step.loop.on_item_failure == "fail":
+        usage = sum((outcome.usage for one in found for outcome in one.steps.values()), UsageInfo())
+        error = item_error(step, failed, usage)
+        if not handles(step, error):
+            error.location = error.location or pipeline.location(step)
+            raise error
+    return [one.model_dump(mode="json") for one in found]
+
+
+def _ended(
+    context: OpExecutionContext,
+    pipeline: CompiledPipeline,
+    step: CompiledStep,
+    outcome: Outcome,
+    scope: Scope,
+    route: str | None = None,
+) -> _Yielded:
+    """The products that are wanted and were made, then the outcome."""
+    selected = context.selected_output_names
+    workspace = scope.services.workspace
+    own = {product.key for product in step.all_products}
+    for product in step.all_products:
+        files = [one for one in outcome.products if one.key == product.key]
+        if not files or product_output(product) not in selected:
+            continue
+        if product.per_item:
+            value: Any = {"files": [one.model_dump(mode="json", exclude={"preview"}) for one in files]}
+            metadata, version = files_metadata(pipeline, step, outcome, files, workspace)
+        else:
+            value = files[-1].model_dump(mode="json")
+            metadata, version = product_metadata(pipeline, step, outcome, files[-1], workspace), files[-1].sha256
+        with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
+            yield dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
+    for file in outcome.products:  # those of a pipeline that the step has run are assets of that pipeline
+        if file.key not in own:
+            metadata = product_metadata(pipeline, step, outcome, file, workspace)
+            yield dg.AssetMaterialization(dg.AssetKey(file.key), metadata=metadata)
+    if "outcome" in selected:
+        yield dg.Output(outcome, "outcome", metadata=outcome_metadata(outcome, route))
+
+
+def _said(decision: Mapping[str, Any], tickets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The metadata of a decision, which the UI shows."""
+    outcome = decision["outcome"]
+    found = {
+        "orchestrator/decision": "go" if outcome is None else outcome["status"],
+        "orchestrator/reason": outcome and (outcome["reason"] or (outcome["error"] or {}).get("message")),
+        "orchestrator/route": decision["route"],
+        "orchestrator/items": tickets[0].get("total") if tickets else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,169 @@
+"""Failures: where they stand, what they may show, and what becomes of a step that has failed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from orchestrator_dagster.compiler.compiled import CompiledStep
+from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.compiler.routing import StepPlan
+from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError
+from orchestrator_dagster.language.settings import FailureHandler
+from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.models.client import Usage
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
+from orchestrator_dagster.runtime.scope import Scope
+from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+
+_TRACE_LINES = 40
+_POLICY_STATES = {"continue": State.FAILED_CONTINUED, "skip": State.FAILED_SKIPPING}
+
+
+@contextmanager
+def step_errors(step: CompiledStep, scope: Scope) -> Iterator[None]:
+    """Give the errors of a step its place in the file, and take secrets and causes out of them."""
+    redactor = scope.services.redactor
+    try:
+        yield
+    except OrchestratorError as error:
+        error.message = redactor.text(error.message)
+        error.args = (error.message,)
+        error.hint = redactor.text(error.hint) if error.hint else None
+        if error.location is None:
+            error.location = scope.pipeline.location(step)
+        if isinstance(error, StepError) and error.__cause__ is not None and error.trace is None:
+            error.kinds = (*error.kinds, *_kinds(error.__cause__))
+            error.trace = redactor.text(_trace(error.__cause__))
+        # What caused it may quote a secret, and says nothing that the message does not.
+        error.__cause__, error.__suppress_context__ = None, True
+        raise
+
+
+def _kinds(error: BaseException) -> tuple[str, ...]:
+    """The names of an error's classes, and of those that caused it."""
+    found: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(found) < 50:
+        found += [kind.__name__ for kind in type(cause).__mro__ if kind not in (object, BaseException, Exception)]
+        cause = cause.__cause__
+    return tuple(dict.fromkeys(found))
+
+
+def _trace(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(lines[-_TRACE_LINES:])
+
+
+def failed_outcome(
+    step: CompiledStep, plan: StepPlan, error: StepError, scope: Scope, *, started: datetime, attempts: int
+) -> Outcome:
+    """What a step has left that failed and is not tried again.
+
+    Its state says what becomes of the run: ``FAILED`` when nothing handles the failure. A handler with a fallback makes
+    it a step that completed, with the error beside its value.
+
+    Args:
+        step: The step.
+        plan: What its failure does when no handler fits.
+        error: Why it failed.
+        scope: Where it ran.
+        started: When its first attempt started.
+        attempts: How often it was tried.
+    """
+    handler = _handler_of(step, error)
+    info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
+    usage = usage_of(error)
+    common = {
+        "step": step.id, "error": info, "tool": step.tool, "action": step.action, "usage": usage, "attempts": attempts,
+        "started_at": started, "completed_at": datetime.now(timezone.utc),
+    }  # fmt: skip
+    if handler is not None and "fallback" in handler.model_fields_set:
+        with step_errors(step, scope):
+            names = scope.names(_as_name(info))
+            value = render_tree(handler.fallback, names, dashed=scope.pipeline.dashed)
+            variables = {} if value is None else variables_of_result(scope.pipeline, step, value, names)
+        value = main_value(variables, bool(step.spec.vars), value) if value is not None else None
+        redactor = scope.services.redactor
+        return Outcome(status="completed", value=redactor.value(value), variables=redactor.value(variables), **common)
+    state, target = _way(handler, step, plan)
+    return Outcome(status="failed", state=state, routed_to=target, reason=None, **common)
+
+
+def _way(handler: FailureHandler | None, step: CompiledStep, plan: StepPlan) -> tuple[State, str | None]:
+    """The state that a failure leads to, and the step that it goes to."""
+    way = handler.goto if handler is not None and handler.goto is not None else step.on_failure
+    if way is None or way in ("fail", "retry"):
+        return State.FAILED, None
+    if way in FAILURE_POLICIES:
+        return _POLICY_STATES[way], None
+    return State.FAILED_ROUTED, way
+
+
+def handles(step: CompiledStep, error: StepError) -> bool:
+    """Whether a step's failure is a value and not the end of its branch."""
+    handler = _handler_of(step, error)
+    if handler is not None and "fallback" in handler.model_fields_set:
+        return True
+    way = handler.goto if handler is not None and handler.goto is not None else step.on_failure
+    return way is not None and way not in ("fail", "retry")
+
+
+def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
+    """The first handler that is for this error: one that names its class, a class above it, or that of its cause."""
+    kinds = {*_kinds(error), *error.kinds, "Exception", "Error"}
+    plain = {kind.lower().removesuffix("error").removesuffix("exception") for kind in kinds}
+    for handler in step.failure_handlers:
+        wanted = {
+            name.rpartition(".")[2].lower().removesuffix("error").removesuffix("exception") for name in handler.errors
+        }
+        if not handler.errors or wanted & plain or "*" in handler.errors:
+            return handler
+    return None
+
+
+def _note(handler: FailureHandler | None, scope: Scope) -> str | None:
+    return scope.services.redactor.text(handler.message) if handler is not None and handler.message else None
+
+
+def error_info(
+    step: CompiledStep, error: StepError, scope: Scope, *, attempts: int, note: str | None = None
+) -> ErrorInfo:
+    """An error as it is stored and read by later steps."""
+    return ErrorInfo(
+        type=type(error).__name__,
+        message=error.message,
+        step=scope.occurrence(step),
+        location=error.location or scope.pipeline.location(step),
+        hint=error.hint,
+        attempts=attempts,
+        note=note,
+        trace=error.trace,
+    )
+
+
+def _as_name(info: ErrorInfo) -> dict[str, str | None]:
+    return {"type": info.type, "message": info.message, "step": info.step}
+
+
+def usage_of(error: StepError) -> UsageInfo:
+    """What the calls took that led to a failure; a call without an answer counts."""
+    if isinstance(error, ModelError):
+        return UsageInfo.of(error.usage or Usage(calls=1), 0.0)
+    return error.usage if isinstance(error, InnerStepError) and isinstance(error.usage, UsageInfo) else UsageInfo()
+
+
+def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:
+    """The failure of a loop, or of a step that runs a pipeline, because of a step inside it.
+
+    Args:
+        message: What failed.
+        of: Why the step inside failed.
+        usage: What all of its model calls took.
+    """
+    error = InnerStepError(message, hint=of.hint, location=of.location)
+    error.kinds, error.trace, error.usage = (of.type,), of.trace, usage
+    return error

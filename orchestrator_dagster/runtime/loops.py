@@ -1,0 +1,349 @@
+"""Loops: the items of a ``for_each``, the passes of ``while`` and ``until``, and what they leave together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timezone
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledStep
+from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.errors import InnerStepError, LoopLimitError, TemplateError
+from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime import in_place
+from orchestrator_dagster.runtime.failure import inner_error, step_errors
+from orchestrator_dagster.runtime.flow import holds
+from orchestrator_dagster.runtime.names import PassView
+from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
+from orchestrator_dagster.runtime.scope import Scope
+from orchestrator_dagster.runtime.step import write_products
+from orchestrator_dagster.runtime.variables import variables_of_result
+from orchestrator_dagster.runtime.work import Done
+
+#: Items at once, and passes at most, when a loop does not say.
+MAX_PARALLEL = 10
+MAX_ITERATIONS = 10
+#: The most items that a loop may have.
+MOST_ITEMS = 100_000
+
+
+def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mapping[str, Any] | None = None) -> Outcome:
+    """Run a whole loop in place.
+
+    Raises:
+        StepError: It failed.
+    """
+    assert step.loop is not None
+    started = datetime.now(timezone.utc)
+    if error is not None:
+        scope = scope.with_own({"error": error})
+    with step_errors(step, scope):
+        scope = scope.until(_seconds(step, scope))
+        if step.loop.kind == "while":
+            iterations = run_passes(step, scope)
+        else:
+            items = items_of(step, scope)
+            workers = max_parallel(step, scope)
+            iterations = run_items(step, scope, list(enumerate(items)), len(items), workers)
+    return loop_outcome(step, scope, iterations, started=started, attempt=attempt)
+
+
+def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
+    """The items of a ``for_each``.
+
+    Raises:
+        TemplateError: The list cannot be rendered, or is none.
+        StepError: There are more than ``max_iterations``.
+    """
+    loop = step.loop
+    assert loop is not None
+    with step_errors(step, scope):
+        found = render_tree({"for_each": loop.over}, scope.names(), dashed=scope.pipeline.dashed)["for_each"]
+        if isinstance(found, str):
+            try:
+                found = json.loads(found)
+            except ValueError:
+                shown = found if len(found) <= 60 else f"{found[:57]}..."
+                raise TemplateError(
+                    f"`for_each` goes over a list, and it is the text {shown!r}",
+                    hint="give a list, or a JSON text; `split` makes a list of a text",
+                ) from None
+        if not isinstance(found, list):
+            kind = "nothing" if found is None else "a map" if isinstance(found, dict) else f"{found!r}"
+            hint = "`| dictsort` or `.items()` makes a list of a map" if isinstance(found, dict) else None
+            raise TemplateError(f"`for_each` goes over a list, and it is {kind}", hint=hint)
+        most = MOST_ITEMS if loop.max_iterations is None else _number(step, scope, "max_iterations", MOST_ITEMS)
+        if len(found) > most:
+            if loop.max_iterations is not None and loop.on_limit == "continue":
+                return found[:most]
+            raise TemplateError(
+                f"the list has {len(found):,} items, and at most {most:,} are allowed",
+                hint="raise `max_iterations`, or set `on_limit: continue` to take the first ones",
+            )
+        return found
+
+
+def max_parallel(step: CompiledStep, scope: Scope) -> int:
+    """How many items run at once."""
+    return _number(step, scope, "max_parallel", MAX_PARALLEL)
+
+
+def run_items(
+    step: CompiledStep, scope: Scope, items: Sequence[tuple[int, Any]], total: int, workers: int
+) -> list[Iteration]:
+    """Run the body for some items of a loop, several at once.
+
+    Args:
+        step: The loop.
+        scope: Where it runs.
+        items: The items with their numbers in the whole list.
+        total: How many the whole list has.
+        workers: How many run at once.
+
+    Returns:
+        An iteration for each item, in the order of the items. Where ``on_item_failure`` is ``fail``, those behind a
+        failed one may be missing.
+
+    Raises:
+        StepInterruptedError: The run was stopped.
+    """
+    loop = step.loop
+    assert loop is not None
+    stops = loop.on_item_failure == "fail"
+
+    def run(index: int, item: Any) -> Iteration:
+        own = _item_names(step, index, total, item)
+        return _run_pass(step, scope.inside(loop.steps, own, f"{step.id}[{index}]"), index, {})
+
+    if workers <= 1 or len(items) <= 1:
+        found = []
+        for index, item in items:
+            found.append(run(index, item))
+            if stops and found[-1].status == "failed":
+                break
+        return found
+    done: dict[int, Iteration] = {}
+    left = iter(items)
+    running: dict[Future[Iteration], int] = {}
+    with ThreadPoolExecutor(min(workers, len(items)), thread_name_prefix=f"{scope.occurrence(step)} ") as pool:
+        failed = False
+        while True:
+            while not failed and len(running) < workers and (one := next(left, None)) is not None:
+                running[pool.submit(run, *one)] = one[0]
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                index = running.pop(future)
+                done[index] = future.result()
+                failed = failed or (stops and done[index].status == "failed")
+    return [done[index] for index, _ in items if index in done]
+
+
+def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
+    """Repeat the body of a ``while`` or ``until``.
+
+    Raises:
+        StepError: A condition cannot be evaluated, or the limit was reached with it still open.
+    """
+    loop = step.loop
+    assert loop is not None
+    most = _number(step, scope, "max_iterations", MAX_ITERATIONS)
+    found: list[Iteration] = []
+    seen: Mapping[str, Outcome] = {inner.id: _not_yet(inner) for inner in loop.steps}
+    while True:
+        index = len(found)
+        own = _item_names(step, index, most, None)
+        here = scope.inside(loop.steps, own, f"{step.id}[{index}]")
+        here = here.seeing({**scope.outcomes, **seen})
+        if loop.single:
+            here = here.with_own(_pass_view(step, seen, here))
+        if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
+            return found
+        if index >= most:
+            return _at_limit(step, found, most)
+        one = _run_pass(step, here, index, seen)
+        found.append(one)
+        seen = one.steps
+        if one.status == "failed":
+            return found
+        if loop.until is not None:
+            here = here.seeing({**scope.outcomes, **seen})
+            if loop.single:
+                here = here.with_own(_pass_view(step, seen, here))
+            if holds(loop.until, step, here, None, "until"):
+                return found
+            if len(found) >= most and loop.while_ is None:
+                return _at_limit(step, found, most)
+
+
+def _at_limit(step: CompiledStep, found: list[Iteration], most: int) -> list[Iteration]:
+    """The passes of a loop that has used up its limit; a condition that is a literal is never open."""
+    loop = step.loop
+    assert loop is not None
+    open_ = [
+        key for key, one in (("while", loop.while_), ("until", loop.until)) if one is not None and not _literal(one)
+    ]
+    if not open_ or loop.on_limit == "continue":
+        return found
+    key = open_[0]
+    written = loop.while_ if key == "while" else loop.until
+    raise LoopLimitError(
+        f"after {most} passes the loop has not ended: `{key}: {written}`",
+        hint="raise `max_iterations`, or set `on_limit: continue` to go on with what there is",
+    )
+
+
+def _literal(condition: str | bool) -> bool:
+    return isinstance(condition, bool) or condition.strip().lower() in ("true", "false")
+
+
+def _run_pass(step: CompiledStep, scope: Scope, index: int, seen: Mapping[str, Outcome]) -> Iteration:
+    """One item or pass."""
+    loop = step.loop
+    assert loop is not None
+    started = datetime.now(timezone.utc)
+    outcomes = in_place.run_body(loop.steps, loop.plan, scope, seen)
+    failed = in_place.first_failure(outcomes)
+    last = outcomes[_last(step)]
+    status = "failed" if failed else "skipped" if last.status == "skipped" and loop.single else "completed"
+    return Iteration(
+        index=index,
+        status=status,
+        value=last.value if last.absent_reason is None and not failed else None,
+        steps=outcomes,
+        error=failed.error if failed else None,
+        reason=last.reason if status == "skipped" else None,
+        started_at=started,
+        completed_at=datetime.now(timezone.utc),
+    )
+
+
+def _last(step: CompiledStep) -> str:
+    """The last step of a loop's body, as the file has them."""
+    assert step.loop is not None
+    written = step.spec.steps
+    return written[-1].id if written and not step.loop.single else step.id
+
+
+def loop_outcome(
+    step: CompiledStep, scope: Scope, iterations: Iterable[Iteration], *, started: datetime, attempt: int = 1
+) -> Outcome:
+    """What a loop leaves when its items or passes are done: the list of their values, and its own products.
+
+    Raises:
+        InnerStepError: An item failed, and ``on_item_failure`` does not let the loop go on.
+        StepError: Its variables or products cannot be made.
+    """
+    loop = step.loop
+    assert loop is not None
+    found = tuple(iterations)
+    inner = [outcome for one in found for outcome in one.steps.values()]
+    usage = sum((outcome.usage for outcome in inner), UsageInfo())
+    failed = [one for one in found if one.status == "failed"]
+    if failed and (loop.kind == "while" or loop.on_item_failure == "fail"):
+        raise item_error(step, failed[0], usage)
+    values = [one.value for one in found]
+    carried = [failure for outcome in inner for failure in outcome.failures]
+    if loop.on_item_failure == "continue":
+        carried += [one.error for one in failed if one.error]
+    redactor = scope.services.redactor
+    with step_errors(step, scope):
+        variables = _variables(step, scope, found, values)
+        done = Done(value=values, variables=variables)
+        written = write_products(step, done, scope.names(), scope)
+    files = (*written, *(product for outcome in inner for product in outcome.products))
+    return Outcome(
+        step=step.id,
+        status="completed",
+        value=values,
+        variables=redactor.value(variables),
+        products=files,
+        location=files[0].path if files else None,
+        tool=step.tool,
+        action=step.action,
+        model=next((outcome.model for outcome in inner if outcome.model), None) if loop.single else None,
+        usage=usage,
+        attempts=attempt,
+        iterations=found,
+        carried=tuple(carried),
+        started_at=started,
+        completed_at=datetime.now(timezone.utc),
+    )
+
+
+def item_error(step: CompiledStep, one: Iteration, usage: UsageInfo) -> InnerStepError:
+    """The failure of a loop because of one of its items."""
+    assert one.error is not None
+    assert step.loop is not None
+    what = "item" if step.loop.kind == "for_each" else "pass"
+    inside = "" if step.loop.single else f', step "{one.error.step.rpartition("/")[2]}"'
+    return inner_error(f"{what} {one.index}{inside} failed: {one.error.message}", one.error, usage)
+
+
+def _variables(step: CompiledStep, scope: Scope, found: Sequence[Iteration], values: list[Any]) -> dict[str, Any]:
+    """A loop's variables: around a single piece of work those of its items, else taken from the list of values."""
+    loop = step.loop
+    assert loop is not None
+    if not loop.single:
+        return variables_of_result(scope.pipeline, step, values, scope.names())
+    outcomes = [one.steps[step.id] for one in found]
+    if loop.kind == "for_each":
+        return {name: [outcome.variables.get(name) for outcome in outcomes] for name in step.variables}
+    last = outcomes[-1].variables if outcomes else {}
+    return {name: last.get(name) for name in step.variables}
+
+
+def _item_names(step: CompiledStep, index: int, total: int, item: Any) -> dict[str, Any]:
+    """The names that an item has, and the loop's own id with the same numbers."""
+    loop = step.loop
+    assert loop is not None
+    numbers: dict[str, Any] = {"index": index, "iteration": index, "is_first": index == 0}
+    if loop.kind == "for_each":
+        numbers |= {"item": item, "length": total, "is_last": index == total - 1}
+    jinja = {"index": index + 1, "index0": index, "first": index == 0}
+    if loop.kind == "for_each":
+        jinja |= {"last": index == total - 1, "length": total}
+    own = {**numbers, "loop": jinja, step.id: numbers, step.id.replace("-", "_"): numbers}
+    if loop.item and loop.kind == "for_each":
+        own[loop.item] = item
+    return own
+
+
+def _pass_view(step: CompiledStep, seen: Mapping[str, Outcome], scope: Scope) -> dict[str, Any]:
+    """The loop's own id inside it, where it also stands for the pass before."""
+    outcome = seen[step.id]
+    view = PassView(outcome, scope.own[step.id])
+    return {step.id: view, step.id.replace("-", "_"): view}
+
+
+def _not_yet(inner: CompiledStep) -> Outcome:
+    now = datetime.now(timezone.utc)
+    return Outcome(
+        step=inner.id, status="skipped", state=State.SKIPPED_BY_ROUTING, reason="no pass has run it yet",
+        started_at=now, completed_at=now, attempts=0,
+    )  # fmt: skip
+
+
+def _number(step: CompiledStep, scope: Scope, key: str, default: int) -> int:
+    """The value of ``max_parallel`` or ``max_iterations``, which may be templates."""
+    value = getattr(step.loop, key)
+    if value is None:
+        return default
+    found = (
+        render_tree({key: value}, scope.names(), dashed=scope.pipeline.dashed)[key] if isinstance(value, str) else value
+    )
+    if isinstance(found, str) and found.strip().isdigit():
+        found = int(found)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise TemplateError(f"`{key}` must be a number of at least 1, and it is {found!r}")
+    return found
+
+
+def _seconds(step: CompiledStep, scope: Scope) -> float | None:
+    from orchestrator_dagster.runtime.step import timeout_of
+
+    return timeout_of(step, scope.names()) if step.timeout is not None else None

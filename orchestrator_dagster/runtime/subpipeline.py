@@ -1,0 +1,73 @@
+"""A step that runs another pipeline, in place: its own inputs, its own steps, and its outputs as the step's value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.errors import InputsError, ParametersError
+from orchestrator_dagster.language.template_text import whole_expression
+from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.failure import inner_error
+from orchestrator_dagster.runtime.inputs import complete_inputs
+from orchestrator_dagster.runtime.outcome import UsageInfo
+from orchestrator_dagster.runtime.outputs import render_outputs
+from orchestrator_dagster.runtime.scope import Scope
+from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+from orchestrator_dagster.runtime.work import Done
+
+
+def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any], timeout: float | None) -> Done:
+    """Run the other pipeline and take the step's variables from its outputs.
+
+    Args:
+        step: The step.
+        scope: Where it runs.
+        names: The names that its inputs' templates may use.
+        timeout: Seconds for the whole of it, None for no limit.
+
+    Raises:
+        ParametersError: The inputs do not fit the other pipeline.
+        InnerStepError: One of its steps failed, and nothing handled it.
+    """
+    from orchestrator_dagster.runtime.in_place import first_failure, run_body
+
+    pipeline = step.pipeline
+    assert pipeline is not None
+    given = _inputs(step, pipeline, scope, names)
+    try:
+        values = complete_inputs(pipeline, given, scope.run)
+    except InputsError as error:
+        raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
+    services = replace(scope.services, occurrence="")
+    inside = Scope.of(pipeline, values, scope.run, services)
+    inside = replace(inside, path=f"{scope.occurrence(step)}/", deadline=scope.deadline).until(timeout)
+    outcomes = run_body(pipeline.steps, pipeline.plan, inside)
+    usage = sum((one.usage for one in outcomes.values()), UsageInfo())
+    failed = first_failure(outcomes)
+    carried = [failure for one in outcomes.values() for failure in one.failures]
+    error_ = failed.error if failed else carried[0] if carried else None
+    if error_ is not None:
+        where = error_.step.removeprefix(inside.path)
+        raise inner_error(f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}', error_, usage)
+    environment = services.workspace.environment
+    outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)
+    found: Any = outputs or {name: one.value for name, one in outcomes.items() if one.status == "completed"}
+    variables = variables_of_result(scope.pipeline, step, found, names)
+    files = tuple(product for one in outcomes.values() for product in one.products)
+    return Done(main_value(variables, bool(step.spec.vars), found), variables, usage=usage, products=files)
+
+
+def _inputs(step: CompiledStep, pipeline: CompiledPipeline, scope: Scope, names: Mapping[str, Any]) -> dict[str, Any]:
+    """What the step gives: rendered, except that a secret stays the name of its environment variable."""
+    given: dict[str, Any] = {}
+    for name, value in step.parameters.items():
+        of = whole_expression(value) if isinstance(value, str) else None
+        key = (of or "").strip().removeprefix("inputs.")
+        if pipeline.inputs[name].kind == "secret" and key in scope.secrets:
+            given[name] = scope.secrets[key]
+        else:
+            given[name] = render_tree({name: value}, names, dashed=scope.pipeline.dashed)[name]
+    return given
