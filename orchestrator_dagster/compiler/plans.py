@@ -85,12 +85,11 @@ def _read_last_pass(body: Body) -> None:
 def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
     """The levels of the steps; each cycle is noted with its path, at the reference that leads into it."""
     edges: Mapping[str, Sequence[str]] = body.edges
-    found = levels(edges)
-    placed = {name for level in found for name in level}
-    stuck = [name for name in edges if name not in placed]
     file_order = {name: number for number, name in enumerate(body.drafts)}
-    while stuck:
-        cycle = find_cycle(edges, stuck)[:-1]
+    waiting = circles(edges)
+    while waiting:
+        group = sorted(waiting.pop(), key=file_order.__getitem__)
+        cycle = find_cycle(edges, group)[:-1]
         first = min(range(len(cycle)), key=lambda number: file_order[cycle[number]])
         cycle = [*cycle[first:], *cycle[:first]]  # each waits for the one behind it, the last for the first
         draft = body.drafts[cycle[0]]
@@ -101,12 +100,9 @@ def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
             step=cycle[0],
             hint="remove one of the dependencies or references",
         )
-        broken = set(cycle)
-        rest = {name: None for name in stuck if name not in broken}
-        edges = {name: [one for one in edges[name] if one in rest] for name in rest}
-        placed = {name for level in levels(edges) for name in level}
-        stuck = [name for name in rest if name not in placed]
-    return found
+        rest = set(group).difference(cycle)
+        waiting += circles({name: [one for one in edges[name] if one in rest] for name in group if name in rest})
+    return levels(edges)
 
 
 def _reference(draft: Draft, target: Draft, reading: Reading) -> Span:

@@ -84,7 +84,9 @@ def run(steps: Steps, false: Collection[str] = (), failing: Mapping[str, str] | 
     return ends
 
 
-def end_of(steps: Steps, step: str, ends: Mapping[str, End], fired: list[Fired], is_false: bool, fails: str | None) -> End:
+def end_of(
+    steps: Steps, step: str, ends: Mapping[str, End], fired: list[Fired], is_false: bool, fails: str | None
+) -> End:
     # fail: nothing after the step in D runs, a route's target included
     if any(end.word == "failed: unhandled" and comes_after(steps, step, one) for one, end in ends.items()):
         return End("not reached")

@@ -416,7 +416,9 @@ def test_routing_to_a_step_handles_the_failure() -> None:
 
 
 def test_of_several_handlers_the_one_that_was_taken_counts() -> None:
-    plan = plan_of(a=step(handlers=("h", "g", "continue")), b=step("a"), h=step("a"), g=step("a"), end=step("b", "h", "g"))
+    plan = plan_of(
+        a=step(handlers=("h", "g", "continue")), b=step("a"), h=step("a"), g=step("a"), end=step("b", "h", "g")
+    )
     assert [str(route) for route in plan.routes] == ["on_failure of step a"] * 2
     ran, skipped, passed = RAN, UNROUTED, BYPASSED
 
