@@ -143,7 +143,6 @@ class _Assembler:
         pipeline, step, work, models = self.pipeline, draft.step, draft.work, draft.models
         assert work is not None
         at = self.document.span(draft.place)
-        handlers = (*step.failure_handlers, *(pipeline.failure_handlers if draft.home.owner is None else ()))
         return CompiledStep(
             id=step.id,
             op=op_name(step.id),
@@ -158,7 +157,7 @@ class _Assembler:
             parameters=work.parameters,
             condition=step.condition,
             on_failure=step.on_failure,
-            failure_handlers=handlers,
+            failure_handlers=draft.handlers,
             pipeline=draft.pipeline,
             # A product of a step that declares no variables is made from its main value, under the product's name.
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
@@ -166,7 +165,7 @@ class _Assembler:
             model_reason=models.reason if models else "",
             personality=step.personality or (models.personality if models else None) or pipeline.personality,
             settings=_settings(step, work, models),
-            retries=self.retries(step, work, handlers),
+            retries=self.retries(step, work, draft.handlers),
             timeout=step.timeout if step.timeout is not None else pipeline.timeout,
             cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),

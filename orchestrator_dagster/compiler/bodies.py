@@ -14,6 +14,7 @@ from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import nearest_name
 
@@ -23,7 +24,7 @@ class Draft:
     """A step while it is being compiled: as written, where, what it does, and what was found about it.
 
     ``edges`` has every step of its body that it waits for, with the place that names it first. ``previous`` are steps
-    whose last pass it reads, in a body that repeats. ``per_item`` are products and conditions of a loop around a single
+    whose last pass it reads, in a body that repeats. ``handlers`` are its own and the header's that are for it. ``per_item`` are products and conditions of a loop around a single
     piece of work that name what only an item has. ``one_path`` has, for each product whose path is the same for all items
     of a loop around it, that loop.
     """
@@ -35,6 +36,7 @@ class Draft:
     body: Body | None = None
     edges: dict[str, Place] = field(default_factory=dict)
     previous: set[str] = field(default_factory=set)
+    handlers: tuple[FailureHandler, ...] = ()
     inputs: set[str] = field(default_factory=set)
     constants: set[str] = field(default_factory=set)
     outputs: set[str] = field(default_factory=set)

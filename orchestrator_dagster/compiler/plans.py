@@ -124,10 +124,7 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
     pipeline = reading.pipeline
     assert pipeline is not None
     dependencies = body.edges
-    of_all = _ways(pipeline.failure_handlers) if body.owner is None else ()
-    # A handler of all steps is none for the step that it leads to, nor for those that come after that.
-    behind = {one: {one, *after(dependencies, one)} for one in of_all if one in dependencies}
-    of_all = tuple(one for one in of_all if one in behind or one in FAILURE_POLICIES)
+    _find_handlers(body, dependencies, pipeline.failure_handlers if body.owner is None else ())
     steps = {
         name: FlowStep(
             tuple(dependencies[name]),
@@ -135,7 +132,7 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
             draft.step.on_success,
             draft.step.on_false,
             draft.step.on_failure,
-            (*_ways(draft.step.failure_handlers), *(one for one in of_all if name not in behind.get(one, ()))),
+            tuple(one.goto for one in draft.handlers if one.goto is not None),
         )
         for name, draft in body.drafts.items()
     }
@@ -154,8 +151,26 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
     return plan
 
 
-def _ways(handlers: Sequence[FailureHandler]) -> tuple[str, ...]:
-    return tuple(one.goto for one in handlers if one.goto is not None)
+def _find_handlers(body: Body, dependencies: Mapping[str, Sequence[str]], of_all: Sequence[FailureHandler]) -> None:
+    """The handlers of every step of a body: its own, then those of all steps.
+
+    No handler of all steps leads away from a step that one of them leads to, nor from what comes after that: the way
+    would go back.
+    """
+    for draft in body.drafts.values():
+        draft.handlers = draft.step.failure_handlers
+    known = [one for one in of_all if one.goto is None or one.goto in (*body.drafts, *FAILURE_POLICIES)]
+    targets = {one.goto for one in known if one.goto in body.drafts}
+    edges = {name: list(before) for name, before in dependencies.items()}
+    for name, draft in body.drafts.items():
+        step = draft.step
+        for way in (step.on_success, step.on_false, step.on_failure, *(one.goto for one in step.failure_handlers)):
+            if way in edges and way is not None:
+                edges[way].append(name)
+    behind = targets.union(*(after(edges, one) for one in targets if one is not None))
+    stay = tuple(one for one in known if one.goto not in targets)
+    for name, draft in body.drafts.items():
+        draft.handlers = (*draft.step.failure_handlers, *(stay if name in behind else known))
 
 
 def _route_span(found: RoutingProblem, draft: Draft, reading: Reading) -> Span:

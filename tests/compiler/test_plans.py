@@ -198,7 +198,8 @@ steps:
 """)
     routes = [(one.source, one.target) for one in pipeline.plan.routes if one.key == "on_failure"]
     assert [target for source, target in routes if source == "a"] == [None, "b", "c", "mend", "tell"]
-    assert [target for source, target in routes if source == "mend"] == ["tell"]
+    assert not [target for source, target in routes if source in ("mend", "tell")]
+    assert [one.goto for one in pipeline.by_id["mend"].failure_handlers] == ["continue"]
     assert not [target for source, target in routes if source == "tell"]
     assert [one.goto for one in pipeline.by_id["a"].failure_handlers] == [
         "b",
@@ -211,6 +212,23 @@ steps:
     ]
     assert pipeline.plan.by_id["c"].targeted_by
     assert "error" not in pipeline.by_id["c"].dependencies
+
+
+@pytest.mark.parametrize("more", ["", ", on_success: a", ", on_failure: a", ", failure_handlers: [{goto: a}]"])
+def test_two_handlers_of_all_steps_do_not_lead_to_each_other(compiled: Compile, more: str) -> None:
+    pipeline = compiled(f"""
+failure_handlers: [{{errors: OSError, goto: h}}, {{errors: ValueError, goto: g}}]
+steps:
+- {{id: h, prompt: x{more}}}
+- {{id: g, prompt: x}}
+- {{id: a, prompt: x}}
+- {{id: b, prompt: "{{{{ a }}}}"}}
+- {{id: free, prompt: x}}
+""")
+    handled = {"free"} if more else {"a", "b", "free"}
+    routes = {(one.source, one.target) for one in pipeline.plan.routes}
+    assert routes - {("h", "a")} == {(name, way) for name in handled for way in ("h", "g")}
+    assert {one.id for one in pipeline.steps if len(one.failure_handlers) > 1} == handled
 
 
 def test_handlers_of_the_header_are_none_inside_loops(compiled: Compile) -> None:
