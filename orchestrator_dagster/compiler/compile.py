@@ -19,6 +19,7 @@ from orchestrator_dagster.compiler.products import check_collisions, compile_pro
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, plan_routes
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.support import check_support
+from orchestrator_dagster.compiler.timing import check_timing
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.read import Reading
@@ -75,6 +76,12 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     plan = _plan(reading, drafts)
     _find_models(reading, drafts, known.models)
     _find_products(reading, drafts)
+    check_timing(
+        reading,
+        inputs,
+        [(draft.step, draft.place) for draft in drafts.values()],
+        [product for draft in drafts.values() for product in draft.products],
+    )
     if problems.errors or plan is None:
         return Compilation(None, problems)
     outputs = order_outputs(pipeline.outputs, edges.output_edges)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
+from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
 from orchestrator_dagster.language.settings import Expert, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
@@ -105,6 +106,10 @@ class CompiledPipeline(Compiled):
     experts: dict[str, Expert] = Field(default_factory=dict)
     selection_schema: SelectionSchema | None = None
     personality: str | None = None
+    schedules: tuple[Schedule, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    automation: Literal["eager", "on_missing"] | AutomationCron | None = None
+    partitions: Partitions | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     fingerprint: str = ""
 

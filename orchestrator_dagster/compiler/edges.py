@@ -36,7 +36,13 @@ class EdgeFinder:
         self.output_edges: dict[str, list[str]] = {}
         steps = {draft.step.id: _offered(draft) for draft in drafts.values()}
         names = Names(
-            inputs, steps, self.pipeline.outputs, reading.loose, self.pipeline.constants, output_steps=self.output_steps
+            inputs,
+            steps,
+            self.pipeline.outputs,
+            reading.loose,
+            self.pipeline.constants,
+            output_steps=self.output_steps,
+            partitioned=self.pipeline.partitions is not None or reading.lost(("partitions",)),
         )
         self.checker = TemplateChecker(names, self.document, self.problems)
 

@@ -50,6 +50,7 @@ class Names:
     constants: Mapping[str, Any] = field(default_factory=dict)
     makers: dict[str, list[str]] = field(default_factory=dict)
     output_steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    partitioned: bool = True
 
     def __post_init__(self) -> None:
         for step in self.steps.values():
@@ -184,6 +185,10 @@ class TemplateChecker:
             if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
                 message = f'"{root}" has no field "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), _RUN_FIELDS[root], "unknown-field")
+            elif root == "partition" and not names.partitioned:
+                message = f'"{use}" exists only in a pipeline with `partitions`'
+                hint = "declare them in the header, for example `partitions: {daily: 2026-01-01}`"
+                self.unknown(use, place, step, message, root, (), hint=hint)
         elif root in _RUN_NAMES:
             pass
         elif root == "outputs":
@@ -270,6 +275,7 @@ class TemplateChecker:
         name: str,
         known: Iterable[str],
         code: str = "unknown-name",
+        hint: str | None = None,
     ) -> None:
         """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
         if self.names.loose:
@@ -293,7 +299,7 @@ class TemplateChecker:
             span,
             step=step,
             suggestion=near,
-            hint=None if near else self.hint(known),
+            hint=None if near else hint or self.hint(known),
         )
 
     def hint(self, known: Iterable[str]) -> str | None:
