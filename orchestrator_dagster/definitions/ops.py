@@ -41,7 +41,7 @@ def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     hosted = any(not model.startswith(f"{BUILTIN}:") for step in pipeline.steps for model in step.models)
 
     def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
-        run = RunInfo(context.run_id, datetime.now(timezone.utc))
+        run = RunInfo(context.run_id, datetime.now(timezone.utc), _partition(context))
         if hosted:  # litellm takes seconds to import: it can, while the first steps work
             import_in_background()
         try:
@@ -162,7 +162,11 @@ def _services(context: OpExecutionContext) -> Services:
 
 
 def _run_info(context: OpExecutionContext, inputs: Mapping[str, Any]) -> RunInfo:
-    return RunInfo(context.run_id, datetime.fromisoformat(inputs["started_at"]))
+    return RunInfo(context.run_id, datetime.fromisoformat(inputs["started_at"]), _partition(context))
+
+
+def _partition(context: OpExecutionContext) -> str | None:
+    return context.partition_key if context.has_partition_key else None
 
 
 def _failure(error: StepError) -> dg.Failure:
