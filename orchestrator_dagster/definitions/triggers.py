@@ -19,7 +19,7 @@ from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.language.pipeline import Trigger
 from orchestrator_dagster.runtime.launches import launch_inputs
-from orchestrator_dagster.runtime.watched_files import FileCursor, WatchedFile, watched_files
+from orchestrator_dagster.runtime.watched_files import FileCursor, watched_files
 
 #: The most runs that one tick starts, unless one file or materialization alone has more partitions. What is left
 #: waits for the next tick, so that a full inbox does not flood the queue of runs.
@@ -67,17 +67,13 @@ def _files(pipeline: CompiledPipeline, trigger: Trigger) -> _Evaluation:
         for file in ready:
             if launches.full:
                 break
-            launches.add(f"{file.path}:{file.stamp}", _file_names(file), file.path)
+            launches.add(f"{file.path}:{file.stamp}", {"file": file.fields()}, file.path)
             cursor.take(file)
         left = len(ready) - launches.handled
         why = f"{len(found)} files; {waiting} new or changed ones wait for the next tick, {left} for their turn"
         return launches.result(cursor.text(), why)
 
     return evaluate
-
-
-def _file_names(file: WatchedFile) -> dict[str, Any]:
-    return {"file": file.fields()}
 
 
 def _asset(pipeline: CompiledPipeline, trigger: Trigger) -> _Evaluation:
@@ -100,7 +96,7 @@ def _asset(pipeline: CompiledPipeline, trigger: Trigger) -> _Evaluation:
             if launches.full:
                 break
             own = record.partition_key
-            partitions = [own] if own and definition and own in definition.get_partition_keys() else None
+            partitions = [own] if own and definition and definition.has_partition_key(own) else None
             launches.add(str(record.storage_id), _asset_names(record, name), name, partitions)
             seen = record.storage_id
         # Without any materialization so far, the next one is new whenever it comes.

@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
 from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.workspace import Workspace
 
 #: The most files that a pattern may find: all of them are looked at, and remembered, at every tick.
@@ -36,19 +37,25 @@ class WatchedFile:
     def fields(self) -> dict[str, Any]:
         """What templates read as ``file``."""
         path = PurePosixPath(self.path)
-        modified = datetime.fromtimestamp(self.mtime_ns // 1_000_000_000, timezone.utc)
+        try:
+            moment = datetime.fromtimestamp(self.mtime_ns // 1_000_000_000, timezone.utc)
+            modified: str | Absent = moment.isoformat(timespec="seconds")
+        except (ValueError, OverflowError, OSError):
+            modified = Absent(f'the time of change of "{self.path}" is none that a calendar has')
         return {
             "path": self.path,
             "name": path.name,
             "stem": path.stem,
             "folder": str(path.parent),
             "size": self.size,
-            "modified": modified.isoformat(timespec="seconds"),
+            "modified": modified,
         }
 
 
 def watched_files(workspace: Workspace, pattern: str) -> list[WatchedFile]:
     """Every file of the workspace that a pattern finds, by path. A folder that is not there has none.
+
+    A file whose name is no UTF-8 is left out: neither a cursor nor a run can hold it.
 
     Raises:
         PathError: A folder leads out of the workspace, or cannot be read.
@@ -63,7 +70,7 @@ def watched_files(workspace: Workspace, pattern: str) -> list[WatchedFile]:
     try:
         with workspace.folder(folder) as opened:
             for names, status in opened.walk(wanted.depth, hidden=wanted.hidden):
-                if not wanted.matches(names):
+                if not wanted.matches(names) or not _is_text(names):
                     continue
                 regular = _regular(workspace, folder / "/".join(names), status)
                 if regular is not None:
@@ -79,6 +86,14 @@ def watched_files(workspace: Workspace, pattern: str) -> list[WatchedFile]:
     except OSError as error:
         raise workspace.refused(folder, "be listed", error) from error
     return sorted(found, key=lambda file: file.path)
+
+
+def _is_text(names: Sequence[str]) -> bool:
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _regular(workspace: Workspace, path: os.PathLike[str], status: os.stat_result) -> os.stat_result | None:

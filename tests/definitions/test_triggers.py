@@ -168,6 +168,16 @@ def test_links_out_of_the_workspace_are_no_files(
     assert sorted(sources(done.run_requests)) == ["in.csv", "one.csv"]
 
 
+def test_strange_names_and_times(locate: Locate, instance: DagsterInstance, project: Path) -> None:
+    definitions = locate(INBOX)
+    put(project, "{{ size }}.csv")
+    Path(os.fsdecode(os.fsencode(project / "data" / "inbox") + b"/\xff.csv")).write_text("x")
+    done = tick(definitions, instance, tick(definitions, instance, None).cursor)
+    assert sources(done.run_requests) == ["{{ size }}.csv"]  # a name is never read as a template
+    far = WatchedFile("far.csv", 1, 2**40 * 1_000_000_000).fields()
+    assert "none that a calendar has" in far["modified"].reason
+
+
 @pytest.mark.parametrize("pattern", ["data/inbox/**/*.csv", "**/*.csv", "data/*/one.csv", "./data/inbox/one.csv"])
 def test_patterns(locate: Locate, instance: DagsterInstance, project: Path, pattern: str) -> None:
     definitions = locate(INBOX.replace("data/inbox/*.csv", pattern))
