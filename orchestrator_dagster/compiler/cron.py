@@ -67,7 +67,7 @@ def cron_problems(text: str) -> list[str]:
     lowered = text.lower()
     parts = MACROS.get(lowered, lowered).split()
     if lowered.startswith("@") and lowered not in MACROS:
-        return [f"there is no {text.split()[0]}"]
+        return [f'there is no "{text}"']
     if len(parts) != len(_FIELDS):
         return [f"it has {len(parts)} field{'s' * (len(parts) != 1)}, and not five"]
     found: list[set[int | str] | None] = []
