@@ -21,6 +21,7 @@ from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import find_pipeline
 from orchestrator_dagster.compiler.support import check_support
 from orchestrator_dagster.compiler.timeouts import check_timeouts
+from orchestrator_dagster.compiler.timing import check_timing
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.read import Reading, read_pipeline
@@ -90,6 +91,12 @@ class _Compiler:
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
         _find_products(reading, top)
+        check_timing(
+            reading,
+            inputs,
+            [(draft.step, draft.place) for draft in top.walk()],
+            [product for draft in top.walk() for product in draft.products],
+        )
         self.find_pipelines(reading, top, (*chain, *([document.path.resolve()] if document.path else [])))
         if problems.errors or any(flow.plan is None for flow in flows.values()):
             return Compilation(None, problems)

@@ -11,7 +11,6 @@ from orchestrator_dagster.language.template_names import texts_of
 
 _HEADER = {
     "budget": "budgets", "limits": "limits by provider", "executor": "a choice of executor",
-    "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {

@@ -13,12 +13,14 @@ from dagster import DagsterInstance
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run_iterator
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.executor import default_executor, was_interrupted
 from orchestrator_dagster.definitions.factory import default_resources
-from orchestrator_dagster.definitions.jobs import job_name, pipeline_job
+from orchestrator_dagster.definitions.jobs import job_name, launch_config, pipeline_job
+from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
 from orchestrator_dagster.errors import InputsError
@@ -33,6 +35,7 @@ def _silent(context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
+_LOGGERS = ("quiet",)
 _quiet = dg.LoggerDefinition(_silent, description="Says nothing on the terminal: the event log has it all.")
 
 
@@ -44,6 +47,7 @@ def run_pipeline(
     instance: DagsterInstance,
     resources: Mapping[str, Any] | None = None,
     products: Sequence[str] | None = None,
+    partition: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Run a pipeline in this process and wait for its end.
@@ -55,17 +59,20 @@ def run_pipeline(
         instance: Where the run is recorded.
         resources: Resources instead of the usual ones.
         products: Variables whose products are wanted, None for the whole pipeline.
+        partition: Key of the partition that is to be made, when the pipeline has partitions.
         on_progress: Called in this thread for every event of a step.
 
     Returns:
         The result document, also of a run that failed or was interrupted.
 
     Raises:
-        InputsError: The inputs are wrong; no run was made.
+        InputsError: The inputs or the partition are wrong; no run was made.
     """
-    config = _launch_config(pipeline, inputs)
+    partition = checked_partition(pipeline, partition)
+    config = launch_config(pipeline, _given(pipeline, inputs, partition), _LOGGERS)
     job = _job(pipeline, root, resources, _selection(pipeline, products))
-    run = instance.create_run_for_job(job, run_config=config, tags=job.run_tags)
+    tags = {**job.run_tags, PARTITION_NAME_TAG: partition} if partition is not None else job.run_tags
+    run = instance.create_run_for_job(job, run_config=config, tags=tags)
     _watch(execute_run_iterator(InMemoryJob(job), run, instance), run, instance, pipeline, on_progress)
     return load_record(instance, run.run_id, pipeline)
 
@@ -101,7 +108,7 @@ def _job(
     assets = pipeline_assets(pipeline)
     definitions = dg.Definitions(
         assets=[assets],
-        jobs=[pipeline_job(pipeline, assets, only, loggers=("quiet",))],
+        jobs=[pipeline_job(pipeline, assets, only, loggers=_LOGGERS)],
         resources={**default_resources(root), **(resources or {})},
         executor=default_executor(),
     )
@@ -123,7 +130,7 @@ def _selection(pipeline: CompiledPipeline, products: Sequence[str] | None) -> li
     return [keys[name] for name in products]
 
 
-def _launch_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _given(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
     """The inputs as the launchpad would give them: of their declared types."""
-    checked = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc)))
+    checked = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
     return {name: checked[name] for name in inputs if name in checked}

@@ -17,6 +17,8 @@ from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, Produ
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
+from orchestrator_dagster.definitions.schedules import pipeline_schedules
+from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.project import LoadedFile, find_project, load_folder
 
 _log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ def build_definitions(
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
-    """Definitions for every pipeline file of a folder: assets, jobs, resources.
+    """Definitions for every pipeline file of a folder: assets, jobs, schedules, sensors, resources.
 
     A file with errors does not take the others down: it is left out, logged, and listed in the location's metadata.
 
@@ -77,9 +79,12 @@ def definitions_of(
     """
     assets = [pipeline_assets(pipeline) for pipeline in pipelines]
     jobs = [pipeline_job(pipeline, made) for pipeline, made in zip(pipelines, assets, strict=True)]
+    both = list(zip(pipelines, jobs, strict=True))
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
+        schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
+        sensors=[one for pipeline, job in both for one in pipeline_triggers(pipeline, job)],
         resources={**default_resources(root), **(resources or {})},
         executor=executor or default_executor(),
         metadata=_metadata(pipelines, broken),

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
@@ -62,7 +63,8 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     began = _time(stats.start_time) or stats.create_timestamp
     ended = _time(stats.end_time) or datetime.now(timezone.utc)
     values = log.opened["values"] if log.opened else {}
-    info = RunInfo(run_id, datetime.fromisoformat(log.opened["started_at"]) if log.opened else began)
+    started = datetime.fromisoformat(log.opened["started_at"]) if log.opened else began
+    info = RunInfo(run_id, started, run.tags.get(PARTITION_NAME_TAG))
     status = _STATUS.get(run.status, "failed")
     outputs: dict[str, Any] = dict.fromkeys(pipeline.outputs)
     if log.opened:

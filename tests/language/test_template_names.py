@@ -31,7 +31,10 @@ def names(text: str, *dashed: str) -> list[str]:
         ("{{ a if b else c }}", ["b", "a", "c"]),
         ("{{ [a, {'k': b}] }}", ["a", "b"]),
         ("{{ f(*a, **b) }}".replace("f(", "range("), ["a", "b"]),
-        ("{% for x in a.b %}{{ x.y }}{{ loop.index }}{{ c }}{% else %}{{ d }}{% endfor %}", ["a.b", "a.b[0].y", "c", "d"]),
+        (
+            "{% for x in a.b %}{{ x.y }}{{ loop.index }}{{ c }}{% else %}{{ d }}{% endfor %}",
+            ["a.b", "a.b[0].y", "c", "d"],
+        ),
         ("{% for x in a %}{% endfor %}{{ x }}", ["a", "x"]),
         ("{% for k, v in a.items() if k != b %}{{ v }}{% endfor %}", ["a", "b"]),
         ("{% set x = a %}{{ x }}{% set ns = namespace(n=b) %}{% set ns.n = c %}{{ ns.n }}", ["a", "b", "c"]),
