@@ -87,6 +87,7 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        executor=pipeline.executor,
         includes=dict(includes),
         fingerprint=pipeline_fingerprint(document.text, includes),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator_dagster.compiler.assemble import Draft, assemble
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
+from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.flow import find_cycle, levels
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.ids import IdChecker
@@ -64,6 +65,7 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
         return Compilation(None, problems)
     check_support(pipeline, document, problems)
     check_header(pipeline, document, problems)
+    check_executor(pipeline, document, problems)
     personalities = check_personalities(pipeline, known.personalities, document, problems)
     drafts = _drafts(reading, known.tools)
     inputs = compile_inputs(pipeline)

@@ -105,6 +105,7 @@ class CompiledPipeline(Compiled):
     experts: dict[str, Expert] = Field(default_factory=dict)
     selection_schema: SelectionSchema | None = None
     personality: str | None = None
+    executor: str | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     fingerprint: str = ""
 

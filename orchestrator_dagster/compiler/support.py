@@ -10,7 +10,7 @@ from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.template_names import texts_of
 
 _HEADER = {
-    "budget": "budgets", "cache": "the call store", "limits": "limits by provider", "executor": "a choice of executor",
+    "budget": "budgets", "cache": "the call store", "limits": "limits by provider",
     "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
     "failure_handlers": "failure handlers",
