@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagster import DagsterInstance
@@ -43,4 +46,21 @@ def open_instance(project: Path) -> DagsterInstance:
     """The instance that records the project's runs."""
     home = instance_home(project)
     home.mkdir(parents=True, exist_ok=True)
-    return DagsterInstance.from_config(str(home))
+    with _alone(home):
+        return DagsterInstance.from_config(str(home))
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Let one process at a time open the instance: Dagster's SQLite files break when two processes make them at once."""
+    try:
+        handle = os.open(home, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):  # some shared folders have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
