@@ -43,11 +43,22 @@ def instance_home(project: Path) -> Path:
 
 
 def open_instance(project: Path) -> DagsterInstance:
-    """The instance that records the project's runs."""
+    """The instance that records the project's runs.
+
+    Raises:
+        OrchestratorError: It cannot be opened: its settings are wrong, or its database does not answer.
+    """
     home = instance_home(project)
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home):
-        return DagsterInstance.from_config(str(home))
+        try:
+            return DagsterInstance.from_config(str(home))
+        except Exception as error:  # a setting, a package, or the database behind it
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            raise OrchestratorError(
+                f'the runs cannot be recorded in "{home}": {type(error).__name__}: {reason}',
+                hint=f'look at "{home / "dagster.yaml"}" and at what it names',
+            ) from error
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import orchestrator_dagster as orc
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "orchestrator_dagster.cli", "run"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 on_each = pytest.mark.parametrize("place", ["redis", "rabbitmq"], indirect=True)
 on_redis = pytest.mark.parametrize("place", ["redis"], indirect=True)
 
