@@ -67,10 +67,10 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
     if document["status"] == "canceled":
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    error = document["error"]
-    if error and (quiet or error["step"] is None):  # what failed outside of the steps has not been shown yet
-        where = f"{error['step']}: " if error["step"] else ""
-        click.echo(f"error: {where}{error['message']}", err=True)
+    failure = document["error"]
+    if failure and (quiet or failure["step"] is None):  # what failed outside of the steps has not been shown yet
+        where = f"{failure['step']}: " if failure["step"] else ""
+        click.echo(f"error: {where}{failure['message']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 

@@ -73,8 +73,8 @@ def command_job(
         )
     path = _store(pipeline, Path(instance.storage_directory()) / FOLDER)
     wanted = list(products) if products is not None else None
-    made = dg.build_reconstructable_job(__name__, job_from_file.__name__, (str(path), str(root), wanted))  # type: ignore[arg-type]
-    return made
+    arguments: Any = (str(path), str(root), wanted)
+    return dg.build_reconstructable_job(__name__, job_from_file.__name__, arguments)
 
 
 def job_from_file(path: str, root: str, products: Sequence[str] | None) -> dg.JobDefinition:
@@ -116,7 +116,7 @@ def _store(pipeline: CompiledPipeline, folder: Path) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         # Whole at once: another run may look for it meanwhile.
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     return path
 
 

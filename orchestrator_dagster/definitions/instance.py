@@ -63,7 +63,7 @@ def open_instance(project: Path) -> DagsterInstance:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Let one process at a time open the instance: Dagster's SQLite files break when two processes make them at once."""
+    """One process at a time opens the instance: Dagster's SQLite files break when two make them at once."""
     try:
         handle = os.open(home, os.O_RDONLY)
     except OSError:

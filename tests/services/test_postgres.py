@@ -173,7 +173,7 @@ def test_a_pool_holds_over_runs_of_several_processes(example: Path, database: st
     for process in started:
         _, said = process.communicate(timeout=3 * PATIENCE)
         assert process.returncode == 0, said
-    assert rows(database, "SELECT concurrency_key, \"limit\" FROM concurrency_limits") == [("till", 1)]
+    assert rows(database, 'SELECT concurrency_key, "limit" FROM concurrency_limits') == [("till", 1)]
     assert rows(database, "SELECT count(*) FROM pending_steps") == [(0,)]
 
 
