@@ -78,8 +78,10 @@ def run(
     if document["status"] == "canceled":
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    if quiet and document["error"]:
-        click.echo(f"error: {document['error']['step']}: {document['error']['message']}", err=True)
+    failure = document["error"]
+    if failure and (quiet or failure["step"] is None):  # what failed outside of the steps has not been shown yet
+        where = f"{failure['step']}: " if failure["step"] else ""
+        click.echo(f"error: {where}{failure['message']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 

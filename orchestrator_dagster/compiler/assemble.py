@@ -79,6 +79,7 @@ def assemble(
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
         partitions=pipeline.partitions,
+        executor=pipeline.executor,
         includes=dict(includes),
         fingerprint=pipeline_fingerprint(document.text, {**includes, **others}),
     )

@@ -10,6 +10,7 @@ from orchestrator_dagster.compiler.assemble import assemble
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
+from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
@@ -79,6 +80,7 @@ class _Compiler:
             return Compilation(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
+        check_executor(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)

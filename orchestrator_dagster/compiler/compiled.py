@@ -162,6 +162,7 @@ class CompiledPipeline(Compiled):
     triggers: tuple[Trigger, ...] = ()
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None
     partitions: Partitions | None = None
+    executor: str | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     fingerprint: str = ""
 

@@ -23,6 +23,7 @@ def pipeline_job(
     assets: dg.AssetsDefinition,
     only: Collection[dg.AssetKey] | None = None,
     loggers: Collection[str] = (),
+    executor: dg.ExecutorDefinition | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
 
@@ -33,6 +34,7 @@ def pipeline_job(
         assets: Its assets.
         only: The assets that the job makes, None for all of them.
         loggers: Names of the loggers that it writes to, none for Dagster's console.
+        executor: The executor of its runs, None for that of the definitions around it.
     """
 
     def to_graph(config: Any) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def pipeline_job(
         tags=dict(pipeline.tags),
         run_tags={"orchestrator/pipeline": pipeline.id, "orchestrator/fingerprint": pipeline.fingerprint[:16]},
         metadata=code_reference(pipeline),
+        executor_def=executor,
     )
 
 
