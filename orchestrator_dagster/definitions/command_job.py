@@ -25,6 +25,8 @@ from orchestrator_dagster.text import nearest
 
 #: Folder in the instance's storage that has the compiled pipelines of such runs, each under its hash.
 FOLDER = "orchestrator_pipelines"
+#: Names of the loggers that such a run writes to.
+LOGGERS = ("quiet",)
 
 
 def _silent(context: dg.InitLoggerContext) -> logging.Logger:
@@ -99,7 +101,7 @@ def _job(
     assets = pipeline_assets(pipeline)
     definitions = dg.Definitions(
         assets=[assets],
-        jobs=[pipeline_job(pipeline, assets, only, loggers=("quiet",))],
+        jobs=[pipeline_job(pipeline, assets, only, loggers=LOGGERS)],
         resources={**default_resources(root), **(resources or {})},
         executor=pipeline_executor(pipeline, root) or default_executor(),
     )

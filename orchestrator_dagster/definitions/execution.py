@@ -14,7 +14,7 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.command_job import command_job
+from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
 from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.partitions import checked_partition
