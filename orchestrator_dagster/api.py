@@ -101,6 +101,7 @@ class Pipeline:
         *,
         on_progress: OnProgress | None = None,
         products: Sequence[str] | None = None,
+        partition: str | None = None,
         resources: Mapping[str, Any] | None = None,
         instance: dg.DagsterInstance | None = None,
         **inputs: Any,
@@ -110,12 +111,13 @@ class Pipeline:
         Args:
             on_progress: Called for every event of a step.
             products: Variables whose products are wanted: only what they need runs. None for everything.
+            partition: Key of the partition that is to be made, when the pipeline has partitions.
             resources: Resources by key, instead of the usual ones.
             instance: Where the run is recorded, default the project's instance.
             **inputs: Values of the inputs.
 
         Raises:
-            InputsError: The inputs are wrong; no run was made.
+            InputsError: The inputs or the partition are wrong; no run was made.
 
         Example:
             >>> result = compile("pipelines/report.yaml").run(topic="trees")  # doctest: +SKIP
@@ -124,7 +126,13 @@ class Pipeline:
         from orchestrator_dagster.definitions.execution import run_pipeline
         from orchestrator_dagster.definitions.instance import open_instance
 
-        options = {"root": self.root, "resources": resources, "products": products, "on_progress": on_progress}
+        options = {
+            "root": self.root,
+            "resources": resources,
+            "products": products,
+            "partition": partition,
+            "on_progress": on_progress,
+        }
         if instance is not None:
             return Result(run_pipeline(self.compiled, inputs, instance=instance, **options))  # type: ignore[arg-type]
         with open_instance(find_project(self.root)) as opened:

@@ -30,9 +30,17 @@ def main() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-i", "--input", "given", multiple=True, metavar="KEY=VALUE", help="An input; may be given many times.")
 @click.option("--inputs-file", type=click.Path(path_type=Path), help="A YAML or JSON file with inputs.")
+@click.option("--partition", metavar="KEY", help="The partition to make, of a pipeline with partitions.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the result document here, not to stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Path | None, quiet: bool) -> None:
+def run(
+    file: Path,
+    given: tuple[str, ...],
+    inputs_file: Path | None,
+    partition: str | None,
+    output: Path | None,
+    quiet: bool,
+) -> None:
     """Run a pipeline FILE here and print its result document."""
     from orchestrator_dagster.project import compile_or_raise, find_project
 
@@ -50,7 +58,9 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
 
     try:
         with open_instance(find_project(root)) as instance, progress_view(pipeline, quiet) as on_progress:
-            document = run_pipeline(pipeline, inputs, root=root, instance=instance, on_progress=on_progress)
+            document = run_pipeline(
+                pipeline, inputs, root=root, instance=instance, partition=partition, on_progress=on_progress
+            )
     except InputsError as error:
         _stop(error)
     except OrchestratorError as error:
@@ -68,8 +78,10 @@ def run(file: Path, given: tuple[str, ...], inputs_file: Path | None, output: Pa
     if document["status"] == "canceled":
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    if quiet and document["error"]:
-        click.echo(f"error: {document['error']['step']}: {document['error']['message']}", err=True)
+    failure = document["error"]
+    if failure and (quiet or failure["step"] is None):  # what failed outside of the steps has not been shown yet
+        where = f"{failure['step']}: " if failure["step"] else ""
+        click.echo(f"error: {where}{failure['message']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 

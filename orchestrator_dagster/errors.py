@@ -67,6 +67,12 @@ class InputsError(OrchestratorError):
         return "\n".join([self.message, *(f"  - {problem}" for problem in self.problems)])
 
 
+class ExecutorError(OrchestratorError):
+    """The executor that a pipeline or a location names cannot be used here: its package is missing, or it needs what
+    there is not. No step has run.
+    """
+
+
 class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 

@@ -115,4 +115,39 @@ steps:
     expert: analyst
     prompt: Name one tree.
 """,
+    "schedules": """\
+schedule:
+  - {cron: "0 6 * * 1-5", timezone: Europe/Berlin, inputs: {topic: energy}}
+  - {cron: "@monthly", enabled: true, inputs: {topic: "the month before {{ current_date }}"}}
+inputs:
+  - topic: None
+steps:
+  - id: say
+    action: echo
+    parameters: {message: "{{ topic }}"}
+""",
+    "triggers": """\
+triggers:
+  - files: "data/inbox/*.csv"
+    inputs: {source: "{{ file.path }}"}
+  - asset: accounts/table
+    inputs: {source: "{{ asset.path }}"}
+inputs:
+  - source: None
+steps:
+  - id: load
+    tool: data-processing
+    action: load
+    parameters: {data: "{{ source }}"}
+""",
+    "partitions": """\
+partitions: {daily: 2026-01-01}
+automation: on_missing
+steps:
+  - id: say
+    action: echo
+    parameters: {message: "The day is {{ partition.key }}"}
+    products:
+      - said: "{{ partition.key }}.txt"
+""",
 }

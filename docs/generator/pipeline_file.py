@@ -14,7 +14,7 @@ from generator.words import bounds, default, in_words
 from orchestrator_dagster.compiler.products import SUFFIXES
 from orchestrator_dagster.compiler.support import _HEADER, _STEP
 from orchestrator_dagster.language.base import Model
-from orchestrator_dagster.language.pipeline import Pipeline
+from orchestrator_dagster.language.pipeline import Partitions, Pipeline, Schedule, Trigger
 from orchestrator_dagster.language.settings import Expert, Retries
 from orchestrator_dagster.language.step import ProductSpec, Step
 from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, VariableSpec
@@ -27,6 +27,9 @@ _ANCHORS = {
     "ProductSpec": "#products",
     "Retries": "#retries",
     "Expert": "#experts",
+    "Schedule": "#schedules",
+    "Trigger": "#triggers",
+    "Partitions": "#partitions",
 }
 _DEFAULTS = {("Pipeline", "id"): "the file's name"}
 _REFUSED = "Refused by this release."
@@ -106,6 +109,19 @@ def page() -> str:
             "A model, or a map of the keys below. A step names an expert as `expert`.",
             _example("experts"),
             _keys(Expert),
+            "## Schedules",
+            "One map, or a list of maps. See [When a pipeline runs](../guides/when.md).",
+            _example("schedules"),
+            _keys(Schedule),
+            "## Triggers",
+            "One map, or a list of maps, each with either `files` or `asset`.",
+            _example("triggers"),
+            _keys(Trigger),
+            "## Partitions",
+            "A map with one of the keys below. With partitions the path of every product, or `output_dir`, has"
+            " `{{ partition.key }}` in it.",
+            _example("partitions"),
+            _keys(Partitions),
         ]
     )
 

@@ -48,7 +48,7 @@ _NAMES = {
     "current_date": "the day now, in UTC",
     "pipeline_id": "the pipeline's id",
     "env": "`env.NAME`: an environment variable that the `workspace` resource allows",
-    "partition": "`partition.key`; absent, because this release has no partitions",
+    "partition": "`partition.key`: the key of the run's partition, in a pipeline with `partitions`",
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
     "null": "nothing; `none`, `true` and `false` are there too",
 }

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from generator.markdown import value
 from orchestrator_dagster.language.base import Duration, Model, Names, OneMap
+from orchestrator_dagster.language.pipeline import Automation
 from orchestrator_dagster.language.settings import Models
 
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
@@ -31,10 +32,14 @@ _LABELS = {
     "ProductSpec": "product",
     "Retries": "retries",
     "Expert": "expert",
+    "Schedule": "schedule",
+    "Trigger": "trigger",
+    "Partitions": "partitions",
 }
 _KNOWN = [
     (Names, "a name, a comma list or a list of names"),
     (Duration, "duration: seconds (`30`) or a text (`500ms`, `2m`, `1h30m`)"),
+    (Automation, "`eager`, `on_missing` or a map with `cron` and `timezone`"),
     (Models, "a model, or a list of models"),
 ]
 

@@ -75,6 +75,11 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        schedules=pipeline.schedule or (),
+        triggers=pipeline.triggers or (),
+        automation=pipeline.automation,
+        partitions=pipeline.partitions,
+        executor=pipeline.executor,
         includes=dict(includes),
         fingerprint=pipeline_fingerprint(document.text, {**includes, **others}),
     )

@@ -10,6 +10,7 @@ from orchestrator_dagster.compiler.assemble import assemble
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
+from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
@@ -21,6 +22,7 @@ from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import CompiledFile, find_pipeline, levels_around
 from orchestrator_dagster.compiler.support import check_support
 from orchestrator_dagster.compiler.timeouts import check_timeouts
+from orchestrator_dagster.compiler.timing import check_timing
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.read import Reading, read_pipeline
@@ -79,6 +81,7 @@ class _Compiler:
             return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
+        check_executor(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)
@@ -91,6 +94,12 @@ class _Compiler:
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
         _find_products(reading, top)
+        check_timing(
+            reading,
+            inputs,
+            [(draft.step, draft.place) for draft in top.walk()],
+            [product for draft in top.walk() for product in draft.products],
+        )
         files, deep = self.find_pipelines(reading, top, (*chain, *([document.path.resolve()] if document.path else [])))
         if problems.errors or any(flow.plan is None for flow in flows.values()):
             return CompiledFile(None, problems, files, deep)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
+from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
 from orchestrator_dagster.language.settings import CacheMode, Expert, FailureHandler, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
@@ -56,8 +57,8 @@ class CompiledLoop(Compiled):
     """How a step repeats its body.
 
     ``over`` is the list of a ``for_each``, or the template that gives it; ``while_`` and ``until`` are the conditions
-    of the other kind. ``steps`` is the body, in an order in which it can run, with the ``plan`` of its flow; a loop around
-    a single piece of work has a body of one step that has the loop's own id (``single``).
+    of the other kind. ``steps`` is the body, in an order in which it can run, with the ``plan`` of its flow; a loop
+    around a single piece of work has a body of one step that has the loop's own id (``single``).
     """
 
     kind: LoopKind
@@ -157,6 +158,11 @@ class CompiledPipeline(Compiled):
     experts: dict[str, Expert] = Field(default_factory=dict)
     selection_schema: SelectionSchema | None = None
     personality: str | None = None
+    schedules: tuple[Schedule, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    automation: Literal["eager", "on_missing"] | AutomationCron | None = None
+    partitions: Partitions | None = None
+    executor: str | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     fingerprint: str = ""
 

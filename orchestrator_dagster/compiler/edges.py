@@ -53,6 +53,7 @@ class EdgeFinder:
             handler_unknown=any(
                 draft.step.on_failure not in (None, *FAILURE_POLICIES, *draft.home.drafts) for draft in top.walk()
             ),
+            partitioned=self.pipeline.partitions is not None or reading.lost(("partitions",)),
         )
         dashed = frozenset(draft.step.id for draft in top.walk() if "-" in draft.step.id)
         self.checker = TemplateChecker(names, self.document, self.problems, dashed=dashed)

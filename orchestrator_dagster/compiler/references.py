@@ -196,6 +196,10 @@ class TemplateChecker:
             if len(use.path) > 1 and use.path[1] not in _RUN_FIELDS[root]:
                 message = f'"{root}" has no field "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), _RUN_FIELDS[root], "unknown-field")
+            elif root == "partition" and not names.partitioned:
+                message = f'"{use}" exists only in a pipeline with `partitions`'
+                hint = "declare them in the header, for example `partitions: {daily: 2026-01-01}`"
+                self.unknown(use, place, step, message, root, (), hint=hint)
         elif root in _RUN_NAMES:
             pass
         elif root == "outputs":
@@ -335,6 +339,7 @@ class TemplateChecker:
         name: str,
         known: Iterable[str],
         code: str = "unknown-name",
+        hint: str | None = None,
     ) -> None:
         """Note a name that does not exist: an error, or a warning when its absence is allowed for."""
         if self.names.loose:
@@ -344,12 +349,12 @@ class TemplateChecker:
         if dashed is not None:
             written, span, near = dashed
             message = f'there is no "{written}" here'
-            hint: str | None = "between two names a dash is a minus, unless it is in the id of a step"
+            hint = "between two names a dash is a minus, unless it is in the id of a step"
         else:
             after = use.path[use.path.index(name) - 1] if name in use.path[1:] else ""
             span = self.document.place_in(place, name, str(after), use.line)
             near = nearest_name(name, known)
-            hint = None if near else "; ".join(filter(None, (use.hint, self.hint(known)))) or None
+            hint = None if near else "; ".join(filter(None, (use.hint, hint or self.hint(known)))) or None
         if use.guarded:
             message, hint = f"{message}; only its default will ever be used", None
         self.problems.add(

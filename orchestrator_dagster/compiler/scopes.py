@@ -61,6 +61,7 @@ class Names:
         elsewhere: Names that exist inside a loop only, with the loop's id.
         handlers: Ids of steps that a failure leads to, which have ``error``.
         handler_unknown: Whether a failure leads to no step that there is, so that any may be meant.
+        partitioned: Whether the pipeline has partitions, so that there is ``partition.key``.
     """
 
     inputs: Mapping[str, TypeSpec]
@@ -75,6 +76,7 @@ class Names:
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     handlers: Collection[str] = ()
     handler_unknown: bool = False
+    partitioned: bool = True
 
     def __post_init__(self) -> None:
         for step in self.steps.values():

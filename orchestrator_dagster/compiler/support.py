@@ -10,8 +10,7 @@ from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.language.template_names import texts_of
 
 _HEADER = {
-    "budget": "budgets", "limits": "limits by provider", "executor": "a choice of executor",
-    "schedule": "schedules", "triggers": "triggers", "automation": "automation", "partitions": "partitions",
+    "budget": "budgets", "limits": "limits by provider",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {

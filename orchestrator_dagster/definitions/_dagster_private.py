@@ -6,9 +6,11 @@ them; :data:`orchestrator_dagster.definitions.executor.TRIED_WITH` says with whi
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 from dagster._core.definitions.reconstruct import ReconstructableJob
@@ -30,7 +32,8 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from dagster._core.execution.plan.step import ExecutionStep
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
-from dagster._core.executor.multiprocess import MultiprocessExecutor
+from dagster._core.executor import multiprocess
+from dagster._core.executor.multiprocess import MultiprocessExecutor, MultiprocessExecutorChildProcessCommand
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "hook_events",
     "known_state",
     "only_records_of",
+    "quiet_step_processes",
     "seconds_to_retry",
     "step_stopped",
     "use_event_loop",
@@ -91,6 +95,30 @@ class PromptClaims(InstanceConcurrencyContext):
         waiting = self._waiting.get(self._pool_of.pop(step_key, ""))
         if waiting:
             self._pending_timeouts[max(waiting, key=waiting.__getitem__)] = 0.0
+
+
+class _QuietStepProcess(MultiprocessExecutorChildProcessCommand):
+    """What a step's process executes; Dagster prints its first event on the terminal, whatever loggers the job has."""
+
+    def execute(self) -> Iterator[DagsterEvent]:
+        """The events of the step."""
+        events = super().execute()
+        with redirect_stderr(io.StringIO()):
+            first = next(events, None)
+        if first is not None:
+            yield first
+            yield from events
+
+
+@contextmanager
+def quiet_step_processes() -> Iterator[None]:
+    """Let the multiprocess executor start step processes that do not print their first event."""
+    usual = multiprocess.MultiprocessExecutorChildProcessCommand
+    multiprocess.MultiprocessExecutorChildProcessCommand = _QuietStepProcess  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        multiprocess.MultiprocessExecutorChildProcessCommand = usual  # type: ignore[misc]
 
 
 def captured_logs_key(context: PlanExecutionContext) -> list[str]:

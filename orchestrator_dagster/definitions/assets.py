@@ -9,6 +9,7 @@ import dagster as dg
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.graphs import graph_output, pipeline_graph
 from orchestrator_dagster.definitions.metadata import code_reference
+from orchestrator_dagster.definitions.partitions import partitions_of
 from orchestrator_dagster.models.references import BUILTIN
 
 _KIND = "dagster/kind/"
@@ -27,6 +28,8 @@ def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
         keys_by_output_name={**keys, "run": run_key},
         internal_asset_deps={**deps, "run": set(keys.values())},
         can_subset=True,
+        partitions_def=partitions_of(pipeline),
+        automation_conditions_by_output_name=dict.fromkeys((*keys, "run"), _automation(pipeline)),
         group_name=pipeline.op,
         descriptions_by_output_name={
             **{name: _describe(pipeline, product) for name, product in outputs.items()},
@@ -49,6 +52,17 @@ def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
             "run": pipeline.fingerprint[:16],
         },
     )
+
+
+def _automation(pipeline: CompiledPipeline) -> dg.AutomationCondition[Any] | None:
+    """When the assets are made by themselves, None when they are not."""
+    if pipeline.automation is None:
+        return None
+    if pipeline.automation == "eager":
+        return dg.AutomationCondition.eager()
+    if pipeline.automation == "on_missing":
+        return dg.AutomationCondition.on_missing()
+    return dg.AutomationCondition.on_cron(pipeline.automation.cron, pipeline.automation.timezone)
 
 
 def _describe(pipeline: CompiledPipeline, product: CompiledProduct) -> str:

@@ -13,10 +13,16 @@ import dagster as dg
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.executor import default_executor
+from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
+from orchestrator_dagster.definitions.schedules import pipeline_schedules
+from orchestrator_dagster.definitions.triggers import pipeline_triggers
+from orchestrator_dagster.errors import ExecutorError
+from orchestrator_dagster.language.diagnostics import Problems
+from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.project import LoadedFile, find_project, load_folder
 
 _log = logging.getLogger(__name__)
@@ -27,9 +33,9 @@ def build_definitions(
     *,
     root: str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
-    executor: dg.ExecutorDefinition | None = None,
+    executor: str | dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
-    """Definitions for every pipeline file of a folder: assets, jobs, resources.
+    """Definitions for every pipeline file of a folder: assets, jobs, schedules, sensors, resources.
 
     A file with errors does not take the others down: it is left out, logged, and listed in the location's metadata.
 
@@ -38,14 +44,18 @@ def build_definitions(
         root: The workspace root, default the project's folder (the nearest one with a ``workspace.yaml`` or
             ``pyproject.toml``).
         resources: Resources by key, instead of or beside ``models``, ``tools``, ``workspace`` and the IO managers.
-        executor: Executor of all jobs and of materializations from the asset pages; default `threads`: the steps of a
-            run at once, in the run's own process.
+        executor: Executor of materializations from the asset pages, and of the jobs whose pipeline names none: one of
+            Dagster's, or a name as in a pipeline file. Default `threads`: the steps of a run at once, in the run's own
+            process.
 
     Raises:
+        ExecutorError: The executor named here is not there. (One that a pipeline names leaves out that pipeline.)
         dagster.DagsterInvalidDefinitionError: A resource or executor does not fit.
     """
     base = Path(root).resolve() if root else find_project(Path.cwd())
-    loaded = load_folder(base / folder, base)
+    if isinstance(executor, str):
+        executor = find_executor(executor, base)
+    loaded = [_with_executor(file, base) for file in load_folder(base / folder, base)]
     for file in loaded:
         if file.pipeline is None:
             _log.warning("%s is left out:\n%s", file.path, "\n".join(one.render() for one in file.errors))
@@ -74,16 +84,39 @@ def definitions_of(
         resources: See :func:`build_definitions`.
         executor: See :func:`build_definitions`.
         broken: Files that were left out, for the location's metadata.
+
+    Raises:
+        ExecutorError: A pipeline's executor is not there.
     """
     assets = [pipeline_assets(pipeline) for pipeline in pipelines]
-    jobs = [pipeline_job(pipeline, made) for pipeline, made in zip(pipelines, assets, strict=True)]
+    jobs = [
+        pipeline_job(pipeline, made, executor=pipeline_executor(pipeline, root))
+        for pipeline, made in zip(pipelines, assets, strict=True)
+    ]
+    both = list(zip(pipelines, jobs, strict=True))
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
+        schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
+        sensors=[one for pipeline, job in both for one in pipeline_triggers(pipeline, job)],
         resources={**default_resources(root), **(resources or {})},
         executor=executor or default_executor(),
         metadata=_metadata(pipelines, broken),
     )
+
+
+def _with_executor(file: LoadedFile, root: Path) -> LoadedFile:
+    """The file; as one with an error when its pipeline names an executor that is not there."""
+    if file.pipeline is None:
+        return file
+    try:
+        pipeline_executor(file.pipeline, root)
+    except ExecutorError as error:
+        document, _ = read_file(file.path, file.pipeline.file)
+        problems = Problems(file.pipeline.file, document.text)
+        problems.add("executor-missing", error.message, document.span(("executor",)), hint=error.hint)
+        return LoadedFile(file.path, None, (*file.diagnostics, *problems))
+    return file
 
 
 def default_resources(root: Path) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dagster import DagsterInstance
@@ -40,7 +43,35 @@ def instance_home(project: Path) -> Path:
 
 
 def open_instance(project: Path) -> DagsterInstance:
-    """The instance that records the project's runs."""
+    """The instance that records the project's runs.
+
+    Raises:
+        OrchestratorError: It cannot be opened: its settings are wrong, or its database does not answer.
+    """
     home = instance_home(project)
     home.mkdir(parents=True, exist_ok=True)
-    return DagsterInstance.from_config(str(home))
+    with _alone(home):
+        try:
+            return DagsterInstance.from_config(str(home))
+        except Exception as error:  # a setting, a package, or the database behind it
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+            raise OrchestratorError(
+                f'the runs cannot be recorded in "{home}": {type(error).__name__}: {reason}',
+                hint=f'look at "{home / "dagster.yaml"}" and at what it names',
+            ) from error
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One process at a time opens the instance: Dagster's SQLite files break when two make them at once."""
+    try:
+        handle = os.open(home, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):  # some shared folders have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

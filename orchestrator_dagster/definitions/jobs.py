@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import dagster as dg
@@ -23,30 +23,47 @@ def pipeline_job(
     assets: dg.AssetsDefinition,
     only: Collection[dg.AssetKey] | None = None,
     loggers: Collection[str] = (),
+    executor: dg.ExecutorDefinition | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
+
+    So does the job of a pipeline with partitions.
 
     Args:
         pipeline: The pipeline.
         assets: Its assets.
         only: The assets that the job makes, None for all of them.
         loggers: Names of the loggers that it writes to, none for Dagster's console.
+        executor: The executor of its runs, None for that of the definitions around it.
     """
-    graph = pipeline.op
 
     def to_graph(config: Any) -> dict[str, Any]:
-        mapped: dict[str, Any] = {"ops": {graph: {"config": config}}}
-        return {**mapped, "loggers": {name: {} for name in loggers}} if loggers else mapped
+        return _graph_config(pipeline, config, loggers)
 
+    # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
+    flat = dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline))
     return dg.define_asset_job(
         job_name(pipeline),
         selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),
-        config=dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline)),
+        config=flat if pipeline.partitions is None else None,
         description=_describe(pipeline),
         tags=dict(pipeline.tags),
         run_tags={"orchestrator/pipeline": pipeline.id, "orchestrator/fingerprint": pipeline.fingerprint[:16]},
         metadata=code_reference(pipeline),
+        executor_def=executor,
     )
+
+
+def launch_config(
+    pipeline: CompiledPipeline, inputs: Mapping[str, Any], loggers: Collection[str] = ()
+) -> dict[str, Any]:
+    """The config of a launch of the job with these inputs; ``loggers`` as for :func:`pipeline_job`."""
+    return dict(inputs) if pipeline.partitions is None else _graph_config(pipeline, inputs, loggers)
+
+
+def _graph_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any], loggers: Collection[str]) -> dict[str, Any]:
+    mapped: dict[str, Any] = {"ops": {pipeline.op: {"config": dict(inputs)}}}
+    return {**mapped, "loggers": {name: {} for name in loggers}} if loggers else mapped
 
 
 def _describe(pipeline: CompiledPipeline) -> str:

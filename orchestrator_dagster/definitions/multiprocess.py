@@ -18,6 +18,7 @@ from orchestrator_dagster.definitions._dagster_private import (
     ReconstructableJob,
     RetryMode,
     StepDependencyConfig,
+    quiet_step_processes,
 )
 
 #: What every step process needs: the executor, the storages (SQLAlchemy and alembic), and this package's definitions.
@@ -37,7 +38,7 @@ PRELOADED = (
     "alembic.config",
     "alembic.runtime.migration",
     "alembic.script",
-    "orchestrator_dagster.definitions.factory",
+    "orchestrator_dagster.definitions.command_job",
 )
 #: Seconds that the fork server may take to load everything before it is given up on.
 START_TIMEOUT = 120.0
@@ -78,7 +79,8 @@ class PreloadedMultiprocessExecutor(MultiprocessExecutor):
         if problems:
             lines = "\n".join(f"  - {name}: {reason}" for name, reason in problems.items())
             plan_context.log.warning(f"Steps start slowly, because these modules are not preloaded:\n{lines}")
-        yield from super().execute(plan_context, execution_plan)
+        with quiet_step_processes():
+            yield from super().execute(plan_context, execution_plan)
 
 
 def failed_preloads(modules: Sequence[str]) -> dict[str, str]:

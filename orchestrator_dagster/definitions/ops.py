@@ -10,7 +10,7 @@ from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.step_context import run_info
+from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
@@ -31,7 +31,7 @@ def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     hosted = any(not model.startswith(f"{BUILTIN}:") for model in models)
 
     def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
-        run = RunInfo(context.run_id, datetime.now(timezone.utc))
+        run = RunInfo(context.run_id, datetime.now(timezone.utc), partition_of(context))
         if hosted:  # litellm takes seconds to import: it can, while the first steps work
             import_in_background()
         try:

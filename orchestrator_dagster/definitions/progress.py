@@ -42,7 +42,7 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
     if kind == DagsterEventType.STEP_START:
         return Progress("started", step) if part_of(event.step_key) in ("", "decide") else None
     if kind == DagsterEventType.STEP_UP_FOR_RETRY:
-        return Progress("retrying", step, _message(event.step_retry_data.error))
+        return Progress("retrying", step, error_message(event.step_retry_data.error))
     if kind == DagsterEventType.STEP_FAILURE:
         return Progress("failed", step, failure_message(event))
     if kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -90,7 +90,7 @@ def failure_message(event: DagsterEvent) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
-    return _message(failure.error)
+    return error_message(failure.error)
 
 
 def root_cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
@@ -100,7 +100,7 @@ def root_cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | N
     return error
 
 
-def _message(error: SerializableErrorInfo | None) -> str:
+def error_message(error: SerializableErrorInfo | None) -> str:
     """The text of an error without the name of its class, which Dagster puts before it."""
     error = root_cause(error)
     if error is None:

@@ -11,10 +11,18 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
-from orchestrator_dagster.definitions.progress import failure_message, op_of, part_of, root_cause, step_id
+from orchestrator_dagster.definitions.progress import (
+    error_message,
+    failure_message,
+    op_of,
+    part_of,
+    root_cause,
+    step_id,
+)
 from orchestrator_dagster.errors import OrchestratorError, TemplateError
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile, UsageInfo
@@ -28,6 +36,7 @@ _TYPES = {
     DagsterEventType.STEP_SUCCESS,
     DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.RUN_FAILURE,
 }
 _STATUS = {DagsterRunStatus.SUCCESS: "completed", DagsterRunStatus.CANCELED: "canceled"}
 
@@ -62,7 +71,8 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     began = _time(stats.start_time) or stats.create_timestamp
     ended = _time(stats.end_time) or datetime.now(timezone.utc)
     values = log.opened["values"] if log.opened else {}
-    info = RunInfo(run_id, datetime.fromisoformat(log.opened["started_at"]) if log.opened else began)
+    started = datetime.fromisoformat(log.opened["started_at"]) if log.opened else began
+    info = RunInfo(run_id, started, run.tags.get(PARTITION_NAME_TAG))
     status = _STATUS.get(run.status, "failed")
     outputs: dict[str, Any] = dict.fromkeys(pipeline.outputs)
     if log.opened:
@@ -86,6 +96,8 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
         log.started.setdefault(name, at)
     elif kind == DagsterEventType.STEP_UP_FOR_RETRY:
         log.attempts[name] = log.attempts.get(name, 1) + 1
+    elif kind == DagsterEventType.RUN_FAILURE:
+        log.error = log.error or _run_error(event, pipeline)
     elif kind == DagsterEventType.STEP_FAILURE:
         _read_failure(event, name, at, pipeline, log)
     elif kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -124,6 +136,21 @@ def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         started_at=log.started.get(name, at),
         completed_at=at,
     )
+
+
+def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any] | None:
+    """What failed outside of the steps: a broker that does not answer, a process that was killed."""
+    cause = root_cause(event.job_failure_data.error)
+    if cause is None:
+        return None
+    # Celery's and Dagster's own errors carry the stack of the process that raised them.
+    message = " ".join(error_message(cause).partition("\nStack Trace:")[0].split())
+    where = f' (executor "{pipeline.executor}")' if pipeline.executor else ""
+    return {
+        "type": cause.cls_name,
+        "message": f"the run failed outside of its steps{where}: {cause.cls_name}: {message}",
+        "step": None,
+    }
 
 
 def _usage(said: Mapping[str, Any]) -> UsageInfo:

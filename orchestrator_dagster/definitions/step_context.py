@@ -49,7 +49,12 @@ def services_of(context: OpExecutionContext) -> Services:
 
 def run_info(context: OpExecutionContext, inputs: Mapping[str, Any]) -> RunInfo:
     """The run, as the op that opened it has noted it."""
-    return RunInfo(context.run_id, datetime.fromisoformat(inputs["started_at"]))
+    return RunInfo(context.run_id, datetime.fromisoformat(inputs["started_at"]), partition_of(context))
+
+
+def partition_of(context: OpExecutionContext) -> str | None:
+    """The key of the partition that a run makes, None when it makes none."""
+    return context.partition_key if context.has_partition_key else None
 
 
 def scope_of(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import contextlib
+from datetime import datetime
+from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from orchestrator_dagster.language.base import (
     Duration,
@@ -62,6 +64,11 @@ BUILT_IN_NAMES = frozenset(
 )
 
 
+PartitionKind = Literal["hourly", "daily", "weekly", "monthly", "static"]
+PARTITION_KINDS: tuple[PartitionKind, ...] = get_args(PartitionKind)
+_HOURS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d-%H:%M")
+
+
 def _list(value: Any) -> Any:
     return value if isinstance(value, list) or value is None else [value]
 
@@ -69,29 +76,75 @@ def _list(value: Any) -> Any:
 class Schedule(Model):
     """When the pipeline runs by the clock."""
 
-    cron: str = Field(..., description="Cron expression of five fields.")
+    cron: str = Field(..., description="Cron expression of five fields, or a name such as `@daily`.")
     timezone: str = Field("UTC", description="IANA time zone.")
-    inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of the runs.")
+    inputs: dict[str, Any] = Field(
+        default_factory=dict, description="Inputs of the runs; templates know the time of the tick."
+    )
     enabled: Switch = Field(False, description="Whether it is on without being switched on in the UI.")
 
 
 class Trigger(Model):
     """What starts the pipeline: new files, or another product."""
 
-    files: str | None = Field(None, description="A glob; each new or changed file starts one run.")
-    asset: str | None = Field(None, description="Key of an asset whose new materialization starts a run.")
-    inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of the runs.")
+    files: str | None = Field(
+        None, description="A glob below the workspace root; each new or changed file starts one run."
+    )
+    asset: str | None = Field(
+        None, description="Key of an asset (`pipeline/variable`); each new materialization starts one run."
+    )
+    inputs: dict[str, Any] = Field(
+        default_factory=dict, description="Inputs of the runs; templates know the `file` or the `asset`."
+    )
     enabled: Switch = Field(False, description="Whether it is on without being switched on in the UI.")
 
 
 class Partitions(Model):
-    """The partitions of the pipeline's assets."""
+    """The partitions of the pipeline's assets, of one kind; those of time are in UTC."""
 
-    hourly: str | None = Field(None, description="Start of the first hour.")
-    daily: str | None = Field(None, description="First day.")
-    weekly: str | None = Field(None, description="First week's day.")
-    monthly: str | None = Field(None, description="First month's day.")
+    hourly: str | None = Field(None, description="First hour: `2026-01-01`, or `2026-01-01 06:00`.")
+    daily: str | None = Field(None, description="First day: `2026-01-01`.")
+    weekly: str | None = Field(None, description="A day; the first week starts on it or the Sunday after it.")
+    monthly: str | None = Field(None, description="A day; the first month starts on it or the first of the next one.")
     static: tuple[str, ...] | None = Field(None, description="The keys themselves.")
+
+    @property
+    def kind(self) -> PartitionKind | None:
+        """The kind that is given, None when there is none."""
+        return next((name for name in PARTITION_KINDS if getattr(self, name) is not None), None)
+
+    @property
+    def start(self) -> datetime | None:
+        """Start of the first partition (without a time zone), None for static ones and for a text that is no date."""
+        kind = self.kind
+        if kind is None or kind == "static":
+            return None
+        text = str(getattr(self, kind)).strip()
+        for form in _HOURS if kind == "hourly" else ("%Y-%m-%d",):
+            with contextlib.suppress(ValueError):
+                return datetime.strptime(text, form)
+        return None
+
+
+class AutomationCron(Model):
+    """The pipeline's assets are made by the clock, as far as what they are made from is new."""
+
+    cron: str = Field(..., description="Cron expression of five fields, or a name such as `@daily`.")
+    timezone: str = Field("UTC", description="IANA time zone.")
+
+
+def _automation_form(value: Any) -> str:
+    return "word" if isinstance(value, str) else "by_clock"
+
+
+# A map is only compared with the map, so that what is wrong in it is said, and not that it is no word.
+Automation = Annotated[
+    Union[
+        Annotated[Union[Literal["eager", "on_missing"], AutomationCron], Tag("word")],
+        Annotated[AutomationCron, Tag("by_clock")],
+    ],
+    Discriminator(_automation_form),
+]
 
 
 class Pipeline(Model):
@@ -131,7 +184,7 @@ class Pipeline(Model):
 
     schedule: Annotated[tuple[Schedule, ...] | None, BeforeValidator(_list)] = Field(None, description="By the clock.")
     triggers: Annotated[tuple[Trigger, ...] | None, BeforeValidator(_list)] = Field(None, description="By events.")
-    automation: Literal["eager", "on_missing"] | dict[str, str] | None = Field(None, description="Of its assets.")
+    automation: Automation | None = Field(None, description="When its assets are made by themselves.")
     partitions: Partitions | None = Field(None, description="Of its assets.")
     on_change: Literal["run"] | None = Field(None, description="What a change of the file starts.")
 

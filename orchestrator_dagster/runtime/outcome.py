@@ -107,7 +107,7 @@ class ProductFile(Record):
 
 
 class Iteration(Record):
-    """One item of a loop, or one pass. ``value`` is that of its last step, ``steps`` has the outcomes of all of them."""
+    """One item of a loop, or one pass. ``value`` is that of its last step, ``steps`` has the outcomes of all."""
 
     index: int
     status: Status

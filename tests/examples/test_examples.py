@@ -23,6 +23,8 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {"first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables"}
+#: Those that need a service; tests/services runs them.
+WITH_SERVICES = {"celery", "postgres"}
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def loaded(path: Path) -> ModuleType:
 
 def test_every_example_is_tested_and_described() -> None:
     folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir() and any(path.iterdir())}
-    assert folders == TESTED
+    assert folders == TESTED | WITH_SERVICES
     for name in folders:
         readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
         assert all(f"[{path.name}]" in readme for path in (EXAMPLES / name).glob("*.yaml") if path.stem != "workspace")
