@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.compiler.ids import IdChecker
-from orchestrator_dagster.compiler.kinds import Place, Work, check_parameters, work_of
+from orchestrator_dagster.compiler.kinds import Place, Work, work_of
 from orchestrator_dagster.compiler.loops import check_loop, is_loop
 from orchestrator_dagster.compiler.models import ModelChoice
+from orchestrator_dagster.compiler.parameters import check_parameters
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.language.document import SequenceNode
@@ -24,9 +25,9 @@ class Draft:
     """A step while it is being compiled: as written, where, what it does, and what was found about it.
 
     ``edges`` has every step of its body that it waits for, with the place that names it first. ``previous`` are steps
-    whose last pass it reads, in a body that repeats. ``handlers`` are its own and the header's that are for it. ``per_item`` are products and conditions of a loop around a single
-    piece of work that name what only an item has. ``one_path`` has, for each product whose path is the same for all items
-    of a loop around it, that loop.
+    whose last pass it reads, in a body that repeats. ``handlers`` are its own and those of the header that are for it.
+    ``per_item`` are products and conditions of a loop around a single piece of work that name what only an item has.
+    ``one_path`` has, for each product whose path is the same for all items of a loop around it, that loop.
     """
 
     step: Step

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator_dagster.compiler.assemble import assemble
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
+from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
@@ -103,8 +103,8 @@ class _Compiler:
         files, deep = self.find_pipelines(reading, top, (*chain, *([document.path.resolve()] if document.path else [])))
         if problems.errors or any(flow.plan is None for flow in flows.values()):
             return CompiledFile(None, problems, files, deep)
-        outputs = order_outputs(pipeline.outputs, edges.output_edges)
-        made = assemble(reading, top, flows, inputs, outputs, edges.output_steps, includes, personalities)
+        outputs = edges.header.ordered_outputs()
+        made = assemble(reading, top, flows, inputs, outputs, edges.header.output_steps, includes, personalities)
         return CompiledFile(made, problems, files, deep)
 
     def find_pipelines(self, reading: Reading, top: Body, chain: tuple[Path, ...]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.conditions import KnownTypes, check_condition, known_types
-from orchestrator_dagster.compiler.flow import levels
+from orchestrator_dagster.compiler.header_texts import HeaderTexts
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.compiler.loops import check_item_type
 from orchestrator_dagster.compiler.references import TemplateChecker
@@ -18,7 +18,6 @@ from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.language.template_names import read_template, texts_of
-from orchestrator_dagster.language.template_text import has_template
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
 
@@ -26,7 +25,7 @@ _NONE = frozenset[str]()
 
 
 class EdgeFinder:
-    """Checks every template of a pipeline. ``output_steps`` has, for each output, the steps it reads."""
+    """Checks every template of a pipeline."""
 
     def __init__(self, reading: Reading, top: Body, inputs: Mapping[str, InputSpec]) -> None:
         assert reading.pipeline is not None
@@ -37,16 +36,14 @@ class EdgeFinder:
         self.top = top
         self.drafts = top.drafts
         self.inputs = inputs
-        self.output_steps: dict[str, tuple[str, ...]] = {}
-        self.output_edges: dict[str, list[str]] = {}
-        self.reads: dict[str, Uses] = {}  # what constants, and outputs (`outputs.x`), are made from
+        self.header = HeaderTexts(self.pipeline, inputs)
         names = Names(
             inputs,
             _steps_of(top),
             self.pipeline.outputs,
             reading.loose,
             self.pipeline.constants,
-            output_steps=self.output_steps,
+            output_steps=self.header.output_steps,
             elsewhere=_inside_loops(top),
             handlers=_handlers(top, self.pipeline.failure_handlers),
             # A route that names no step may mean any: then `error` is no second problem.
@@ -60,9 +57,7 @@ class EdgeFinder:
 
     def find(self) -> None:
         """Fill in the edges of every step and the steps of every output."""
-        self.check_constants()
-        self.find_outputs()
-        self.check_defaults()
+        self.header.find(self.checker)
         self.find_body(self.top, self.checker, None)
 
     def find_body(self, body: Body, checker: TemplateChecker, around: KnownTypes | None) -> None:
@@ -154,17 +149,10 @@ class EdgeFinder:
 
     def note(self, draft: Draft, place: Place, uses: Uses) -> None:
         """What a template or condition of a step reads: inputs, files, and steps that come before."""
-        draft.inputs.update(uses.inputs)
-        draft.constants.update(uses.constants)
-        draft.outputs.update(uses.outputs)
-        for name in (*uses.constants, *(f"outputs.{one}" for one in uses.outputs)):
-            reads = self.reads.get(name, Uses())
-            draft.inputs.update(reads.inputs)
-            draft.constants.update(reads.constants)
-            draft.outputs.update(reads.outputs)
+        self.header.note(uses, draft.inputs, draft.constants, draft.outputs)
         draft.includes.update(uses.includes)
         for target in uses.steps:
-            through = [one for one in uses.outputs if target in self.output_steps.get(one, ())]
+            through = [one for one in uses.outputs if target in self.header.output_steps.get(one, ())]
             self.edge(draft, target, place, through[0] if through else None)
 
     def edge(self, draft: Draft, target: str, place: Place, output: str | None) -> None:
@@ -180,73 +168,6 @@ class EdgeFinder:
             owner = next((one for one in draft.home.around() if target in one.home.drafts), None)
             if owner is not None and owner.step.id != target:
                 owner.edges.setdefault(target, place)
-
-    def find_outputs(self) -> None:
-        """The steps of every output, also through other outputs."""
-        direct: dict[str, dict[str, None]] = {}
-        for name, value in self.pipeline.outputs.items():
-            direct[name] = {}
-            self.output_edges[name] = []
-            self.reads[f"outputs.{name}"] = reads = Uses()
-            for path, text in texts_of(value):
-                uses = self.checker.check(text, ("outputs", name, *path), None)
-                self.through(reads, uses)
-                direct[name].update(dict.fromkeys(uses.steps))
-                self.output_edges[name] += [one for one in uses.outputs if one in self.pipeline.outputs]
-        ordered = [name for level in levels(self.output_edges) for name in level]
-        for name in ordered:
-            for other in self.output_edges[name]:
-                direct[name].update(dict.fromkeys(self.output_steps[other]))
-                self.through(self.reads[f"outputs.{name}"], self.reads[f"outputs.{other}"])
-            self.output_steps[name] = tuple(direct[name])
-        for name in self.pipeline.outputs:
-            if name not in self.output_steps:
-                self.problems.add(
-                    "dependency-cycle",
-                    f'the output "{name}" refers to itself',
-                    self.document.key_span(("outputs", name)),
-                    hint="an output reads steps, or outputs that do not read it",
-                )
-
-    def through(self, reads: Uses, uses: Uses) -> None:
-        """Note what something is made from, and what that is made from."""
-        for one in (uses, *(self.reads.get(constant, Uses()) for constant in uses.constants)):
-            reads.inputs = list(dict.fromkeys((*reads.inputs, *one.inputs)))
-            reads.constants = list(dict.fromkeys((*reads.constants, *one.constants)))
-            reads.outputs = list(dict.fromkeys((*reads.outputs, *one.outputs)))
-
-    def check_constants(self) -> None:
-        """Constants are rendered before any step runs."""
-        for name, value in self.pipeline.constants.items():
-            self.reads[name] = Uses()
-            for path, text in texts_of(value):
-                at: Place = ("constants", name, *path)
-                uses = self.checker.check(text, at, None)
-                self.through(self.reads[name], uses)
-                for step in uses.steps:
-                    self.problems.add(
-                        "unknown-name",
-                        f'the constant "{name}" cannot read the step "{step}": it is known before any step runs',
-                        self.document.span(at),
-                        hint="use inputs, or make it an output",
-                    )
-
-    def check_defaults(self) -> None:
-        """Defaults are rendered before any step runs."""
-        for name, spec in self.inputs.items():
-            place: Place = ("inputs", name) if name in self.pipeline.inputs else ("output_dir",)
-            for path, text in texts_of(spec.default):
-                if not has_template(text):
-                    continue
-                uses = self.checker.check(text, (*place, "default", *path), None)
-                used = [f'the step "{step}"' for step in uses.steps] + [f'the input "{name}"'] * (name in uses.inputs)
-                if used:
-                    self.problems.add(
-                        "unknown-name",
-                        f'the default of the input "{name}" cannot read {used[0]}: it is known before any step runs',
-                        self.document.span((*place, "default", *path)),
-                        hint="use other inputs, or give a plain default",
-                    )
 
     def templates(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
         """Every text of a step that is rendered: its place, itself, the names only it has."""
@@ -307,11 +228,11 @@ class EdgeFinder:
         """Note a variable of a loop around steps that nothing gives a value: its result is a list."""
         self.problems.add(
             "wrong-value",
-            f'step "{draft.step.id}": nothing says what the variable "{name}" is: what the loop leaves is the list of its '
-            "items' values",
+            f'step "{draft.step.id}": nothing says what the variable "{name}" is: what the loop leaves is the list of '
+            "its items' values",
             self.document.key_span((*draft.place, "vars", name)),
             step=draft.step.id,
-            hint=f'write an expression, `{name}: "{{{{ result[0].{name} }}}}"`, or declare it at a step inside the loop',
+            hint=f'write an expression, `{name}: "{{{{ result[0].{name} }}}}"`, or declare it at a step inside',
         )
 
     def products(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
@@ -425,18 +346,3 @@ def _inside_loops(top: Body) -> dict[str, str]:
                 for name in (draft.step.id, draft.step.id.replace("-", "_"), *draft.step.vars):
                     found.setdefault(name, body.owner.step.id)
     return found
-
-
-def order_outputs(outputs: Mapping[str, Any], edges: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The outputs in the file's order, except that one which another reads stands before it."""
-    ordered: dict[str, Any] = {}
-
-    def put(name: str) -> None:
-        if name not in ordered:
-            for other in edges.get(name, ()):
-                put(other)
-            ordered[name] = outputs[name]
-
-    for name in outputs:
-        put(name)
-    return ordered

@@ -68,7 +68,7 @@ def _check_header_handlers(top: Body, reading: Reading) -> None:
 
 
 def _read_last_pass(body: Body) -> None:
-    """Where the steps of a repeated body wait for each other, what an earlier one reads of a later one is of the last pass.
+    """Where steps of a repeated body wait for each other, what an earlier one reads of a later one is of the last pass.
 
     "Each other" is on any path, "earlier" in the file. Declared dependencies stay what they are.
     """
