@@ -48,7 +48,9 @@ class EdgeFinder:
             handlers=_handlers(top, self.pipeline.failure_handlers),
             # A route that names no step may mean any: then `error` is no second problem.
             handler_unknown=any(
-                draft.step.on_failure not in (None, *FAILURE_POLICIES, *draft.home.drafts) for draft in top.walk()
+                draft.step.on_failure not in (None, *FAILURE_POLICIES)
+                and draft.step.on_failure not in draft.home.drafts
+                for draft in top.walk()
             ),
             partitioned=self.pipeline.partitions is not None or reading.lost(("partitions",)),
         )
