@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmarks.measuring import Row
 
-MODULES = ("loading", "data_processing", "executors")
+MODULES = ("loading", "compiling", "data_processing", "executors")
 
 
 def main(names: list[str]) -> None:

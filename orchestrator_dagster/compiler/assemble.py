@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
@@ -16,7 +16,7 @@ from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
-from orchestrator_dagster.language.settings import Retries
+from orchestrator_dagster.language.settings import FailureHandler, Retries
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -131,11 +131,14 @@ class _Assembler:
         made = self.work(draft, edges, upstream)
         if draft.repeats:
             made = self.loop(draft, made, upstream)
+        constants, outputs = self.pipeline.constants, self.pipeline.outputs
         around = {
+            "constants": {one: thaw(constants[one]) for one in sorted(draft.constants)},
+            "outputs": {one: thaw(outputs[one]) for one in sorted(draft.outputs)},
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
             "includes": {one: self.includes[one] for one in sorted(draft.includes)},
             "personality": self.personalities.get(made.personality or "", made.personality)
-            if any(one.kind == "model" for one in made.walk())
+            if draft.work and draft.work.kind == "model"
             else None,
         }
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
@@ -159,7 +162,7 @@ class _Assembler:
             parameters=work.parameters,
             condition=step.condition,
             on_failure=step.on_failure,
-            failure_handlers=(*step.failure_handlers, *(pipeline.failure_handlers if draft.home.owner is None else ())),
+            failure_handlers=draft.handlers,
             pipeline=draft.pipeline,
             # A product of a step that declares no variables is made from its main value, under the product's name.
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
@@ -167,21 +170,21 @@ class _Assembler:
             model_reason=models.reason if models else "",
             personality=step.personality or (models.personality if models else None) or pipeline.personality,
             settings=_settings(step, work, models),
-            retries=self.retries(step, work),
+            retries=self.retries(step, work, draft.handlers),
             timeout=step.timeout if step.timeout is not None else pipeline.timeout,
             cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
         )
 
-    def retries(self, step: Step, work: Work) -> Retries:
+    def retries(self, step: Step, work: Work, handlers: Sequence[FailureHandler]) -> Retries:
         """How often a step is tried again; those inside a loop are tried again by themselves."""
         asks = work.kind == "model"
         default = (
             NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if asks else NO_RETRIES)
         )
         found = step.retries or default
-        if step.on_failure == "retry" and found.max < LEAST_RETRIES:
+        if "retry" in (step.on_failure, *(one.goto for one in handlers)) and found.max < LEAST_RETRIES:
             return found.model_copy(update={"max": LEAST_RETRIES})
         return found
 

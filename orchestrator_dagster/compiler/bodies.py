@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.compiler.ids import IdChecker
-from orchestrator_dagster.compiler.kinds import Place, Work, check_parameters, work_of
+from orchestrator_dagster.compiler.kinds import Place, Work, work_of
 from orchestrator_dagster.compiler.loops import check_loop, is_loop
 from orchestrator_dagster.compiler.models import ModelChoice
+from orchestrator_dagster.compiler.parameters import check_parameters
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import nearest_name
 
@@ -23,8 +25,9 @@ class Draft:
     """A step while it is being compiled: as written, where, what it does, and what was found about it.
 
     ``edges`` has every step of its body that it waits for, with the place that names it first. ``previous`` are steps
-    whose last pass it reads, in a body that repeats. ``per_item`` are products and conditions of a loop around a single
-    piece of work that name what only an item has.
+    whose last pass it reads, in a body that repeats. ``handlers`` are its own and those of the header that are for it.
+    ``per_item`` are products and conditions of a loop around a single piece of work that name what only an item has.
+    ``one_path`` has, for each product whose path is the same for all items of a loop around it, that loop.
     """
 
     step: Step
@@ -34,11 +37,15 @@ class Draft:
     body: Body | None = None
     edges: dict[str, Place] = field(default_factory=dict)
     previous: set[str] = field(default_factory=set)
+    handlers: tuple[FailureHandler, ...] = ()
     inputs: set[str] = field(default_factory=set)
+    constants: set[str] = field(default_factory=set)
+    outputs: set[str] = field(default_factory=set)
     includes: set[str] = field(default_factory=set)
     models: ModelChoice | None = None
     products: tuple[CompiledProduct, ...] = ()
     per_item: set[str] = field(default_factory=set)
+    one_path: dict[str, str] = field(default_factory=dict)
     pipeline: CompiledPipeline | None = None
 
     @property

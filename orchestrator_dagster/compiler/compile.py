@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator_dagster.compiler.assemble import assemble
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.compiler.edges import EdgeFinder, order_outputs
+from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
@@ -19,7 +19,7 @@ from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
 from orchestrator_dagster.compiler.results import check_results
 from orchestrator_dagster.compiler.schemas import check_schemas
-from orchestrator_dagster.compiler.subpipelines import find_pipeline
+from orchestrator_dagster.compiler.subpipelines import CompiledFile, find_pipeline, levels_around
 from orchestrator_dagster.compiler.support import check_support
 from orchestrator_dagster.compiler.timeouts import check_timeouts
 from orchestrator_dagster.compiler.timing import check_timing
@@ -63,7 +63,8 @@ def compile_pipeline(reading: Reading, known: Known) -> Compilation:
     Returns:
         The compiled pipeline, when there is no error, and all diagnostics.
     """
-    return _Compiler(known).compile(reading, ())
+    done = _Compiler(known).compile(reading, ())
+    return Compilation(done.pipeline, done.problems)
 
 
 class _Compiler:
@@ -71,13 +72,13 @@ class _Compiler:
 
     def __init__(self, known: Known) -> None:
         self.known = known
-        self.compiled: dict[Path, tuple[CompiledPipeline | None, Problems]] = {}
+        self.compiled: dict[Path, CompiledFile] = {}
 
-    def compile(self, reading: Reading, chain: tuple[Path, ...]) -> Compilation:
+    def compile(self, reading: Reading, chain: tuple[Path, ...]) -> CompiledFile:
         """Compile what was read; ``chain`` are the files that lead here."""
         pipeline, problems, document = reading.pipeline, reading.problems, reading.document
         if pipeline is None:
-            return Compilation(None, problems)
+            return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
         check_executor(pipeline, document, problems)
@@ -99,26 +100,32 @@ class _Compiler:
             [(draft.step, draft.place) for draft in top.walk()],
             [product for draft in top.walk() for product in draft.products],
         )
-        self.find_pipelines(reading, top, (*chain, *([document.path.resolve()] if document.path else [])))
+        files, deep = self.find_pipelines(reading, top, (*chain, *([document.path.resolve()] if document.path else [])))
         if problems.errors or any(flow.plan is None for flow in flows.values()):
-            return Compilation(None, problems)
-        outputs = order_outputs(pipeline.outputs, edges.output_edges)
-        made = assemble(reading, top, flows, inputs, outputs, edges.output_steps, includes, personalities)
-        return Compilation(made, problems)
+            return CompiledFile(None, problems, files, deep)
+        outputs = edges.header.ordered_outputs()
+        made = assemble(reading, top, flows, inputs, outputs, edges.header.output_steps, includes, personalities)
+        return CompiledFile(made, problems, files, deep)
 
-    def find_pipelines(self, reading: Reading, top: Body, chain: tuple[Path, ...]) -> None:
-        """The pipelines that steps run."""
+    def find_pipelines(self, reading: Reading, top: Body, chain: tuple[Path, ...]) -> tuple[int, int]:
+        """The pipelines that steps run; gives ``files`` and ``levels`` of :class:`CompiledFile`."""
+        files, deep = 1, 0
         for draft in top.walk():
+            deep = max(deep, levels_around(draft))
             if draft.work is not None and draft.work.kind == "pipeline":
-                draft.pipeline = find_pipeline(draft, reading, self.known.root, chain, self.file)
+                found = find_pipeline(draft, reading, self.known.root, chain, self.file)
+                if found is not None:
+                    draft.pipeline = found.pipeline
+                    files = max(files, 1 + found.files)
+                    deep = max(deep, levels_around(draft) + 1 + found.levels)
+        return files, deep
 
-    def file(self, path: Path, chain: tuple[Path, ...]) -> tuple[CompiledPipeline | None, Problems]:
+    def file(self, path: Path, chain: tuple[Path, ...]) -> CompiledFile:
         """Compile a file that a step runs."""
         if path not in self.compiled:
             root = self.known.root.resolve() if self.known.root else None
             name = path.relative_to(root).as_posix() if root and path.is_relative_to(root) else str(path)
-            done = self.compile(read_pipeline(path, name), chain)
-            self.compiled[path] = done.pipeline, done.problems
+            self.compiled[path] = self.compile(read_pipeline(path, name), chain)
         return self.compiled[path]
 
 

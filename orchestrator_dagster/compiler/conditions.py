@@ -100,9 +100,7 @@ def check_condition(
             continue
         word = reference.root
         hint = f"put it in quotes if it is a text: '{word}'" if reference.compared else None
-        target = checker.resolve(NameUse(reference.path, 1, reference.guarded, hint), place, step, uses)
-        if target is not None and target not in uses.steps:
-            uses.steps.append(target)
+        checker.use(NameUse(reference.path, 1, reference.guarded, hint), place, step, uses)
     for offset, message in check_types(expression, types.kinds, types.choices):
         problems.add(
             "expression-type", f'step "{step}": {message}', text_span(document, place, offset, offset + 1), step=step

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.conditions import KnownTypes, check_condition, known_types
-from orchestrator_dagster.compiler.flow import levels
+from orchestrator_dagster.compiler.header_texts import HeaderTexts
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.compiler.loops import check_item_type
 from orchestrator_dagster.compiler.references import TemplateChecker
@@ -17,8 +17,7 @@ from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
-from orchestrator_dagster.language.template_names import texts_of
-from orchestrator_dagster.language.template_text import has_template
+from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
 
@@ -26,7 +25,7 @@ _NONE = frozenset[str]()
 
 
 class EdgeFinder:
-    """Checks every template of a pipeline. ``output_steps`` has, for each output, the steps it reads."""
+    """Checks every template of a pipeline."""
 
     def __init__(self, reading: Reading, top: Body, inputs: Mapping[str, InputSpec]) -> None:
         assert reading.pipeline is not None
@@ -37,15 +36,14 @@ class EdgeFinder:
         self.top = top
         self.drafts = top.drafts
         self.inputs = inputs
-        self.output_steps: dict[str, tuple[str, ...]] = {}
-        self.output_edges: dict[str, list[str]] = {}
+        self.header = HeaderTexts(self.pipeline, inputs)
         names = Names(
             inputs,
             _steps_of(top),
             self.pipeline.outputs,
             reading.loose,
             self.pipeline.constants,
-            output_steps=self.output_steps,
+            output_steps=self.header.output_steps,
             elsewhere=_inside_loops(top),
             handlers=_handlers(top, self.pipeline.failure_handlers),
             # A route that names no step may mean any: then `error` is no second problem.
@@ -59,8 +57,7 @@ class EdgeFinder:
 
     def find(self) -> None:
         """Fill in the edges of every step and the steps of every output."""
-        self.find_outputs()
-        self.check_defaults()
+        self.header.find(self.checker)
         self.find_body(self.top, self.checker, None)
 
     def find_body(self, body: Body, checker: TemplateChecker, around: KnownTypes | None) -> None:
@@ -80,8 +77,10 @@ class EdgeFinder:
             for place, text, own in self.templates(draft):
                 uses = scope.check(text, place, draft.step.id, own=own)
                 self.note(draft, place, uses)
-                if uses.item and len(place) > 3 and place[-3] == "products" and place[-1] == "path":
-                    draft.per_item.add(str(place[-2]))
+                if len(place) > 3 and place[-3] == "products" and place[-1] == "path":
+                    if draft.step.id in uses.loops:
+                        draft.per_item.add(str(place[-2]))
+                    self.paths_of_items(draft, str(place[-2]), text, uses, own)
             self.conditions(draft, checker, scope, inner, types)
             if draft.step.for_each is not None:
                 check_item_type(draft.step, draft.place, types.kinds, self.reading)
@@ -118,7 +117,7 @@ class EdgeFinder:
             # Asked for each item where it names one; of a loop by condition, once before it.
             asks = scope if step.for_each is not None else checker
             uses = check_condition(step.condition, place, step.id, asks, types)
-            if uses.item and draft.repeats:
+            if draft.step.id in uses.loops:
                 draft.per_item.add("condition")
             self.note(draft, place, uses)
         if step.while_ is None and step.until is None:
@@ -131,12 +130,29 @@ class EdgeFinder:
                 place = (*draft.place, key)
                 self.note(draft, place, check_condition(condition, place, step.id, inner, inside))
 
+    def paths_of_items(self, draft: Draft, product: str, text: str, uses: Uses, own: frozenset[str]) -> None:
+        """Note a product whose path is surely the same for all items of a loop around it.
+
+        What a step of the loop's body leaves may be another for each item, and so may an item of a loop inside it.
+        """
+        reading = read_template(text, self.checker.dashed)
+        same: list[Draft] = []
+        for home, loop in _homes(draft):
+            if any(use.root in own for use in reading.names) or any(one in home.drafts for one in uses.steps):
+                break
+            if loop.step.for_each is not None and loop.step.id not in uses.loops:
+                same.append(loop)
+            if loop.step.id in uses.items:
+                break
+        if draft.step.id not in uses.items and same and not reading.problems and not self.reading.loose:
+            draft.one_path[product] = same[0].step.id
+
     def note(self, draft: Draft, place: Place, uses: Uses) -> None:
         """What a template or condition of a step reads: inputs, files, and steps that come before."""
-        draft.inputs.update(uses.inputs)
+        self.header.note(uses, draft.inputs, draft.constants, draft.outputs)
         draft.includes.update(uses.includes)
         for target in uses.steps:
-            through = [one for one in uses.outputs if target in self.output_steps.get(one, ())]
+            through = [one for one in uses.outputs if target in self.header.output_steps.get(one, ())]
             self.edge(draft, target, place, through[0] if through else None)
 
     def edge(self, draft: Draft, target: str, place: Place, output: str | None) -> None:
@@ -152,57 +168,6 @@ class EdgeFinder:
             owner = next((one for one in draft.home.around() if target in one.home.drafts), None)
             if owner is not None and owner.step.id != target:
                 owner.edges.setdefault(target, place)
-
-    def find_outputs(self) -> None:
-        """The steps of every output, also through other outputs."""
-        direct: dict[str, dict[str, None]] = {}
-        for name, value in self.pipeline.outputs.items():
-            direct[name] = {}
-            self.output_edges[name] = []
-            for path, text in texts_of(value):
-                uses = self.checker.check(text, ("outputs", name, *path), None)
-                direct[name].update(dict.fromkeys(uses.steps))
-                self.output_edges[name] += [one for one in uses.outputs if one in self.pipeline.outputs]
-        ordered = [name for level in levels(self.output_edges) for name in level]
-        for name in ordered:
-            for other in self.output_edges[name]:
-                direct[name].update(dict.fromkeys(self.output_steps[other]))
-            self.output_steps[name] = tuple(direct[name])
-        for name in self.pipeline.outputs:
-            if name not in self.output_steps:
-                self.problems.add(
-                    "dependency-cycle",
-                    f'the output "{name}" refers to itself',
-                    self.document.key_span(("outputs", name)),
-                    hint="an output reads steps, or outputs that do not read it",
-                )
-
-    def check_defaults(self) -> None:
-        """Defaults and constants are rendered before any step runs."""
-        for name, value in self.pipeline.constants.items():
-            for path, text in texts_of(value):
-                at: Place = ("constants", name, *path)
-                for step in self.checker.check(text, at, None).steps:
-                    self.problems.add(
-                        "unknown-name",
-                        f'the constant "{name}" cannot read the step "{step}": it is known before any step runs',
-                        self.document.span(at),
-                        hint="use inputs, or make it an output",
-                    )
-        for name, spec in self.inputs.items():
-            place: Place = ("inputs", name) if name in self.pipeline.inputs else ("output_dir",)
-            for path, text in texts_of(spec.default):
-                if not has_template(text):
-                    continue
-                uses = self.checker.check(text, (*place, "default", *path), None)
-                used = [f'the step "{step}"' for step in uses.steps] + [f'the input "{name}"'] * (name in uses.inputs)
-                if used:
-                    self.problems.add(
-                        "unknown-name",
-                        f'the default of the input "{name}" cannot read {used[0]}: it is known before any step runs',
-                        self.document.span((*place, "default", *path)),
-                        hint="use other inputs, or give a plain default",
-                    )
 
     def templates(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
         """Every text of a step that is rendered: its place, itself, the names only it has."""
@@ -246,6 +211,8 @@ class EdgeFinder:
             if isinstance(variable.schema_, str):
                 self.include(draft, variable.schema_, (*place, "schema"))
             if variable.value is None:
+                if draft.body is not None and len(step.vars) > 1:
+                    self.no_source(draft, name)
                 continue
             found.append((place, variable.value, frozenset(("result",))))
             if variable.expression is None:
@@ -256,6 +223,17 @@ class EdgeFinder:
                     step=step.id,
                 )
         return found
+
+    def no_source(self, draft: Draft, name: str) -> None:
+        """Note a variable of a loop around steps that nothing gives a value: its result is a list."""
+        self.problems.add(
+            "wrong-value",
+            f'step "{draft.step.id}": nothing says what the variable "{name}" is: what the loop leaves is the list of '
+            "its items' values",
+            self.document.key_span((*draft.place, "vars", name)),
+            step=draft.step.id,
+            hint=f'write an expression, `{name}: "{{{{ result[0].{name} }}}}"`, or declare it at a step inside',
+        )
 
     def products(self, draft: Draft) -> list[tuple[Place, str, frozenset[str]]]:
         """The paths of a step's products, which may name its own variables, and their template files."""
@@ -325,6 +303,14 @@ class EdgeFinder:
                 )
 
 
+def _homes(draft: Draft) -> Iterator[tuple[Body, Draft]]:
+    """The bodies that a step stands in with their loops, the nearest first."""
+    home = draft.home
+    while home.owner is not None:
+        yield home, home.owner
+        home = home.owner.home
+
+
 def _steps_of(body: Body) -> dict[str, StepNames]:
     return {draft.step.id: _offered(draft) for draft in body.drafts.values()}
 
@@ -360,18 +346,3 @@ def _inside_loops(top: Body) -> dict[str, str]:
                 for name in (draft.step.id, draft.step.id.replace("-", "_"), *draft.step.vars):
                     found.setdefault(name, body.owner.step.id)
     return found
-
-
-def order_outputs(outputs: Mapping[str, Any], edges: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The outputs in the file's order, except that one which another reads stands before it."""
-    ordered: dict[str, Any] = {}
-
-    def put(name: str) -> None:
-        if name not in ordered:
-            for other in edges.get(name, ()):
-                put(other)
-            ordered[name] = outputs[name]
-
-    for name in outputs:
-        put(name)
-    return ordered

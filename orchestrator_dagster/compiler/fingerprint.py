@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator_dagster.compiler.compiled import CompiledStep
+    from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+    from orchestrator_dagster.compiler.routing import RoutePlan
     from orchestrator_dagster.language.types import InputSpec
 
 #: Raised when the meaning of the language changes, so that what was computed before counts as changed.
@@ -26,11 +27,14 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
     inside: dict[str, Any] = {}
     if step.loop is not None:
         inside["loop"] = step.loop.model_dump(mode="json", exclude={"steps", "plan", "max_parallel"})
-        inside["body"] = [[one.id, one.condition, one.code_version] for one in step.loop.steps]
+        inside["body"] = body_meaning(step.loop.steps, step.loop.plan)
+        inside["last"] = step.spec.steps[-1].id if step.spec.steps else None  # whose value a pass has
     if step.pipeline is not None:
-        inside["pipeline"] = step.pipeline.fingerprint
+        inside["pipeline"] = pipeline_meaning(step.pipeline)
     if step.condition is not None:
         inside["condition"] = step.condition
+    if any("fallback" in one.model_fields_set for one in step.failure_handlers):
+        inside["handlers"] = [one.model_dump(mode="json", exclude={"message"}) for one in step.failure_handlers]
     return {
         **inside,
         "kind": step.kind,
@@ -47,6 +51,22 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
     }
 
 
+def body_meaning(steps: Sequence[CompiledStep], plan: RoutePlan) -> list[Any]:
+    """What the steps of a body do, and which ways there are between them."""
+    ways = [[one.source, one.key, one.target] for one in plan.routes]
+    return [[[one.id, one.on_failure, one.code_version] for one in steps], ways]
+
+
+def pipeline_meaning(pipeline: CompiledPipeline) -> dict[str, Any]:
+    """What a pipeline does when a step of another one runs it."""
+    return {
+        "steps": body_meaning(pipeline.steps, pipeline.plan),
+        "inputs": {name: input_meaning(spec) for name, spec in pipeline.inputs.items()},
+        "constants": pipeline.constants,
+        "outputs": pipeline.outputs,
+    }
+
+
 def input_meaning(spec: InputSpec) -> dict[str, Any]:
     """What decides an input's value when nothing is given, and which values it takes."""
     return spec.model_dump(mode="json", exclude_unset=True, exclude={"description", "examples"})
@@ -57,7 +77,7 @@ def step_version(own: Mapping[str, Any], around: Mapping[str, Any], before: Mapp
 
     Args:
         own: From :func:`step_meaning`.
-        around: The inputs it reads, the texts it includes, the system prompt it works under.
+        around: The inputs, constants and outputs it reads, the texts it includes, the system prompt it works under.
         before: Code version of each step it depends on.
 
     Returns:

@@ -72,3 +72,45 @@ def after(edges: Mapping[str, Sequence[str]], step: str) -> set[str]:
                 found.add(one)
                 queue.append(one)
     return found
+
+
+def circles(edges: Mapping[str, Sequence[str]]) -> list[set[str]]:
+    """The largest groups of steps that all wait for each other, on any path (Tarjan's algorithm); linear.
+
+    Args:
+        edges: For each step the steps it waits for.
+
+    >>> [sorted(one) for one in circles({"a": ["b"], "b": ["a"], "c": ["a"], "d": []})]
+    [['a', 'b']]
+    """
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: dict[str, None] = {}
+    found: list[set[str]] = []
+    for start in edges:
+        if start in number:
+            continue
+        number[start] = lowest[start] = len(number)
+        open_[start] = None
+        path = [(start, iter(edges[start]))]
+        while path:
+            step, left = path[-1]
+            for one in left:
+                if one not in number:
+                    number[one] = lowest[one] = len(number)
+                    open_[one] = None
+                    path.append((one, iter(edges[one])))
+                    break
+                if one in open_:
+                    lowest[step] = min(lowest[step], number[one])
+            else:
+                path.pop()
+                if path:
+                    lowest[path[-1][0]] = min(lowest[path[-1][0]], lowest[step])
+                if lowest[step] == number[step]:
+                    group = set()
+                    while step not in group:
+                        group.add(open_.popitem()[0])
+                    if len(group) > 1:
+                        found.append(group)
+    return found

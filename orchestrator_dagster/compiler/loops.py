@@ -15,8 +15,13 @@ from orchestrator_dagster.language.wording import described
 
 Place = tuple[str | int, ...]
 
-#: Names that a step inside a loop has beside those around it; `index` and `iteration` count from 0.
-ITEM_NAMES = frozenset(("item", "index", "is_first", "is_last", "length", "iteration"))
+#: Names that a step inside any loop has beside those around it; `index` and `iteration` count from 0.
+PASS_NAMES = frozenset(("index", "is_first", "iteration"))
+#: Those that it has inside a `for_each`, where there is an item, and the number of items is known.
+ITEM_NAMES = frozenset(("item", "is_last", "length")) | PASS_NAMES
+#: Fields of `loop`, as in Jinja, in any loop and in a `for_each`.
+JINJA_PASS = ("index", "index0", "first")
+JINJA_ITEM = (*JINJA_PASS, "last", "length")
 #: Fields of a loop, from outside; it has a value and an outcome like every step besides.
 LOOP_FIELDS = frozenset(("results", "iterations", "failed", "count"))
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
-from orchestrator_dagster.compiler.flow import after, find_cycle, levels
+from orchestrator_dagster.compiler.flow import after, circles, find_cycle, levels
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, RoutingProblem, plan_routes
 from orchestrator_dagster.language.diagnostics import Span
-from orchestrator_dagster.language.document import SequenceNode
+from orchestrator_dagster.language.document import ScalarNode, SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -26,7 +26,10 @@ _ROUTE_CODES = {
 
 @dataclass(frozen=True)
 class BodyFlow:
-    """The levels of a body's steps, in which they can run, and its routes; ``plan`` is None when they are wrong."""
+    """The levels of a body's steps, in which they can run, and its routes; ``plan`` is None when they are wrong.
+
+    A step stands behind those whose routes lead to it, too.
+    """
 
     order: tuple[tuple[str, ...], ...]
     plan: RoutePlan | None
@@ -43,7 +46,8 @@ def plan_bodies(top: Body, reading: Reading) -> dict[tuple[str | int, ...], Body
     for body in top.bodies():
         if body.goes_back:
             _read_last_pass(body)
-        found[body.place] = BodyFlow(_order(body, reading), _plan(body, reading, where))
+        order, plan = _order(body, reading), _plan(body, reading, where)
+        found[body.place] = BodyFlow(order if plan is None else plan.levels, plan)
     _check_header_handlers(top, reading)
     return found
 
@@ -64,32 +68,28 @@ def _check_header_handlers(top: Body, reading: Reading) -> None:
 
 
 def _read_last_pass(body: Body) -> None:
-    """Where the steps of a repeated body read each other, what an earlier one reads of a later one is of the last pass.
+    """Where steps of a repeated body wait for each other, what an earlier one reads of a later one is of the last pass.
 
-    Declared dependencies stay what they are.
+    "Each other" is on any path, "earlier" in the file. Declared dependencies stay what they are.
     """
-    edges = body.edges
-    placed = {name for level in levels(edges) for name in level}
-    stuck = [name for name in body.drafts if name not in placed]
     place = {name: number for number, name in enumerate(body.drafts)}
-    for name in stuck:
-        draft = body.drafts[name]
-        behind = after(body.edges, name)  # those that wait for it
-        for one, reference in list(draft.edges.items()):
-            if one in behind and place[one] > place[name] and reference[-1] != "dependencies":
-                del draft.edges[one]
-                draft.previous.add(one)
+    for circle in circles(body.edges):
+        for name in circle:
+            draft = body.drafts[name]
+            for one, reference in list(draft.edges.items()):
+                if one in circle and place[one] > place[name] and reference[-1] != "dependencies":
+                    del draft.edges[one]
+                    draft.previous.add(one)
 
 
 def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
     """The levels of the steps; each cycle is noted with its path, at the reference that leads into it."""
     edges: Mapping[str, Sequence[str]] = body.edges
-    found = levels(edges)
-    placed = {name for level in found for name in level}
-    stuck = [name for name in edges if name not in placed]
     file_order = {name: number for number, name in enumerate(body.drafts)}
-    while stuck:
-        cycle = find_cycle(edges, stuck)[:-1]
+    waiting = circles(edges)
+    while waiting:
+        group = sorted(waiting.pop(), key=file_order.__getitem__)
+        cycle = find_cycle(edges, group)[:-1]
         first = min(range(len(cycle)), key=lambda number: file_order[cycle[number]])
         cycle = [*cycle[first:], *cycle[:first]]  # each waits for the one behind it, the last for the first
         draft = body.drafts[cycle[0]]
@@ -100,25 +100,20 @@ def _order(body: Body, reading: Reading) -> tuple[tuple[str, ...], ...]:
             step=cycle[0],
             hint="remove one of the dependencies or references",
         )
-        broken = set(cycle)
-        edges = {name: [one for one in before if one not in broken] for name, before in edges.items() if name in stuck}
-        edges = {name: before for name, before in edges.items() if name not in broken}
-        placed = {name for level in levels(edges) for name in level} | broken
-        stuck = [name for name in edges if name not in placed]
-    return found
+        rest = set(group).difference(cycle)
+        waiting += circles({name: [one for one in edges[name] if one in rest] for name in group if name in rest})
+    return levels(edges)
 
 
 def _reference(draft: Draft, target: Draft, reading: Reading) -> Span:
     """Where a step names another one that it waits for."""
     document, place = reading.document, draft.edges[target.step.id]
-    if place[-1] == "dependencies":
+    if place[-1] == "dependencies":  # of the step itself, or of one inside it
         node, whole = document.locate(place)
-        number = draft.step.dependencies.index(target.step.id)
-        return (
-            document.span((*place, number))
-            if isinstance(node, SequenceNode)
-            else document.place_in(place, target.step.id) or whole
-        )
+        if isinstance(node, SequenceNode):
+            names = [one.text if isinstance(one, ScalarNode) else None for one in node.items]
+            return document.span((*place, names.index(target.step.id))) if target.step.id in names else whole
+        return document.place_in(place, target.step.id) or whole
     whole = document.span(place)
     places = [document.place_in(place, name) for name in (target.step.id, *target.step.vars)]
     return next((one for one in places if one != whole), whole)
@@ -129,10 +124,7 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
     pipeline = reading.pipeline
     assert pipeline is not None
     dependencies = body.edges
-    of_all = _ways(pipeline.failure_handlers) if body.owner is None else ()
-    # A handler of all steps is none for the step that it leads to, nor for those that come after that.
-    behind = {one: {one, *after(dependencies, one)} for one in of_all if one in dependencies}
-    of_all = tuple(one for one in of_all if one in behind or one in FAILURE_POLICIES)
+    _find_handlers(body, dependencies, pipeline.failure_handlers if body.owner is None else ())
     steps = {
         name: FlowStep(
             tuple(dependencies[name]),
@@ -140,7 +132,7 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
             draft.step.on_success,
             draft.step.on_false,
             draft.step.on_failure,
-            (*_ways(draft.step.failure_handlers), *(one for one in of_all if name not in behind.get(one, ()))),
+            tuple(one.goto for one in draft.handlers if one.goto is not None),
         )
         for name, draft in body.drafts.items()
     }
@@ -159,8 +151,26 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
     return plan
 
 
-def _ways(handlers: Sequence[FailureHandler]) -> tuple[str, ...]:
-    return tuple(one.goto for one in handlers if one.goto is not None)
+def _find_handlers(body: Body, dependencies: Mapping[str, Sequence[str]], of_all: Sequence[FailureHandler]) -> None:
+    """The handlers of every step of a body: its own, then those of all steps.
+
+    No handler of all steps leads away from a step that one of them leads to, nor from what comes after that: the way
+    would go back.
+    """
+    for draft in body.drafts.values():
+        draft.handlers = draft.step.failure_handlers
+    known = [one for one in of_all if one.goto is None or one.goto in (*body.drafts, *FAILURE_POLICIES)]
+    targets = {one.goto for one in known if one.goto in body.drafts}
+    edges = {name: list(before) for name, before in dependencies.items()}
+    for name, draft in body.drafts.items():
+        step = draft.step
+        for way in (step.on_success, step.on_false, step.on_failure, *(one.goto for one in step.failure_handlers)):
+            if way in edges and way is not None:
+                edges[way].append(name)
+    behind = targets.union(*(after(edges, one) for one in targets if one is not None))
+    stay = tuple(one for one in known if one.goto not in targets)
+    for name, draft in body.drafts.items():
+        draft.handlers = (*draft.step.failure_handlers, *(stay if name in behind else known))
 
 
 def _route_span(found: RoutingProblem, draft: Draft, reading: Reading) -> Span:

@@ -50,10 +50,10 @@ def compile_products(reading: Reading, draft: Draft) -> tuple[CompiledProduct, .
         kind = _format(spec, step, here, document, problems)
         _check_path(spec, step, here, document, problems)
         each = bool(loops) or variable in draft.per_item
-        if loops and not has_template(spec.path):
+        if variable in draft.one_path:
             problems.add(
                 "product-collision",
-                f'step "{step.id}": every item of the loop "{loops[0].step.id}" would write "{spec.path}"',
+                f'step "{step.id}": every item of the loop "{draft.one_path[variable]}" would write "{spec.path}"',
                 document.span((*here, "path")),
                 step=step.id,
                 hint="put something of the item into the path: `{{ index }}`, or a field of `{{ item }}`",

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator_dagster.compiler.loops import ITEM_NAMES, LOOP_FIELDS
-from orchestrator_dagster.compiler.scopes import Names, StepNames, Uses
+from orchestrator_dagster.compiler.loops import ITEM_NAMES, JINJA_ITEM, JINJA_PASS, LOOP_FIELDS, PASS_NAMES
+from orchestrator_dagster.compiler.scopes import LoopScope, Names, StepNames, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.diagnostics import Problems, Span
 from orchestrator_dagster.language.document import Document
@@ -28,7 +28,6 @@ _RUN_NAMES = frozenset((
 #: Maps of all steps by their ids.
 STEP_MAPS = ("steps", "results", "previous_results")
 _LOOP_NAMES = frozenset([*ITEM_NAMES, "loop"])
-_JINJA_LOOP = ("index", "index0", "first", "last", "length")
 _ERROR_FIELDS = ("type", "message", "step")
 
 Place = tuple[str | int, ...]
@@ -78,13 +77,17 @@ class TemplateChecker:
         for use in reading.names:
             if use.root in own:
                 continue
-            target = self.resolve(use, place, step, uses)
-            through: tuple[str, ...] = ()
-            if use.root == "outputs":
-                uses.outputs.extend(str(part) for part in use.path[1:2])
-                through = self.names.output_steps.get(str(use.path[1]), ()) if use.path[1:] else ()
-            uses.steps.extend(one for one in (target, *through) if one is not None and one not in uses.steps)
+            self.use(use, place, step, uses)
         return uses
+
+    def use(self, use: NameUse, place: Place, step: str | None, uses: Uses) -> None:
+        """Check one name and note what it stands for: a step, or an output with the steps that it reads."""
+        target = self.resolve(use, place, step, uses)
+        through: tuple[str, ...] = ()
+        if use.root == "outputs":
+            uses.outputs.extend(str(part) for part in use.path[1:2])
+            through = self.names.output_steps.get(str(use.path[1]), ()) if use.path[1:] else ()
+        uses.steps.extend(one for one in (target, *through) if one is not None and one not in uses.steps)
 
     def resolve(self, use: NameUse, place: Place, step: str | None, uses: Uses) -> str | None:
         """The step that a name comes from, None for an input or a built-in; what is wrong is noted."""
@@ -93,6 +96,7 @@ class TemplateChecker:
             uses.inputs.append(root)
             return None
         if root in names.constants:
+            uses.constants.append(root)
             self.constant(names.constants[root], use, place, step)
             return None
         if root in ("inputs", "parameters"):
@@ -108,9 +112,10 @@ class TemplateChecker:
                 self.unknown(use, place, step, f'"{root}" is read with a step: `{root}.some_step`', root, ())
                 return None
             return self.step(str(use.path[1]), use.path[2:], use, place, step, uses, "unknown-step")
-        if names.item(root):
-            uses.item = True
-            self.item(use, place, step)
+        of = names.item(root)
+        if of is not None:
+            uses.item(of, root)
+            self.item(use, of, place, step)
             return None
         if names.makers_of(root) and names.step(root) is None and names.loop_of(root) is None:
             return self.variable(root, place, step)
@@ -130,18 +135,18 @@ class TemplateChecker:
         names = self.names
         loop = names.loop_of(name)
         if loop is not None:
-            of_pass = not fields or fields[0] not in ITEM_NAMES
-            if loop.single and loop.goes_back and of_pass:
-                return self.fields(loop.id, fields, use, place, None)
-            if not of_pass:
-                uses.item = True
+            if fields and fields[0] in loop.fields:
+                uses.item(loop, str(fields[0]))
                 return None
+            if loop.single and loop.goes_back:
+                return self.fields(loop.id, fields, use, place, None)
+            last = ", and the steps of the last pass have their own names" if loop.goes_back else ""
             self.problems.add(
                 "dependency-cycle",
                 f'step "{step or loop.id}" reads the loop "{loop.id}" that it stands in',
                 self.document.place_in(place, name, "", use.line),
                 step=step or loop.id,
-                hint=f"inside it there is {', '.join(f'`{loop.id}.{one}`' for one in sorted(ITEM_NAMES))}",
+                hint=f"inside it there is {', '.join(f'`{loop.id}.{one}`' for one in sorted(loop.fields))}{last}",
             )
             return None
         target = names.step(name)
@@ -159,12 +164,15 @@ class TemplateChecker:
         loop = self.names.elsewhere.get(name)
         return f'"{name}" exists only inside the loop "{loop}"' if loop else otherwise
 
-    def item(self, use: NameUse, place: Place, step: str | None) -> None:
+    def item(self, use: NameUse, loop: LoopScope, place: Place, step: str | None) -> None:
         """Check what is read from the names of an item: ``loop`` has Jinja's fields, the numbers have none."""
         field_ = use.path[1] if len(use.path) > 1 else None
-        if use.root == "loop" and isinstance(field_, str) and field_ not in _JINJA_LOOP:
+        known = JINJA_PASS if loop.goes_back else JINJA_ITEM
+        if use.root == "loop" and isinstance(field_, str) and field_ not in known:
             message = f'"loop" has no field "{field_}"'
-            self.unknown(use, place, step, message, field_, _JINJA_LOOP, "unknown-field")
+            if field_ in JINJA_ITEM:
+                message += f': how often "{loop.id}" repeats is not known before it has ended'
+            self.unknown(use, place, step, message, field_, known, "unknown-field")
 
     def variable(self, name: str, place: Place, step: str | None) -> str | None:
         """The step that makes a variable; a step that makes one of the same name reads the other one's."""
@@ -203,15 +211,17 @@ class TemplateChecker:
         elif root == "error" and names.handler_unknown:
             pass
         elif root == "error":
-            if step is None or not any(step in scope.handlers for scope in names.around()):
+            if step is None or not names.handles(step):
                 self.unknown(use, place, step, '"error" exists only in a step that `on_failure` goes to', root, ())
             elif len(use.path) > 1 and use.path[1] not in _ERROR_FIELDS:
                 message = f'"error" has no field "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), _ERROR_FIELDS, "unknown-field")
         elif root in _LOOP_NAMES:
-            self.unknown(
-                use, place, step, f'"{root}" exists only in a step with `for_each`, `while` or `until`', root, ()
-            )
+            loops = "`for_each`, `while` or `until`" if root in PASS_NAMES or root == "loop" else "`for_each`"
+            message = f'"{root}" exists only in a step with {loops}'
+            if step in names.steps and names.offered(step).is_loop:
+                message = f'"{root}" exists only inside the loop, and this is read before it begins'
+            self.unknown(use, place, step, message, root, ())
         else:
             loop = names.elsewhere.get(root)
             known = () if loop else names.all()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator_dagster.compiler.loops import ITEM_NAMES
+from orchestrator_dagster.compiler.loops import ITEM_NAMES, PASS_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.types import TypeSpec, VariableSpec
 
@@ -34,6 +34,15 @@ class LoopScope:
     item: str | None = None
     single: bool = False
     goes_back: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether a pass, or an item, of this loop has a name."""
+        return name == "loop" or name in self.fields or (not self.goes_back and name == self.item)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What is read from the loop's own id inside it."""
+        return PASS_NAMES if self.goes_back else ITEM_NAMES
 
 
 @dataclass
@@ -110,10 +119,17 @@ class Names:
                 return names.loop
         return None
 
-    def item(self, name: str) -> bool:
-        """Whether a name is one that an item, or a pass, has here."""
-        loops = [names.loop for names in self.around() if names.loop]
-        return bool(loops) and (name in _LOOP_NAMES or any(name == loop.item for loop in loops))
+    def item(self, name: str) -> LoopScope | None:
+        """The loop whose item, or pass, has a name: the nearest one that does."""
+        return next((names.loop for names in self.around() if names.loop and names.loop.has(name)), None)
+
+    def handles(self, step: str) -> bool:
+        """Whether a failure leads to a step, or to a loop that it stands in."""
+        for names in self.around():
+            if step in names.handlers:
+                return True
+            step = names.loop.id if names.loop else step
+        return False
 
     def all_steps(self) -> list[str]:
         """Every step that is seen here."""
@@ -126,19 +142,28 @@ class Names:
         for names in self.around():
             found += [*names.steps, *names.makers]
             if names.loop:
-                found += [*_LOOP_NAMES, *([names.loop.item] if names.loop.item else ())]
+                found += [*names.loop.fields, "loop", *([names.loop.item] if names.loop.item else ())]
         return [*found, *built_in]
 
 
 @dataclass
 class Uses:
-    """What one template reads: ids of steps, names of inputs and outputs, included files.
+    """What one template reads: ids of steps, names of inputs, constants and outputs, included files.
 
-    ``item`` says that it reads something that only an item or a pass of the nearest loop has.
+    ``loops`` are the ids of the loops around of which it reads what only an item, or a pass, has; ``items`` of those of
+    which it reads the item itself.
     """
 
     steps: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     includes: tuple[str, ...] = ()
-    item: bool = False
+    loops: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+
+    def item(self, loop: LoopScope, name: str) -> None:
+        """Note that it reads a name of an item, or of a pass."""
+        self.loops.append(loop.id)
+        if name in ("item", loop.item):
+            self.items.append(loop.id)

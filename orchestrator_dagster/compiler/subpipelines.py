@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.bodies import Draft
@@ -19,14 +20,32 @@ from orchestrator_dagster.text import nearest_name
 #: How deep pipelines may run each other.
 DEEPEST = 8
 
-#: Compiles the file at a path for its place in a chain of files; gives the pipeline, or None, and its problems.
-CompileFile = Callable[[Path, tuple[Path, ...]], tuple[CompiledPipeline | None, Problems]]
+#: How deep loops and pipelines may stand in each other, so that no stack overflows when they run.
+MOST_LEVELS = 64
+
+
+@dataclass(frozen=True)
+class CompiledFile:
+    """A file that steps run: the pipeline, or None, and its problems.
+
+    ``files`` is the length of the longest chain of files from it, itself counted; ``levels`` says how deep loops and
+    pipelines stand in each other in it.
+    """
+
+    pipeline: CompiledPipeline | None
+    problems: Problems
+    files: int = 1
+    levels: int = 0
+
+
+#: Compiles the file at a path for its place in a chain of files.
+CompileFile = Callable[[Path, tuple[Path, ...]], CompiledFile]
 
 
 def find_pipeline(
     draft: Draft, reading: Reading, root: Path | None, chain: tuple[Path, ...], compile_file: CompileFile
-) -> CompiledPipeline | None:
-    """The pipeline that a step runs; None, with the problem noted, when it cannot be had.
+) -> CompiledFile | None:
+    """The file that a step runs; None, with the problem noted, when it cannot be had.
 
     Args:
         draft: The step.
@@ -53,17 +72,18 @@ def find_pipeline(
             hint="to repeat steps use a loop (`while`, `until`)",
         )
         return None
-    if len(chain) >= DEEPEST:
+    done = compile_file(path, chain) if len(chain) < DEEPEST else None
+    if done is None or len(chain) + done.files > DEEPEST:
         problems.add(
             "sub-pipeline",
             f'step "{step.id}": pipelines run each other {DEEPEST} deep at most: '
-            f"{' → '.join(one.name for one in (*chain, path))}",
+            f"{' → '.join(one.name for one in (*chain, path))}{' → …' if done and done.files > 1 else ''}",
             document.span(place),
             step=step.id,
             hint="put some of the steps into one file",
         )
         return None
-    pipeline, found = compile_file(path, chain)
+    pipeline, found = done.pipeline, done.problems
     if pipeline is None:
         first = found.errors[0]
         more = f" and {len(found.errors) - 1} more" if len(found.errors) > 1 else ""
@@ -75,8 +95,23 @@ def find_pipeline(
             hint=f"run `orchestrator validate {found.file}`",
         )
         return None
+    if levels_around(draft) + 1 + done.levels > MOST_LEVELS:
+        problems.add(
+            "sub-pipeline",
+            f'step "{step.id}": with the pipeline "{step.pipeline}", loops and pipelines stand in each other more than '
+            f"{MOST_LEVELS} deep",
+            document.span(place),
+            step=step.id,
+            hint="put fewer loops into each other",
+        )
+        return None
     _check_inputs(draft, pipeline, reading)
-    return pipeline
+    return done
+
+
+def levels_around(draft: Draft) -> int:
+    """How many loops a step stands in; a step that repeats stands in its own."""
+    return sum(1 for _ in draft.home.around()) + draft.repeats
 
 
 def _check_inputs(draft: Draft, pipeline: CompiledPipeline, reading: Reading) -> None:

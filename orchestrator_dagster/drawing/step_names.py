@@ -1,4 +1,4 @@
-"""Which inputs and which neighbouring steps a step reads, from all that it says."""
+"""Which inputs a step reads, from all that it says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.template_text import has_template
 
-_OF_STEPS = ("steps", "results", "previous_results")
 _OF_INPUTS = ("inputs", "parameters")
 _NO_TEMPLATES = {"id", "name", "metadata", "tags", "steps"}
 _CONDITIONS = ("condition", "while_", "until")
@@ -27,16 +26,6 @@ def inputs_read(step: Step, inputs: Sequence[str], dashed: frozenset[str]) -> tu
     """
     found = {_named(path, _OF_INPUTS) for path in _paths(step, dashed)}
     return tuple(name for name in inputs if name in found)
-
-
-def siblings_read(step: Step, body: Sequence[Step], dashed: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """The steps of a body that a step of it waits for: those it declares, and those it reads, in the body's order."""
-    dashed |= {one.id for one in body if "-" in one.id}
-    owner = {name: one.id for one in body for name in (*one.vars, *one.products)}
-    for one in body:  # in what is read, an id with - has _
-        owner.update({one.id: one.id, one.id.replace("-", "_"): one.id})
-    found = {owner.get(_named(path, _OF_STEPS)) for path in _paths(step, dashed)} | set(step.dependencies)
-    return tuple(one.id for one in body if one.id in found and one.id != step.id)
 
 
 def _named(path: _Path, maps: tuple[str, ...]) -> str:

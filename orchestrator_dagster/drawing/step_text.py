@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
-from orchestrator_dagster.compiler.kinds import BUILTIN_ACTIONS
-from orchestrator_dagster.drawing.picture import Node, NodeKind
+from orchestrator_dagster.compiler.routing import Route
+from orchestrator_dagster.drawing.picture import Node
 from orchestrator_dagster.language.step import FAILURE_POLICIES, Step
 from orchestrator_dagster.language.template_text import whole_expression
 
+_HANDLES = "handles failures of all steps"
 _LINE, _LINES = 36, 3  # characters in a line of names, and lines
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A step of a body with the steps it waits for. ``compiled`` is None where only the file's words are known."""
-
-    spec: Step
-    compiled: CompiledStep | None
-    dependencies: tuple[str, ...]
-
-
-def step_node(entry: Entry, place: str, reads: Sequence[str]) -> Node:
+def step_node(step: CompiledStep, place: str, reads: Sequence[str], handles: bool = False) -> Node:
     """The box of a step.
 
     Args:
-        entry: The step.
+        step: The step.
         place: The id of its box.
         reads: The inputs that it reads.
+        handles: Whether the header's handlers lead failures to it.
     """
-    spec = entry.spec
-    lines = [*_work(entry), *_flow(spec), *([f"reads {', '.join(reads)}"] if reads else ()), *_tries(entry)]
-    return Node(place, spec.name or spec.id, _kind(entry), tuple(lines))
+    spec = step.spec
+    lines = [
+        *_work(step),
+        *([_HANDLES] if handles else ()),
+        *_flow(spec),
+        *([f"reads {', '.join(reads)}"] if reads else ()),
+        *_tries(step),
+    ]
+    return Node(place, spec.name or spec.id, step.kind, tuple(lines))
 
 
-def frame_title(entry: Entry) -> str:
-    """The words on the frame of a loop with a body."""
-    return " · ".join([entry.spec.name or entry.spec.id, *_flow(entry.spec)])
+def frame_title(step: CompiledStep, handles: bool = False) -> str:
+    """The words on the frame of a loop with a body; ``handles`` as for :func:`step_node`."""
+    return " · ".join([step.title, *([_HANDLES] if handles else ()), *_flow(step.spec)])
+
+
+def route_label(step: CompiledStep, route: Route) -> str:
+    """The words on a route: for a handler the errors that it is for."""
+    words = route.key.replace("_", " ")
+    if route.key != "on_failure" or route.target == step.spec.on_failure:
+        return words
+    kinds = [kind for one in step.spec.failure_handlers if one.goto == route.target for kind in one.errors or ("",)]
+    return f"{words}: {' or '.join(kinds)}" if kinds and all(kinds) else words
 
 
 def listed(names: Sequence[str]) -> tuple[str, ...]:
@@ -60,36 +67,15 @@ def listed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _kind(entry: Entry) -> NodeKind:
-    spec = entry.spec
-    if _repeats(spec):
-        return "loop"
-    if spec.pipeline:
-        return "pipeline"
-    if entry.compiled is not None:
-        return entry.compiled.kind
-    if spec.tool:
-        return "tool"
-    return "builtin" if not spec.prompt and spec.action in BUILTIN_ACTIONS else "model"
-
-
-def _repeats(spec: Step) -> bool:
-    return any(one is not None for one in (spec.for_each, spec.while_, spec.until))
-
-
-def _work(entry: Entry) -> list[str]:
+def _work(step: CompiledStep) -> list[str]:
     """What it does."""
-    spec, compiled = entry.spec, entry.compiled
-    if spec.pipeline:
-        return [spec.pipeline]
-    tool = compiled.tool if compiled is not None else spec.tool
-    action = compiled.action if compiled is not None else spec.action
-    if tool:
-        return [f"{tool} · {action}" if action else tool]
-    models = compiled.models if compiled is not None else spec.model or ()
-    if models:
-        return [models[0] if len(models) == 1 else f"{models[0]} or {len(models) - 1} more"]
-    return [action] if action else []
+    if step.spec.pipeline:
+        return [step.spec.pipeline]
+    if step.tool:
+        return [f"{step.tool} · {step.action}" if step.action else step.tool]
+    if step.models:
+        return [step.models[0] if len(step.models) == 1 else f"{step.models[0]} or {len(step.models) - 1} more"]
+    return [step.action] if step.action else []
 
 
 def _flow(spec: Step) -> list[str]:
@@ -106,6 +92,12 @@ def _flow(spec: Step) -> list[str]:
         found.append(f"if {_expression(spec.condition)}")
     if spec.on_failure in FAILURE_POLICIES and spec.on_failure != "fail":
         found.append(f"on failure: {spec.on_failure}")
+    for handler in spec.failure_handlers:
+        kinds = " or ".join(handler.errors) or "failure"
+        if handler.goto in FAILURE_POLICIES:
+            found.append(f"on {kinds}: {handler.goto}")
+        elif "fallback" in handler.model_fields_set and handler.goto is None:
+            found.append(f"on {kinds}: a fallback value")
     return found
 
 
@@ -118,10 +110,10 @@ def _expression(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _tries(entry: Entry) -> list[str]:
-    """Retries and the time limit."""
-    of = entry.compiled or entry.spec
-    times = of.retries.max if of.retries is not None else 0
+def _tries(step: CompiledStep) -> list[str]:
+    """Retries and the time limit; of a loop around a single piece of work, those of this work."""
+    of = step.loop.steps[0] if step.loop and step.loop.single else step
+    times = of.retries.max
     found = [f"{times} {'retry' if times == 1 else 'retries'}"] if times else []
     if of.timeout is not None:
         found.append(f"timeout {of.timeout:g} s" if isinstance(of.timeout, float) else f"timeout {of.timeout}")

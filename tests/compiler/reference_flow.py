@@ -26,16 +26,21 @@ class End(NamedTuple):
     causes: frozenset[Fired] = frozenset()
 
 
-def routes_from(steps: Steps, source: str) -> dict[str, str]:
-    """key -> target, policies left out."""
-    named = {key: steps[source].get(key) for key in ("on_success", "on_false", "on_failure")}
-    return {key: target for key, target in named.items() if target and target not in POLICIES}
+def routes_from(steps: Steps, source: str) -> set[tuple[str, str]]:
+    """Keys and targets, policies left out; a handler is one more way of `on_failure`."""
+    named = [(key, steps[source].get(key)) for key in ("on_success", "on_false", "on_failure")]
+    named += [("on_failure", target) for target in steps[source].get("handlers", ())]
+    return {(key, target) for key, target in named if target and target not in POLICIES}
+
+
+def targets(steps: Steps, source: str) -> set[str]:
+    return {target for _, target in routes_from(steps, source)}
 
 
 def right_before(steps: Steps, step: str) -> set[str]:
     """Edges of D that end in the step."""
     found = {one for one in steps[step].get("dependencies", ()) if one in steps}
-    return found | {source for source in steps if step in routes_from(steps, source).values()}
+    return found | {source for source in steps if step in targets(steps, source)}
 
 
 def everything_before(steps: Steps, step: str) -> set[str]:
@@ -55,27 +60,33 @@ def has_cycle(steps: Steps) -> bool:
     return any(comes_after(steps, step, step) for step in steps)
 
 
-def run(steps: Steps, false: Collection[str] = (), failing: Collection[str] = ()) -> dict[str, End]:
-    """The end of every step; conditions of the steps ``false`` are false, the steps ``failing`` fail if they run."""
+def run(steps: Steps, false: Collection[str] = (), failing: Mapping[str, str] | None = None) -> dict[str, End]:
+    """The end of every step; conditions of the steps ``false`` are false, the steps ``failing`` fail if they run.
+
+    ``failing`` says which of its ways each failure takes: that of `on_failure`, or of one of its handlers.
+    """
+    failing = failing or {}
     ends: dict[str, End] = {}
     fired: list[Fired] = []
     while len(ends) < len(steps):
         step = next(one for one in steps if one not in ends and everything_before(steps, one) <= set(ends))
-        ends[step] = end_of(steps, step, ends, fired, step in false, step in failing)
+        ends[step] = end_of(steps, step, ends, fired, step in false, failing.get(step))
         word = ends[step].word
-        routes = routes_from(steps, step)
-        if word == "completed" and "on_success" in routes:
-            fired.append(Fired(step, "on_success", routes["on_success"]))
-        if word == "skipped: condition" and "on_false" in routes:
-            fired.append(Fired(step, "on_false", routes["on_false"]))
-        if word == "failed: routed":
-            fired.append(Fired(step, "on_failure", routes["on_failure"]))
+        for key, target in routes_from(steps, step):
+            if word == "completed" and key == "on_success":
+                fired.append(Fired(step, key, target))
+            if word == "skipped: condition" and key == "on_false":
+                fired.append(Fired(step, key, target))
+            if word == "failed: routed" and key == "on_failure" and target == failing[step]:
+                fired.append(Fired(step, key, target))
         if word == "failed: skip":
             fired.append(Fired(step, "on_failure", None))
     return ends
 
 
-def end_of(steps: Steps, step: str, ends: Mapping[str, End], fired: list[Fired], is_false: bool, fails: bool) -> End:
+def end_of(
+    steps: Steps, step: str, ends: Mapping[str, End], fired: list[Fired], is_false: bool, fails: str | None
+) -> End:
     # fail: nothing after the step in D runs, a route's target included
     if any(end.word == "failed: unhandled" and comes_after(steps, step, one) for one, end in ends.items()):
         return End("not reached")
@@ -88,11 +99,10 @@ def end_of(steps: Steps, step: str, ends: Mapping[str, End], fired: list[Fired],
             return End("skipped: routing")
     if is_false and steps[step].get("condition"):
         return End("skipped: condition", to_it)
-    if not fails:
+    if fails is None:
         return End("completed", to_it)
-    handled = steps[step].get("on_failure") or "fail"
     words = {"fail": "unhandled", "retry": "unhandled", "continue": "continue", "skip": "skip"}
-    return End(f"failed: {words.get(handled, 'routed')}", to_it)
+    return End(f"failed: {words.get(fails, 'routed')}", to_it)
 
 
 def bypasses(steps: Steps, route: Fired, step: str) -> bool:
@@ -105,7 +115,7 @@ def bypasses(steps: Steps, route: Fired, step: str) -> bool:
 def has_reason(steps: Steps, step: str, ends: Mapping[str, End]) -> bool:
     """Whether a step runs to which no route fired and which no route bypasses."""
     before = [one for one in steps[step].get("dependencies", ()) if one in steps]
-    sources = [one for one in steps if step in routes_from(steps, one).values()]
+    sources = [one for one in steps if step in targets(steps, one)]
     if sources:
         for dependency in before:
             did_run = ends[dependency].word == "completed" or ends[dependency].word.startswith("failed")

@@ -200,3 +200,10 @@ def test_a_long_pipeline_is_compiled_with_work_that_grows_with_it(
 @pytest.mark.parametrize("size", [1, 3])
 def test_levels_of_a_chain(size: int) -> None:
     assert levels({str(n): [str(n - 1)] if n else [] for n in range(size)}) == tuple((str(n),) for n in range(size))
+
+
+def test_a_long_chain_of_outputs_in_any_order(compiled: Compile) -> None:
+    chain = [f"  o{number}: '{{{{ outputs.o{number + 1} }}}}'" for number in range(1500)]
+    pipeline = compiled("steps: [{id: s, prompt: x}]\noutputs:\n" + "\n".join([*chain, "  o1500: '{{ s }}'"]) + "\n")
+    assert list(pipeline.outputs)[:2] == ["o1500", "o1499"]
+    assert pipeline.output_steps["o0"] == ("s",)

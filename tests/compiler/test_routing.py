@@ -62,10 +62,26 @@ def problems_of(*, elsewhere: Mapping[str, str] | None = None, **steps: FlowStep
     return problems
 
 
+POLICIES = {
+    "fail": State.FAILED,
+    "retry": State.FAILED,
+    "continue": State.FAILED_CONTINUED,
+    "skip": State.FAILED_SKIPPING,
+}
+
+
 def execute(
-    plan: RoutePlan, false: Collection[str] = (), failing: Collection[str] = (), order: Sequence[str] | None = None
+    plan: RoutePlan,
+    false: Collection[str] = (),
+    failing: Collection[str] = (),
+    order: Sequence[str] | None = None,
+    ways: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, State], dict[str, Decision]]:
-    """Run a body as an executor does: each step sees the states it reads, the first ready one of ``order`` is next."""
+    """Run a body as an executor does: each step sees the states it reads, the first ready one of ``order`` is next.
+
+    ``ways`` says where the failures of steps with handlers go: to a step, or a policy.
+    """
+    taken: dict[str, str | None] = {}
     waiting = list(order or [one.id for one in plan.steps])
     states: dict[str, State] = {}
     decisions: dict[str, Decision] = {}
@@ -73,13 +89,19 @@ def execute(
         name = next(one for one in waiting if set(plan.by_id[one].reads) <= set(states))
         waiting.remove(name)
         own = plan.by_id[name]
-        decision = decisions[name] = decide(name, plan, {one: states[one] for one in own.reads})
+        decision = decisions[name] = decide(name, plan, {one: states[one] for one in own.reads}, taken)
         if decision.state is not None:
             states[name] = decision.state
         elif own.condition and name in false:
             states[name] = FALSE
+        elif name not in failing:
+            states[name] = RAN
+        elif ways and name in ways:
+            states[name] = POLICIES.get(ways[name], State.FAILED_ROUTED)
+            if states[name] is State.FAILED_ROUTED:
+                taken[name] = ways[name]
         else:
-            states[name] = own.failed if name in failing else RAN
+            states[name] = own.failed
     return states, decisions
 
 
@@ -393,6 +415,34 @@ def test_routing_to_a_step_handles_the_failure() -> None:
     assert ends(plan) == {"a": RAN, "b": RAN, "h": UNROUTED, "end": RAN}
 
 
+def test_of_several_handlers_the_one_that_was_taken_counts() -> None:
+    plan = plan_of(
+        a=step(handlers=("h", "g", "continue")), b=step("a"), h=step("a"), g=step("a"), end=step("b", "h", "g")
+    )
+    assert [str(route) for route in plan.routes] == ["on_failure of step a"] * 2
+    ran, skipped, passed = RAN, UNROUTED, BYPASSED
+
+    def after(way: str) -> list[State]:
+        return list(execute(plan, failing="a", ways={"a": way})[0].values())[1:]
+
+    assert [one.id for one in plan.steps] == ["a", "b", "h", "g", "end"]
+    assert after("h") == [passed, ran, passed, ran]
+    assert after("g") == [passed, passed, ran, ran]
+    assert after("continue") == [ran, skipped, skipped, ran]
+    assert after("fail") == [State.NOT_REACHED] * 4
+    assert list(ends(plan).values()) == [ran, ran, skipped, skipped, ran]
+    _, decisions = execute(plan, failing="a", ways={"a": "g"})
+    assert (decisions["g"].error_of, decisions["h"].error_of) == ("a", None)
+    assert decisions["h"].reason == "the route on_failure of step a goes to g"
+
+
+def test_a_handler_that_skips_is_a_route_to_nowhere() -> None:
+    plan = plan_of(a=step(on_failure="h", handlers=("skip",)), b=step("a"), h=step())
+    states, _ = execute(plan, failing="a", ways={"a": "skip"})
+    assert states == {"a": State.FAILED_SKIPPING, "b": BYPASSED, "h": BYPASSED}
+    assert ends(plan, failing="a") == {"a": State.FAILED_ROUTED, "b": BYPASSED, "h": RAN}
+
+
 # --- The plan
 
 
@@ -459,34 +509,43 @@ def bodies(draw: st.DrawFn, forward: bool = True) -> dict[str, FlowStep]:
         near = st.sampled_from(names[max(0, number - 4) : number]) if number else st.nothing()
         before = st.lists(near, min_size=min(number, draw(st.integers(0, 1))), max_size=3 if number else 0)
         condition = draw(st.booleans())
+        handlers = st.lists(target | st.sampled_from(tuple(POLICIES)), max_size=draw(st.sampled_from((0, 0, 3))))
         found[name] = FlowStep(
             tuple(draw(before)),
             condition,
             on_success=draw(target),
             on_false=draw(target) if condition else None,
-            on_failure=draw(target | target | st.sampled_from(("fail", "continue", "skip", "retry"))),
+            on_failure=draw(target | target | st.sampled_from(tuple(POLICIES))),
+            handlers=tuple(one for one in draw(handlers) if one),
         )
     return {name: found[name] for name in draw(st.permutations(names))}
 
 
+Run = tuple[dict[str, FlowStep], list[str], dict[str, str], list[str]]
+
+
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[dict[str, FlowStep], list[str], list[str], list[str]]:
-    """A body, the steps whose condition is false, those that fail, and an order of preference."""
+def runs(draw: st.DrawFn) -> Run:
+    """A body, the steps whose condition is false, the ways that failures take, and an order of preference."""
     steps = draw(bodies())
     some = st.lists(st.sampled_from(sorted(steps)), max_size=3)
-    return steps, draw(some), draw(some), draw(st.permutations(sorted(steps)))
+    ways = {}
+    for name in draw(some):
+        flow = steps[name]
+        ways[name] = draw(st.sampled_from((flow.on_failure or "fail", *flow.handlers)))
+    return steps, draw(some), ways, draw(st.permutations(sorted(steps)))
 
 
 @given(runs())
 @settings(max_examples=300, deadline=None)
 def test_plan_and_decisions_agree_with_the_reference_in_every_order(
-    drawn: tuple[dict[str, FlowStep], list[str], list[str], list[str]],
+    drawn: Run,
 ) -> None:
     steps, false, failing, order = drawn
     plan, problems = plan_routes(steps)
     assert not problems
     assert plan is not None
-    states, decisions = execute(plan, false, failing, order)
+    states, decisions = execute(plan, false, failing, order, failing)
     expected = reference["run"]({name: asdict(flow) for name, flow in steps.items()}, false, failing)
     assert {name: WORDS[state] for name, state in states.items()} == {name: end.word for name, end in expected.items()}
     for name, decision in decisions.items():
@@ -497,7 +556,7 @@ def test_plan_and_decisions_agree_with_the_reference_in_every_order(
         assert decision.go == (decision.reason is None)
         errors = {source for source, key, _ in causes if key == "on_failure"} if decision.go else set()
         assert decision.error_of in errors if errors else decision.error_of is None
-    assert states == execute(plan, false, failing)[0]
+    assert states == execute(plan, false, failing, ways=failing)[0]
     for own in plan.steps:
         assert own.gated or WORDS[states[own.id]].split(":")[0] != "skipped"
 
@@ -510,7 +569,11 @@ def test_a_body_has_a_plan_exactly_when_no_route_closes_a_cycle(steps: dict[str,
     assert (plan is None) == reference["has_cycle"](plain)
     assert (plan is None) == bool(problems)
     for problem in problems:
-        plain[problem.step][problem.key] = None
+        said = plain[problem.step]
+        if said[problem.key] == problem.target:
+            said[problem.key] = None
+        if problem.key == "on_failure":
+            said["handlers"] = [one for one in said["handlers"] if one != problem.target]
     assert not reference["has_cycle"](plain)
     if plan is not None:
         seen: set[str] = set()

@@ -64,6 +64,18 @@ def errors(text: str) -> list[Diagnostic]:
 
 OLDER = "older-spelling"
 STEPS = [
+    (
+        "action: generate\nparameters: {prompt: x, schema: {type: object, properties: {a: {type: array}}}}",
+        "action: generate\nparameters: {prompt: x}\nvars: {a: {schema: {type: array}}}",
+        [(OLDER, "4:29", "write `vars: {a: {schema: {type: array}}}`")],
+    ),
+    (
+        "action: generate\nparameters: {schema: {a: number, b: string}}",
+        "action: generate\nparameters: {}\nvars: {a: {type: number}, b: {type: string}}",
+        [(OLDER, "4:18", "write `vars: {a: {type: number}, b: {type: string}}`")],
+    ),
+    ("tool: t\nparameters: {schema: {a: number}}", "tool: t\nparameters: {schema: {a: number}}", []),
+    ("prompt: x\nparameters: {schema: {type: array}}", "prompt: x\nparameters: {schema: {type: array}}", []),
     ("max_retries: 3", "retries: 2", [(OLDER, "3:5", "write `retries: 2`")]),
     ("max_retries: 0", "retries: 0", [(OLDER, "3:5", "write `retries: 0`")]),
     ("retry: 1", "retries: 0", [(OLDER, "3:5", "write `retries: 0`")]),

@@ -29,6 +29,7 @@ What the contract leaves open was chosen as people who wrote such files will exp
   writes that very path itself makes the file; no second one is made. A `location` alone is a product too.
 - **`produces`** alone is the format of a model's answer (`markdown`, `json`, `csv`), or its description. It has no
   effect on tools.
+- **`schema`** among the parameters of a step that asks a model is its `vars`: one for each property.
 - **`template`** is the prompt of a step without tool, else the tool's parameter `template`. A model's name in
   `requires_model` is `model`.
 - **Constants.** `config`, `context`, `variables`, `data` are `constants`; a variable is also a name by itself. A name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes
@@ -29,6 +30,7 @@ _OWN_PATHS = (
     "location",
     "target",
 )
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MODEL_ACTION = re.compile(r"(generate|analy[sz]e|llm|ask_model|text_generation)", re.IGNORECASE)
 
 
@@ -203,6 +205,36 @@ def rewrite_model(keys: Keys, notes: Notes) -> None:
             notes.rename(keys, "requires_model", "model")
     if "template" in keys:
         _rewrite_template(keys, notes)
+    if schema_of(keys.pairs) is not None:
+        _rewrite_schema(keys, notes)
+
+
+def schema_of(step: Mapping[str, tuple[ScalarNode, Node]]) -> MappingNode | None:
+    """The `schema` among the parameters of a step that asks a model: the shape of its answer."""
+    parameters = step["parameters"][1] if "parameters" in step else None
+    pair = parameters.pairs.get("schema") if isinstance(parameters, MappingNode) else None
+    return pair[1] if pair and "tool" not in step and isinstance(pair[1], MappingNode) else None
+
+
+def _rewrite_schema(keys: Keys, notes: Notes) -> None:
+    """`parameters: {schema: {properties: {a: …}}}` is `vars: [a: …]`; a map of names and types means the same."""
+    schema, parameters = schema_of(keys.pairs), keys.value("parameters")
+    assert schema is not None
+    assert isinstance(parameters, MappingNode)
+    fields = schema.pairs["properties"][1] if "properties" in schema.pairs else schema
+    if "vars" in keys or not isinstance(fields, MappingNode) or (fields is schema and "type" in schema.pairs):
+        return
+    if not fields.pairs or not all(_NAME.match(name) for name in fields.pairs):
+        return
+    made: dict[str, Node] = {}
+    for name, (_, said) in fields.pairs.items():
+        made[name] = mapping({"schema": said} if isinstance(said, MappingNode) else {"type": said}, said.span)
+    key = parameters.pairs["schema"][0]
+    variables = mapping(made, schema.span, {name: pair[0] for name, pair in fields.pairs.items()})
+    notes.older(key, "schema", "vars", line("vars", variables), "it stands beside `parameters`")
+    left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
+    keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
+    keys.set("vars", variables, key)
 
 
 def _rewrite_template(keys: Keys, notes: Notes) -> None:

@@ -9,7 +9,7 @@ from orchestrator_dagster.language.older.branches import rewrite_branch, with_co
 from orchestrator_dagster.language.older.failure import rewrite_failure
 from orchestrator_dagster.language.older.loops import rewrite_loop, rewrite_loop_name, rewrite_type
 from orchestrator_dagster.language.older.notes import Notes
-from orchestrator_dagster.language.older.products import rewrite_model, rewrite_product
+from orchestrator_dagster.language.older.products import rewrite_model, rewrite_product, schema_of
 from orchestrator_dagster.language.older.retries import rewrite_retries
 from orchestrator_dagster.language.older.tree import Keys
 
@@ -85,6 +85,8 @@ def is_older(step: MappingNode) -> bool:
     if any(name in pairs and not isinstance(pairs[name][1], ScalarNode) for name in _MAPS_ARE_OLDER):
         return True
     if "requires_model" in pairs and not isinstance(pairs["requires_model"][1], MappingNode):
+        return True
+    if schema_of(pairs) is not None:
         return True
     action = pairs.get("action")
     return bool(
