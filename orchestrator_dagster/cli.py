@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from orchestrator_dagster.cli_prune import pruned_text, seconds
-from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError
+from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
 
 if TYPE_CHECKING:
     from orchestrator_dagster.language.diagnostics import Diagnostic
@@ -65,6 +65,48 @@ def run(
         _stop(error)
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)
+    _finish(document, output, quiet)
+
+
+@main.command()
+@click.argument("run_id")
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="The pipeline as it is now, instead of as it was launched."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the result document here, not to stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> None:
+    """Go on with the run RUN_ID, which failed or was stopped: what is done stays done, the rest runs.
+
+    With --file, the steps that were changed since run again too, with what comes after them.
+    """
+    from orchestrator_dagster.project import compile_or_raise, find_project
+
+    root = Path.cwd()
+    if output is not None and not _writable(output):
+        _stop(OrchestratorError(f'the result cannot be written to "{output}"', hint="give a file in a folder of yours"))
+    try:
+        pipeline = compile_or_raise(file, root) if file is not None else None
+    except PipelineError as error:
+        _stop(error)
+    from orchestrator_dagster.cli_progress import progress_view
+    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.resume import pipeline_of, resume_run
+
+    try:
+        with open_instance(find_project(root)) as instance:
+            shown = pipeline or pipeline_of(run_id, instance)
+            with progress_view(shown, quiet) as on_progress:
+                document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
+    except ResumeError as error:
+        _stop(error)
+    except OrchestratorError as error:
+        _stop(error, EXIT_FAILED)
+    _finish(document, output, quiet)
+
+
+def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoReturn:
+    """Print the result document, or write it; end with the code that says how the run went."""
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
     try:
         if output is not None:

@@ -56,6 +56,10 @@ class PipelineError(OrchestratorError):
         self.diagnostics = tuple(diagnostics)
 
 
+class ResumeError(OrchestratorError):
+    """A run cannot be resumed: there is none, it goes on still, or it is complete."""
+
+
 class InputsError(OrchestratorError):
     """The inputs of a launch are wrong. ``problems`` has one line for each; no step has run."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,8 +22,17 @@ from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.kept_pipelines import keep_pipeline
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
+
+#: Tags of a run: the process that leads it and its machine, the products that were asked for.
+PROCESS_TAG, HOST_TAG, PRODUCTS_TAG = "orchestrator/process", "orchestrator/host", "orchestrator/products"
+
+
+def process_tags() -> dict[str, str]:
+    """Which process leads a run, so that a resume can tell whether it is gone."""
+    return {PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
 
 
 def run_pipeline(
@@ -58,13 +69,19 @@ def run_pipeline(
     config = launch_config(pipeline, _given(pipeline, inputs, partition), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
-    tags = {**made.run_tags, PARTITION_NAME_TAG: partition} if partition is not None else made.run_tags
+    tags = {**made.run_tags, **process_tags()}
+    if partition is not None:
+        tags[PARTITION_NAME_TAG] = partition
+    if products is not None:
+        tags[PRODUCTS_TAG] = ",".join(products)
+    if not instance.is_ephemeral:
+        tags["orchestrator/pipeline_key"] = keep_pipeline(Path(instance.storage_directory()), pipeline)
     run = instance.create_run_for_job(made, run_config=config, tags=tags)
-    _watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+    watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
     return load_record(instance, run.run_id, pipeline)
 
 
-def _watch(
+def watch(
     events: Iterator[dg.DagsterEvent],
     run: dg.DagsterRun,
     instance: DagsterInstance,

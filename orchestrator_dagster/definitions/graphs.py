@@ -22,7 +22,8 @@ from dagster._core.definitions.output import OutputDefinition
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO, finish_op, inputs_op
+from orchestrator_dagster.definitions.ops import finish_op, inputs_op
+from orchestrator_dagster.definitions.step_context import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.step_ops import (
     decide_op,
     is_gated,

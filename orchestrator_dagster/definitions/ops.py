@@ -10,7 +10,7 @@ from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.step_context import partition_of, run_info
+from orchestrator_dagster.definitions.step_context import OUTCOMES_IO, partition_of, run_info
 from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
@@ -20,9 +20,6 @@ from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
-
-OUTCOMES_IO = "orchestrator_outcomes"
-PRODUCTS_IO = "orchestrator_products"
 
 
 def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
@@ -57,7 +54,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         outcomes = {one.step: one for one in map(Outcome.model_validate, given["outcomes"])}
         failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
         if failures:
-            raise _carried(failures)
+            raise _carried(failures, context.run_id)
         workspace = context.resources.workspace.workspace()
         outputs = render_outputs(pipeline, given["inputs"]["values"], outcomes, run, workspace.environment)
         record = run_record(pipeline, run, outcomes, outputs, completed_at=datetime.now(timezone.utc))
@@ -88,11 +85,11 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     )
 
 
-def _carried(failures: Sequence[ErrorInfo]) -> dg.Failure:
+def _carried(failures: Sequence[ErrorInfo], run_id: str) -> dg.Failure:
     """The end of a run that went on past failures: everything else is done, and it has failed."""
     lines = [f'{one.location}: step "{one.step}" failed: {one.message}' for one in failures]
     said = f"the run went on past {len(failures)} failure{'s' if len(failures) != 1 else ''} and ends failed"
-    next_ = "mend the cause, then `orchestrator resume` repeats what failed and what comes after it"
+    next_ = f"mend the cause; then `orchestrator resume {run_id}` repeats what failed and what comes after it"
     metadata = {
         "orchestrator/error": failures[0].type,
         "orchestrator/message": lines[0],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
+from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
@@ -62,10 +63,7 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     run = instance.get_run_by_id(run_id)
     if run is None:
         raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
-    log = _Log()
-    for entry in instance.all_logs(run_id, of_type=_TYPES):
-        if entry.dagster_event is not None:
-            _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    log = _read_chain(instance, ancestry(instance, run), pipeline)
     stats = instance.get_run_record_by_id(run_id)
     assert stats is not None
     began = _time(stats.start_time) or stats.create_timestamp
@@ -83,6 +81,40 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
             if status != "completed":
                 log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
     return run_record(pipeline, info, log.outcomes, outputs, completed_at=ended, status=status, error=log.error)
+
+
+def ancestry(instance: DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """A run and those that it resumed or re-executed, the first one first."""
+    found = [run]
+    while (parent := found[0].parent_run_id) is not None:
+        before = instance.get_run_by_id(parent)
+        if before is None:
+            break
+        found.insert(0, before)
+    return found
+
+
+def outcomes_of(
+    instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeline: CompiledPipeline
+) -> dict[str, Outcome]:
+    """What the steps of a run have left, those among them that were done in the runs that it resumed."""
+    return _read_chain(instance, chain, pipeline).outcomes
+
+
+def _read_chain(instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeline: CompiledPipeline) -> _Log:
+    log = _Log()
+    for run in chain:
+        log.error = None  # that of the last run counts
+        for key in run.step_keys_to_execute or ():  # what runs again has not been done before
+            step = step_id(key, pipeline)
+            if step is not None:
+                for found in (log.started, log.attempts, log.products):
+                    found.pop(op_of(key), None)
+                log.outcomes.pop(step, None)
+        for entry in instance.all_logs(run.run_id, of_type=_TYPES):
+            if entry.dagster_event is not None:
+                _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    return log
 
 
 def _time(seconds: float | None) -> datetime | None:
@@ -140,9 +172,10 @@ def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
 
 def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any] | None:
     """What failed outside of the steps: a broker that does not answer, a process that was killed."""
-    cause = root_cause(event.job_failure_data.error)
+    said = event.event_specific_data  # nothing, of a run whose process is gone
+    cause = root_cause(said.error) if isinstance(said, JobFailureData) else None
     if cause is None:
-        return None
+        return {"type": "RunError", "message": event.message, "step": None} if event.message else None
     # Celery's and Dagster's own errors carry the stack of the process that raised them.
     message = " ".join(error_message(cause).partition("\nStack Trace:")[0].split())
     where = f' (executor "{pipeline.executor}")' if pipeline.executor else ""

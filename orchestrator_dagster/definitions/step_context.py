@@ -24,6 +24,9 @@ from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
 
+#: Keys of the IO managers.
+OUTCOMES_IO, PRODUCTS_IO = "orchestrator_outcomes", "orchestrator_products"
+
 
 def services_of(context: OpExecutionContext) -> Services:
     """The tools, models and files that the op's resources give.
@@ -34,6 +37,7 @@ def services_of(context: OpExecutionContext) -> Services:
     workspace = context.resources.workspace.workspace()
     redactor = Redactor()
     storage = context.instance.storage_directory()
+    kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
     return Services(
         workspace=workspace,
@@ -43,7 +47,7 @@ def services_of(context: OpExecutionContext) -> Services:
         log=lambda line: context.log.info(redactor.text(line)),
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
-        journal=Journal(Path(storage) / "items", root_run),
+        journal=Journal(kept / root_run / "items"),
     )
 
 

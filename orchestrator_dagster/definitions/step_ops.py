@@ -16,8 +16,14 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.metadata import files_metadata, outcome_metadata, product_metadata
-from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
-from orchestrator_dagster.definitions.step_context import as_dagster, retry_policy, scope_of, value_of
+from orchestrator_dagster.definitions.step_context import (
+    OUTCOMES_IO,
+    PRODUCTS_IO,
+    as_dagster,
+    retry_policy,
+    scope_of,
+    value_of,
+)
 from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.runtime.failure import handles
 from orchestrator_dagster.runtime.flow import judge
@@ -26,7 +32,7 @@ from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.step import run_step
 
-RESOURCES = frozenset(("models", "tools", "workspace"))
+RESOURCES = frozenset(("models", "tools", "workspace", OUTCOMES_IO))
 #: The most tickets of a loop: each costs Dagster about 13 events, however many items it stands for.
 MOST_TICKETS = 16
 

@@ -1,14 +1,12 @@
 """What steps inside loops and other pipelines have left, kept as files, so that a resumed run does not repeat them.
 
 A step of the top level is an op, whose outcome Dagster keeps. What is inside an op is kept here: one file for each step
-of each item or pass, below ``<folder>/<root run id>/``, written whole when the step has completed.
+of each item or pass, in a folder of the root run, written whole when the step has completed.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,7 +14,7 @@ from pydantic import ValidationError
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.fingerprint import digest
 from orchestrator_dagster.runtime.outcome import Outcome
-from orchestrator_dagster.stored_files import open_folder, write_whole
+from orchestrator_dagster.stored_files import write_whole
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.scope import Scope
@@ -30,16 +28,11 @@ class Journal:
     """The outcomes inside the ops of one run and its re-executions.
 
     Args:
-        folder: A folder or a URL that fsspec knows; made when the first outcome is kept.
-        run: The root run's id.
-        root: Where a relative path starts.
-
-    Raises:
-        StorageError: The URL cannot be opened.
+        folder: A folder, or one behind a URL that fsspec knows; made when the first outcome is kept.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], run: str, root: Path | None = None) -> None:
-        self.folder = open_folder(folder, root) / run
+    def __init__(self, folder: AnyPath) -> None:
+        self.folder = folder
 
     def get(self, step: CompiledStep, scope: Scope) -> Outcome | None:
         """What a step has left at a place where it completed with the same values; None when it did not."""

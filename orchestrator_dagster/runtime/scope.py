@@ -107,7 +107,10 @@ class Scope:
         return self.wanted is None or product in self.wanted
 
     def occurrence(self, step: CompiledStep) -> str:
-        """The step's path in the run, for example ``each[3]/draft``."""
+        """The step's path in the run, for example ``each[3]/draft``; that of a loop's own single work is ``each[3]``."""
+        around = self.path[:-1]
+        if around.rpartition("/")[2].rpartition("[")[0] == step.id:
+            return around
         return f"{self.path}{step.id}"
 
     def remaining(self, own: float | None) -> float | None:
