@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from generator.markdown import prose, table
-from orchestrator_dagster.compiler.references import LOOP_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_filters import FILTERS
 from orchestrator_dagster.language.templates import render
@@ -49,11 +48,19 @@ _NAMES = {
     "pipeline_id": "the pipeline's id",
     "env": "`env.NAME`: an environment variable that the `workspace` resource allows",
     "partition": "`partition.key`: the key of the run's partition, in a pipeline with `partitions`",
+    "item": "in a `for_each`: the item; also under the name that `as` gives it",
+    "index": "in a loop: the number of the item or pass, from 0; of a loop further out `<its id>.index`",
+    "iteration": "the same",
+    "is_first": "in a loop: whether it is the first item or pass",
+    "is_last": "in a `for_each`: whether it is the last item",
+    "length": "in a `for_each`: how many items there are",
+    "loop": "in a loop: `loop.index` (from 1), `.index0`, `.first`; in a `for_each` also `.last`, `.length`",
+    "error": "in a step that a failure leads to: `error.type`, `.message`, `.step`",
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
     "null": "nothing; `none`, `true` and `false` are there too",
 }
-#: Said with another name, there only inside what this release does not run, or not there when a step is rendered.
-_SILENT = {"none", "true", "false", "error", "outputs", *LOOP_NAMES}
+#: Said with another name, or not there when a step is rendered.
+_SILENT = {"none", "true", "false", "outputs"}
 
 
 def filled(text: str) -> str:

@@ -19,6 +19,8 @@ Place = tuple[str | int, ...]
 PASS_NAMES = frozenset(("index", "is_first", "iteration"))
 #: Those that it has inside a `for_each`, where there is an item, and the number of items is known.
 ITEM_NAMES = frozenset(("item", "is_last", "length")) | PASS_NAMES
+#: All names that only a loop has.
+LOOP_NAMES = ITEM_NAMES | {"loop"}
 #: Fields of `loop`, as in Jinja, in any loop and in a `for_each`.
 JINJA_PASS = ("index", "index0", "first")
 JINJA_ITEM = (*JINJA_PASS, "last", "length")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator_dagster.compiler.loops import ITEM_NAMES, JINJA_ITEM, JINJA_PASS, LOOP_FIELDS, PASS_NAMES
+from orchestrator_dagster.compiler.loops import JINJA_ITEM, JINJA_PASS, LOOP_FIELDS, LOOP_NAMES, PASS_NAMES
 from orchestrator_dagster.compiler.scopes import LoopScope, Names, StepNames, Uses
 from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.diagnostics import Problems, Span
@@ -27,7 +27,6 @@ _RUN_NAMES = frozenset((
 ))  # fmt: skip
 #: Maps of all steps by their ids.
 STEP_MAPS = ("steps", "results", "previous_results")
-_LOOP_NAMES = frozenset([*ITEM_NAMES, "loop"])
 _ERROR_FIELDS = ("type", "message", "step")
 
 Place = tuple[str | int, ...]
@@ -216,7 +215,7 @@ class TemplateChecker:
             elif len(use.path) > 1 and use.path[1] not in _ERROR_FIELDS:
                 message = f'"error" has no field "{use.path[1]}"'
                 self.unknown(use, place, step, message, str(use.path[1]), _ERROR_FIELDS, "unknown-field")
-        elif root in _LOOP_NAMES:
+        elif root in LOOP_NAMES:
             loops = "`for_each`, `while` or `until`" if root in PASS_NAMES or root == "loop" else "`for_each`"
             message = f'"{root}" exists only in a step with {loops}'
             if step in names.steps and names.offered(step).is_loop:

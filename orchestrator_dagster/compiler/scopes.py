@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator_dagster.compiler.loops import ITEM_NAMES, PASS_NAMES
+from orchestrator_dagster.compiler.loops import ITEM_NAMES, LOOP_NAMES, PASS_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.types import TypeSpec, VariableSpec
 
-_LOOP_NAMES = frozenset([*ITEM_NAMES, "loop"])
 _CONSTANTS = frozenset(("null", "true", "false", "none", "error"))
 
 
@@ -137,7 +136,7 @@ class Names:
 
     def all(self) -> list[str]:
         """Every name that may stand first in a reference."""
-        built_in = BUILT_IN_NAMES - _LOOP_NAMES - _CONSTANTS
+        built_in = BUILT_IN_NAMES - LOOP_NAMES - _CONSTANTS
         found = [*self.inputs, *self.constants]
         for names in self.around():
             found += [*names.steps, *names.makers]
