@@ -15,7 +15,7 @@ from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
-from orchestrator_dagster.definitions.ops import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
