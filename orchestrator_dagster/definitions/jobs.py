@@ -9,7 +9,6 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.metadata import code_reference
 
 
@@ -41,7 +40,7 @@ def pipeline_job(
         return _graph_config(pipeline, config, loggers)
 
     # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
-    flat = dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline))
+    flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
         selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),

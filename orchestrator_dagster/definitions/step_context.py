@@ -14,6 +14,7 @@ from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.interruption import interruption
+from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
@@ -23,9 +24,6 @@ from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
-
-#: Keys of the IO managers.
-OUTCOMES_IO, PRODUCTS_IO = "orchestrator_outcomes", "orchestrator_products"
 
 
 def services_of(context: OpExecutionContext) -> Services:

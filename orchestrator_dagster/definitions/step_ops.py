@@ -16,14 +16,15 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.metadata import files_metadata, outcome_metadata, product_metadata
-from orchestrator_dagster.definitions.step_context import (
+from orchestrator_dagster.definitions.shared_parts import (
+    NO_CONFIG,
     OUTCOMES_IO,
     PRODUCTS_IO,
-    as_dagster,
-    retry_policy,
-    scope_of,
-    value_of,
+    an_output,
+    computes,
+    inputs_named,
 )
+from orchestrator_dagster.definitions.step_context import as_dagster, retry_policy, scope_of, value_of
 from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.runtime.failure import handles
 from orchestrator_dagster.runtime.flow import judge
@@ -64,6 +65,7 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     """The op of a step that always runs: takes the outcomes it depends on, gives its own, and its products."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started = datetime.now(timezone.utc)
         with as_dagster():
@@ -81,6 +83,7 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
     """The op that decides whether a step runs, and for what items."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started = datetime.now(timezone.utc)
         decision: dict[str, Any] = {"started_at": started.isoformat(), "outcome": None, "error": None, "route": None}
@@ -102,8 +105,8 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
         yield dg.Output(decision, "decision", metadata=_said(decision, tickets))
 
     outs = {
-        "decision": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO),
-        "ticket": dg.DynamicOut(dg.Any, io_manager_key=OUTCOMES_IO),
+        "decision": an_output(OUTCOMES_IO),
+        "ticket": an_output(OUTCOMES_IO, dynamic=True),
     }
     return _op(pipeline, step, "decide", compute, before, outs)
 
@@ -112,6 +115,7 @@ def run_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     """The op that does a step's work, once for each ticket."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started, ticket = datetime.now(timezone.utc), given["ticket"]
         with as_dagster():
@@ -126,7 +130,7 @@ def run_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
                 result = value_of(error, pipeline, step, scope, context, started).model_dump(mode="json")
         yield dg.Output(result, "result")
 
-    outs = {"result": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO)}
+    outs = {"result": an_output(OUTCOMES_IO)}
     return _op(pipeline, step, "run", compute, before, outs, extra=("ticket",), retries=True)
 
 
@@ -134,6 +138,7 @@ def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinitio
     """The op that makes a step's outcome of the decision and of what its work has left."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         decision, results = given["decision"], given["results"]
         started = datetime.fromisoformat(decision["started_at"])
@@ -178,9 +183,10 @@ def _op(
         name=f"{pipeline.op}__{step.op}{f'__{part}' if part else ''}",
         description=said[part],
         compute_fn=compute,
-        ins={name: dg.In(dg.Any) for name in names},
+        ins=inputs_named(names),
         outs=outs,
-        required_resource_keys=set(RESOURCES),
+        config_schema=NO_CONFIG,
+        required_resource_keys=RESOURCES,
         retry_policy=retry_policy(step.retries) if retries else None,
         tags=dict(step.spec.tags),
         code_version=step.code_version,
@@ -189,11 +195,9 @@ def _op(
 
 
 def _outs(step: CompiledStep) -> dict[str, dg.Out]:
-    outs = {"outcome": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO, is_required=False)}
+    outs = {"outcome": an_output(OUTCOMES_IO, required=False)}
     for product in step.all_products:
-        outs[product_output(product)] = dg.Out(
-            dg.Any, io_manager_key=PRODUCTS_IO, is_required=False, description=product.description
-        )
+        outs[product_output(product)] = an_output(PRODUCTS_IO, required=False, description=product.description)
     return outs
 
 
