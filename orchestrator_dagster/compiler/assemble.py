@@ -16,8 +16,8 @@ from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
-from orchestrator_dagster.language.settings import Retries
-from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.settings import FailureHandler, Retries
+from orchestrator_dagster.language.step import FAILURE_POLICIES, Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
 #: Retries of a step that calls a model, when nothing says otherwise.
@@ -158,7 +158,7 @@ class _Assembler:
             parameters=work.parameters,
             condition=step.condition,
             on_failure=step.on_failure,
-            failure_handlers=(*step.failure_handlers, *(pipeline.failure_handlers if draft.home.owner is None else ())),
+            failure_handlers=(*step.failure_handlers, *self.header_handlers(draft)),
             pipeline=draft.pipeline,
             # A product of a step that declares no variables is made from its main value, under the product's name.
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
@@ -171,6 +171,19 @@ class _Assembler:
             cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
+        )
+
+    def header_handlers(self, draft: Draft) -> tuple[FailureHandler, ...]:
+        """The handlers of all steps that are for this one: none that would lead back."""
+        if draft.home.owner is not None:
+            return ()
+        plan = self.flows[draft.home.place].plan
+        assert plan is not None
+        ways = {route.target for route in plan.routes if route.source == draft.step.id and route.key == "on_failure"}
+        return tuple(
+            one
+            for one in self.pipeline.failure_handlers
+            if one.goto is None or one.goto in FAILURE_POLICIES or one.goto in ways
         )
 
     def retries(self, step: Step, work: Work) -> Retries:
