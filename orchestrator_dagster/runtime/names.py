@@ -74,7 +74,7 @@ class StepView(Mapping[str, Any]):
         if name == "skipped":
             return outcome.status == "skipped"
         if name == "error":
-            return outcome.error.model_dump() if outcome.error else None
+            return outcome.error.shown() if outcome.error else None
         return outcome.location if outcome.location else Absent(f'the step "{outcome.step}" wrote no product')
 
     def __iter__(self) -> Iterator[str]:
@@ -106,7 +106,7 @@ class IterationView(Mapping[str, Any]):
         if name in ("value", "result"):
             return one.value
         if name == "error":
-            return one.error.model_dump() if one.error else None
+            return one.error.shown() if one.error else None
         fields = {
             "index": one.index, "status": one.status, "success": one.status == "completed",
             "skipped": one.status == "skipped", "steps": self.steps,
@@ -144,7 +144,7 @@ def _loop_field(outcome: Outcome, name: str) -> Any:
         return len(iterations)
     if name == "failed":
         return [
-            {"index": one.index, "error": one.error.model_dump() if one.error else None}
+            {"index": one.index, "error": one.error.shown() if one.error else None}
             for one in iterations
             if one.status == "failed"
         ]
