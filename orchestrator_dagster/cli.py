@@ -78,8 +78,11 @@ def run(
     if document["status"] == "canceled":
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    if quiet and document["error"]:
-        click.echo(f"error: {document['error']['step']}: {document['error']['message']}", err=True)
+    error = document["error"]
+    if error and (quiet or error["step"] not in document["steps"]):  # what no step has shown
+        click.echo(f"error: {error['step']}: {error['message']}", err=True)
+    elif error:
+        click.echo(f"the run failed: {error['step']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 

@@ -55,6 +55,7 @@ class OutcomeMetadata(NamespacedMetadataSet):
     reason: Optional[str] = None  # noqa: UP045
     route: Optional[str] = None  # noqa: UP045
     error: Optional[str] = None  # noqa: UP045
+    goes_to: Optional[str] = None  # noqa: UP045
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
@@ -141,18 +142,20 @@ def _schema(product: ProductFile) -> dg.TableSchema:
 def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
     """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
     usage, model = outcome.usage, outcome.model
+    asked = model is not None or usage.calls > 0  # a loop's steps may have asked several
     return dict(
         OutcomeMetadata(
             status=outcome.status,
             reason=outcome.reason,
             route=route,
             error=outcome.error.message if outcome.error else None,
+            goes_to=outcome.routed_to,
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
-            input_tokens=usage.input_tokens if model else None,
-            output_tokens=usage.output_tokens if model else None,
-            cost=usage.cost if model else None,
+            input_tokens=usage.input_tokens if asked else None,
+            output_tokens=usage.output_tokens if asked else None,
+            cost=usage.cost if asked else None,
             served=usage.served or None,
             seconds=round(outcome.duration, 3),
         )
