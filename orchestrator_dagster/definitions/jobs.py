@@ -68,11 +68,21 @@ def _graph_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any], loggers
 def _describe(pipeline: CompiledPipeline) -> str:
     """The description and the steps in their order."""
     lines = [pipeline.description or pipeline.name or pipeline.id, ""]
-    for number, step in enumerate(pipeline.steps, 1):
+    for number, step in enumerate((pipeline.by_id[one.id] for one in pipeline.plan.steps), 1):
         made = ", ".join(f"`{product.path}`" for product in step.all_products)
         does = _does(step)
-        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}")
+        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}{_goes(step)}")
     return "\n".join(lines)
+
+
+def _goes(step: CompiledStep) -> str:
+    """When a step runs, and where it goes."""
+    condition = " ".join(str(step.condition).split()) if step.condition is not None else ""
+    parts = [f"if `{condition.replace('`', '')}`" if condition else ""]
+    spec = step.spec
+    for words, target in (("else", spec.on_false), ("then", spec.on_success), ("on failure", spec.on_failure)):
+        parts.append(f"{words} → {target}" if target else "")
+    return "".join(f", {part}" for part in parts if part)
 
 
 def _does(step: CompiledStep) -> str:

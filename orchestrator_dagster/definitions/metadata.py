@@ -55,6 +55,7 @@ class OutcomeMetadata(NamespacedMetadataSet):
     reason: Optional[str] = None  # noqa: UP045
     route: Optional[str] = None  # noqa: UP045
     error: Optional[str] = None  # noqa: UP045
+    goes_to: Optional[str] = None  # noqa: UP045
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
@@ -67,7 +68,7 @@ class OutcomeMetadata(NamespacedMetadataSet):
 
 
 class UsageMetadata(NamespacedMetadataSet):
-    """What model calls took, on every event that says it: an outcome, a failure, an attempt that is followed by another.
+    """What model calls took, on every event that says it: an outcome, a failure, an attempt that another follows.
 
     It is the sum over the attempts so far. ``cost`` is in US dollars, absent when a price is unknown.
     """
@@ -195,6 +196,7 @@ def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, An
             reason=outcome.reason,
             route=route,
             error=outcome.error.message if outcome.error else None,
+            goes_to=outcome.routed_to,
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,

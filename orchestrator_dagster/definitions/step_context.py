@@ -13,6 +13,7 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
@@ -135,7 +136,7 @@ def value_of(
     if outcome.failures and not carries_on(pipeline, scope):
         raise error
     assert outcome.error is not None
-    context.log.warning(f"failed, and the run goes on ({outcome.state.value}): {outcome.error.message}")
+    context.log.warning(f"failed, and the run goes on{_goes_on(outcome)}: {outcome.error.message}")
     return outcome
 
 
@@ -168,6 +169,17 @@ def paid_before(context: OpExecutionContext) -> UsageInfo:
             continue
         found = usage_of_metadata(said)
     return found
+
+
+def _goes_on(outcome: Outcome) -> str:
+    """How the run goes on after a failure that something handles."""
+    if outcome.routed_to is not None:
+        return f' at step "{outcome.routed_to}"'
+    return {
+        State.COMPLETED: " with the fallback",
+        State.FAILED_CONTINUED: ", and ends failed after everything else is done",
+        State.FAILED_SKIPPING: " without the steps after this one",
+    }.get(outcome.state, "")
 
 
 def failure_of(error: StepError) -> dg.Failure:

@@ -123,7 +123,7 @@ class Scope:
         return self.wanted is None or product in self.wanted
 
     def occurrence(self, step: CompiledStep) -> str:
-        """The step's path in the run, for example ``each[3]/draft``; that of a loop's own single work is ``each[3]``."""
+        """The step's path in the run, for example ``each[3]/draft``; that of a loop's single work is ``each[3]``."""
         around = self.path[:-1]
         if around.rpartition("/")[2].rpartition("[")[0] == step.id:
             return around
