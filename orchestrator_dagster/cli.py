@@ -121,9 +121,11 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     failure = document["error"]
-    if failure and (quiet or failure["step"] is None):  # what failed outside of the steps has not been shown yet
+    if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
         click.echo(f"error: {where}{failure['message']}", err=True)
+    elif failure:
+        click.echo(f"the run failed: {failure['step']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 

@@ -83,15 +83,18 @@ class _View:
         if event.kind == "failed":
             self.failures.append(f"{event.step}: {event.message}")
         state = {"started": "running"}.get(event.kind, event.kind)
-        self.states[event.step] = (state, "")
+        self.states[event.step] = (state, f"because {event.message}" if state == "skipped" and event.message else "")
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        marks = {"waiting": "·", "completed": "[green]✓[/]", "failed": "[red]✗[/]", "retrying": "[yellow]↻[/]"}
+        marks = {
+            "waiting": "·", "completed": "[green]✓[/]", "skipped": "[dim]–[/]", "failed": "[red]✗[/]",
+            "retrying": "[yellow]↻[/]",
+        }  # fmt: skip
         for step, (state, figures) in self.states.items():
             mark: RenderableType = Spinner("dots") if state == "running" else Text.from_markup(marks[state])
             table.add_row(mark, Text(step), Text(state, style="dim"), Text(figures, style="dim"))
-        done = sum(state == "completed" for state, _ in self.states.values())
+        done = sum(state in ("completed", "skipped") for state, _ in self.states.values())
         elapsed = time.monotonic() - self.started
         sums = f"{done} of {len(self.states)} steps, {self.tokens:,} tokens, {dollars(self.cost)}, {elapsed:.1f} s"
         wrote = [Text(f"  wrote {path}", style="cyan") for path in self.products]

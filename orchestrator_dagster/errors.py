@@ -81,12 +81,14 @@ class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 
     ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
-    code that is not this package's raised it.
+    code that is not this package's raised it. ``paid`` is what the model calls took that were made before it, None when
+    nothing noted it: a step can fail after its model has answered.
     """
 
     permanent = False
     kinds: tuple[str, ...] = ()
     trace: str | None = None
+    paid: object = None
 
 
 class TemplateError(StepError):
@@ -170,11 +172,14 @@ class StepInterruptedError(StepError):
 class InnerStepError(StepError):
     """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
 
-    It is permanent because the step inside has had its own retries. ``usage`` is what all model calls inside took.
+    It has had its own retries; those of the whole come after them. It is permanent when the failure inside is.
     """
 
-    permanent = True
-    usage: object = None
+    def __init__(
+        self, message: str, *, hint: str | None = None, location: str | None = None, permanent: bool = True
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.permanent = permanent  # type: ignore[misc]  # as the failure inside
 
 
 class LoopLimitError(StepError):

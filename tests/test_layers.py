@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "models": {"models", *BASE},
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
+    "kept_pipelines": {"compiler", *BASE},
     "project": {"project", "compiler", "language", "models", "tools", *BASE},
     "testing": {"testing"},
 }

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
-from orchestrator_dagster.definitions.graphs import graph_output, pipeline_graph
+from orchestrator_dagster.definitions.graphs import pipeline_graph, product_name
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.partitions import partitions_of
 from orchestrator_dagster.models.references import BUILTIN
@@ -19,7 +19,7 @@ _FORMAT_KINDS = {"md": "markdown", "jsonl": "json", "tsv": "csv", "txt": "text",
 
 def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
     """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs."""
-    outputs = {graph_output(pipeline, product): product for product in pipeline.products}
+    outputs = {product_name(pipeline, product): product for product in pipeline.products}
     run_key = dg.AssetKey(pipeline.run_key)
     keys = {name: dg.AssetKey(product.key) for name, product in outputs.items()}
     deps = {name: {dg.AssetKey(key) for key in product.upstream} for name, product in outputs.items()}

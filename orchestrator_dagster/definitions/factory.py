@@ -18,7 +18,7 @@ from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, Produ
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
-from orchestrator_dagster.definitions.step_context import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.language.diagnostics import Problems

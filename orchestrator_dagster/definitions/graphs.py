@@ -9,21 +9,19 @@ from typing import Any
 
 from dagster import (
     ConfigMapping,
-    DependencyDefinition,
     GraphDefinition,
-    InputMapping,
     MultiDependencyDefinition,
     NodeInvocation,
     OutputMapping,
 )
+from dagster._core.definitions.definition_config_schema import convert_user_facing_definition_config_schema
 from dagster._core.definitions.dependency import DynamicCollectDependencyDefinition, IDependencyDefinition
 from dagster._core.definitions.node_definition import NodeDefinition
-from dagster._core.definitions.output import OutputDefinition
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.ops import finish_op, inputs_op
-from orchestrator_dagster.definitions.step_context import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.shared_parts import graph_input, graph_output, output_of
 from orchestrator_dagster.definitions.step_ops import (
     decide_op,
     is_gated,
@@ -35,19 +33,7 @@ from orchestrator_dagster.definitions.step_ops import (
 )
 
 
-class _Output(OutputMapping):
-    """An output of the graph that names the IO manager of the op's output behind it.
-
-    Dagster gives every output of a graph the key ``io_manager``, and asks for that resource when a part of the implicit
-    asset job is made ("Materialize" on an asset's page), though nothing ever uses it.
-    """
-
-    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
-        key = OUTCOMES_IO if self.graph_output_name in ("run", "outcome") else PRODUCTS_IO
-        return OutputDefinition(dagster_type=self.dagster_type, name=self.graph_output_name, io_manager_key=key)
-
-
-def graph_output(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
+def product_name(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
     """Name of the graph's output for a product."""
     return f"{pipeline.by_id[product.step].op}__{product_output(product).removeprefix('product_')}"
 
@@ -62,30 +48,25 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         nodes.append(op)
         places[NodeInvocation(op.name, alias=alias)] = needs
 
-    opened = DependencyDefinition("inputs", "inputs")
-    place(inputs_op(pipeline), "inputs", {})
+    config = convert_user_facing_definition_config_schema(config_schema(pipeline))
+    opened = output_of("inputs", "inputs")
+    place(inputs_op(pipeline, config), "inputs", {})
     for step in pipeline.steps:
-        before = {name: DependencyDefinition(name, "outcome") for name in reads(pipeline, step)}
+        before = {name: output_of(name) for name in reads(pipeline, step)}
         node = step_graph(pipeline, step) if is_gated(pipeline, step) else step_op(pipeline, step)
         place(node, step.op, {"inputs": opened, **before})
         for product in step.all_products:
-            mappings.append(
-                _Output(
-                    graph_output_name=graph_output(pipeline, product),
-                    mapped_node_name=step.op,
-                    mapped_node_output_name=product_output(product),
-                )
-            )
-    every = MultiDependencyDefinition([DependencyDefinition(step.op, "outcome") for step in pipeline.steps])
+            mappings.append(graph_output(product_name(pipeline, product), step.op, product_output(product)))
+    every = MultiDependencyDefinition([output_of(step.op) for step in pipeline.steps])
     place(finish_op(pipeline), "finish", {"inputs": opened, "outcomes": every})
-    mappings.append(_Output(graph_output_name="run", mapped_node_name="finish", mapped_node_output_name="run"))
+    mappings.append(graph_output("run", "finish", "run"))
     return GraphDefinition(
         name=pipeline.op,
         description=pipeline.description,
         node_defs=nodes,
         dependencies=places,
         output_mappings=mappings,
-        config=ConfigMapping(config_fn=_to_inputs, config_schema=config_schema(pipeline)),
+        config=ConfigMapping(config_fn=_to_inputs, config_schema=config),
     )
 
 
@@ -95,9 +76,9 @@ def step_graph(pipeline: CompiledPipeline, step: CompiledStep) -> GraphDefinitio
     outer = ("inputs", *reads(pipeline, step))
     inside: dict[NodeInvocation, dict[str, IDependencyDefinition]] = {
         NodeInvocation(decide.name, alias="decide"): {},
-        NodeInvocation(run.name, alias="run"): {"ticket": DependencyDefinition("decide", "ticket")},
+        NodeInvocation(run.name, alias="run"): {"ticket": output_of("decide", "ticket")},
         NodeInvocation(outcome.name, alias="outcome"): {
-            "decision": DependencyDefinition("decide", "decision"),
+            "decision": output_of("decide", "decision"),
             "results": DynamicCollectDependencyDefinition("run", "result"),
         },
     }
@@ -106,13 +87,9 @@ def step_graph(pipeline: CompiledPipeline, step: CompiledStep) -> GraphDefinitio
         description=step.spec.description or step.instruction,
         node_defs=[decide, run, outcome],
         dependencies=inside,
-        input_mappings=[
-            InputMapping(graph_input_name=name, mapped_node_name=node, mapped_node_input_name=name)
-            for node in ("decide", "run", "outcome")
-            for name in outer
-        ],
+        input_mappings=[graph_input(name, node) for node in ("decide", "run", "outcome") for name in outer],
         output_mappings=[
-            _Output(graph_output_name=name, mapped_node_name="outcome", mapped_node_output_name=name)
+            graph_output(name, "outcome", name)
             for name in ("outcome", *(product_output(product) for product in step.all_products))
         ],
     )

@@ -9,7 +9,6 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.metadata import code_reference
 
 
@@ -41,7 +40,7 @@ def pipeline_job(
         return _graph_config(pipeline, config, loggers)
 
     # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
-    flat = dg.ConfigMapping(config_fn=to_graph, config_schema=config_schema(pipeline))
+    flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
         selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),
@@ -69,11 +68,21 @@ def _graph_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any], loggers
 def _describe(pipeline: CompiledPipeline) -> str:
     """The description and the steps in their order."""
     lines = [pipeline.description or pipeline.name or pipeline.id, ""]
-    for number, step in enumerate(pipeline.steps, 1):
+    for number, step in enumerate((pipeline.by_id[one.id] for one in pipeline.plan.steps), 1):
         made = ", ".join(f"`{product.path}`" for product in step.all_products)
         does = _does(step)
-        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}")
+        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}{_goes(step)}")
     return "\n".join(lines)
+
+
+def _goes(step: CompiledStep) -> str:
+    """When a step runs, and where it goes."""
+    condition = " ".join(str(step.condition).split()) if step.condition is not None else ""
+    parts = [f"if `{condition.replace('`', '')}`" if condition else ""]
+    spec = step.spec
+    for words, target in (("else", spec.on_false), ("then", spec.on_success), ("on failure", spec.on_failure)):
+        parts.append(f"{words} → {target}" if target else "")
+    return "".join(f", {part}" for part in parts if part)
 
 
 def _does(step: CompiledStep) -> str:

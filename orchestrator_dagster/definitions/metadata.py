@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
@@ -13,7 +13,7 @@ from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSe
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
+from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.workspace import Workspace
 
 _FILES_SHOWN = 20
@@ -55,19 +55,68 @@ class OutcomeMetadata(NamespacedMetadataSet):
     reason: Optional[str] = None  # noqa: UP045
     route: Optional[str] = None  # noqa: UP045
     error: Optional[str] = None  # noqa: UP045
+    goes_to: Optional[str] = None  # noqa: UP045
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
-    input_tokens: Optional[int] = None  # noqa: UP045
-    output_tokens: Optional[int] = None  # noqa: UP045
-    cost: Optional[float] = None  # noqa: UP045
-    served: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
 
     @classmethod
     def namespace(cls) -> str:
         """The namespace of all metadata of this package."""
         return "orchestrator"
+
+
+class UsageMetadata(NamespacedMetadataSet):
+    """What model calls took, on every event that says it: an outcome, a failure, an attempt that another follows.
+
+    It is the sum over the attempts so far. ``cost`` is in US dollars, absent when a price is unknown.
+    """
+
+    model_calls: Optional[int] = None  # noqa: UP045
+    input_tokens: Optional[int] = None  # noqa: UP045
+    output_tokens: Optional[int] = None  # noqa: UP045
+    cached_tokens: Optional[int] = None  # noqa: UP045
+    cost: Optional[float] = None  # noqa: UP045
+    served: Optional[int] = None  # noqa: UP045
+    model_seconds: Optional[float] = None  # noqa: UP045
+
+    @classmethod
+    def namespace(cls) -> str:
+        """The namespace of all metadata of this package."""
+        return "orchestrator"
+
+
+def usage_metadata(usage: UsageInfo) -> dict[str, Any]:
+    """Metadata of what model calls took; none when none was made or served."""
+    if not usage.calls and not usage.served:
+        return {}
+    found = UsageMetadata(
+        model_calls=usage.calls,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens or None,
+        cost=usage.cost,
+        served=usage.served or None,
+        model_seconds=usage.seconds,
+    )
+    return dict(found)
+
+
+def usage_of_metadata(metadata: Mapping[str, Any]) -> UsageInfo:
+    """What :func:`usage_metadata` has written."""
+    found = UsageMetadata.extract(metadata)
+    if found.model_calls is None:
+        return UsageInfo()
+    return UsageInfo(
+        calls=found.model_calls,
+        input_tokens=found.input_tokens or 0,
+        output_tokens=found.output_tokens or 0,
+        cached_tokens=found.cached_tokens or 0,
+        cost=found.cost,
+        served=found.served or 0,
+        seconds=found.model_seconds or 0.0,
+    )
 
 
 def product_metadata(
@@ -140,23 +189,21 @@ def _schema(product: ProductFile) -> dg.TableSchema:
 
 def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
     """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
-    usage, model = outcome.usage, outcome.model
-    return dict(
+    model = outcome.model
+    said = dict(
         OutcomeMetadata(
             status=outcome.status,
             reason=outcome.reason,
             route=route,
             error=outcome.error.message if outcome.error else None,
+            goes_to=outcome.routed_to,
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
-            input_tokens=usage.input_tokens if model else None,
-            output_tokens=usage.output_tokens if model else None,
-            cost=usage.cost if model else None,
-            served=usage.served or None,
             seconds=round(outcome.duration, 3),
         )
     )
+    return {**said, **usage_metadata(outcome.usage)}
 
 
 def code_reference(pipeline: CompiledPipeline, step: CompiledStep | None = None) -> dict[str, Any]:

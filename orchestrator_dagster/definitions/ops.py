@@ -9,8 +9,8 @@ import dagster as dg
 from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.config import config_schema
-from orchestrator_dagster.definitions.step_context import OUTCOMES_IO, partition_of, run_info
+from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, an_output, computes, inputs_named
+from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
@@ -22,11 +22,17 @@ from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
 
 
-def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
-    """The op that checks and completes the inputs of a launch, all problems at once, before any step runs."""
+def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
+    """The op that checks and completes the inputs of a launch, all problems at once, before any step runs.
+
+    Args:
+        pipeline: The pipeline.
+        config: The schema of a launch's config.
+    """
     models = {model for step in pipeline.steps for one in step.walk() for model in one.models}
     hosted = any(not model.startswith(f"{BUILTIN}:") for model in models)
 
+    @computes
     def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
         run = RunInfo(context.run_id, datetime.now(timezone.utc), partition_of(context))
         if hosted:  # litellm takes seconds to import: it can, while the first steps work
@@ -41,14 +47,15 @@ def inputs_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         name=f"{pipeline.op}__inputs",
         description="Checks and completes the inputs of the launch.",
         compute_fn=compute,
-        outs={"inputs": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO)},
-        config_schema=config_schema(pipeline),
+        outs={"inputs": an_output(OUTCOMES_IO)},
+        config_schema=config,
     )
 
 
 def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     """The op that closes a run: its declared outputs and its record, as the asset ``[<id>, run]``."""
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
         run = run_info(context, given["inputs"])
         outcomes = {one.step: one for one in map(Outcome.model_validate, given["outcomes"])}
@@ -78,8 +85,9 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         name=f"{pipeline.op}__finish",
         description="Closes the run: outputs and record.",
         compute_fn=compute,
-        ins={"inputs": dg.In(dg.Any), "outcomes": dg.In(dg.Any)},
-        outs={"run": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO, is_required=False)},
+        ins=inputs_named(("inputs", "outcomes")),
+        outs={"run": an_output(OUTCOMES_IO, required=False)},
+        config_schema=NO_CONFIG,
         required_resource_keys={"workspace"},
         code_version=pipeline.fingerprint[:16],
     )

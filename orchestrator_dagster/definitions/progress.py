@@ -11,7 +11,7 @@ from dagster import DagsterEvent, DagsterEventType
 from dagster_shared.error import SerializableErrorInfo
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata
+from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata, UsageMetadata
 
 ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", "product"]
 
@@ -54,8 +54,9 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
             return Progress("skipped", step, found.reason or "")
         if found.status == "failed":
             return Progress("failed", step, found.error or "")
-        tokens = None if found.input_tokens is None else found.input_tokens + (found.output_tokens or 0)
-        return Progress("completed", step, found.model or "", found.seconds, tokens, found.cost)
+        used = UsageMetadata.extract(_metadata(event))
+        tokens = None if used.input_tokens is None else used.input_tokens + (used.output_tokens or 0)
+        return Progress("completed", step, found.model or "", found.seconds, tokens, used.cost)
     return None
 
 

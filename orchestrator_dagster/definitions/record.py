@@ -15,7 +15,7 @@ from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.metadata import ProductMetadata
+from orchestrator_dagster.definitions.metadata import ProductMetadata, usage_of_metadata
 from orchestrator_dagster.definitions.progress import (
     error_message,
     failure_message,
@@ -35,6 +35,7 @@ _TYPES = {
     DagsterEventType.STEP_UP_FOR_RETRY,
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.STEP_SUCCESS,
+    DagsterEventType.STEP_OUTPUT,
     DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.RUN_FAILURE,
@@ -50,6 +51,7 @@ class _Log:
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     products: dict[str, list[ProductFile]] = field(default_factory=dict)
+    paid: dict[str, UsageInfo] = field(default_factory=dict)  # by step key
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -130,6 +132,9 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
         log.attempts[name] = log.attempts.get(name, 1) + 1
     elif kind == DagsterEventType.RUN_FAILURE:
         log.error = log.error or _run_error(event, pipeline)
+    elif kind == DagsterEventType.STEP_OUTPUT:
+        if event.step_output_data.output_name == "result" and event.step_key:
+            log.paid[event.step_key] = usage_of_metadata(event.step_output_data.metadata)
     elif kind == DagsterEventType.STEP_FAILURE:
         _read_failure(event, name, at, pipeline, log)
     elif kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -186,18 +191,6 @@ def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any
     }
 
 
-def _usage(said: Mapping[str, Any]) -> UsageInfo:
-    """What the model calls of the last, failed attempt took."""
-    if "model_calls" not in said:
-        return UsageInfo()
-    return UsageInfo(
-        calls=said["model_calls"],
-        input_tokens=said["input_tokens"],
-        output_tokens=said["output_tokens"],
-        cost=said.get("cost"),
-    )
-
-
 def _product(event: DagsterEvent) -> ProductFile | None:
     made = event.materialization
     found = ProductMetadata.extract(made.metadata)
@@ -235,9 +228,13 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     cause = root_cause(data.error)
     kind = str(text.get("error") or (cause.cls_name if cause else "") or "Failure")
     step = step_id(event.step_key, pipeline)
-    log.error = log.error or {"type": kind, "message": message, "step": step or name}
+    log.error = log.error or {"type": kind, "message": message, "step": step or str(text.get("step") or name)}
     if step is None:
         return
+    log.paid[event.step_key or ""] = usage_of_metadata(said)
+    usage = log.paid[event.step_key or ""]
+    if part_of(event.step_key) == "run":  # what other ops of the step have paid for their items is not in it
+        usage = sum((paid for key, paid in log.paid.items() if op_of(key) == name), UsageInfo())
     made = pipeline.by_id[step]
     attempts = log.attempts.get(name, 1)
     log.outcomes[step] = Outcome(
@@ -253,7 +250,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         ),
         tool=made.tool,
         action=made.action,
-        usage=_usage(text),
+        usage=usage,
         attempts=attempts,
         started_at=log.started.get(name, at),
         completed_at=at,

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster import OpExecutionContext
+from dagster import DagsterEvent, DagsterEventType, OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.interruption import interruption
+from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
+from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
-
-#: Keys of the IO managers.
-OUTCOMES_IO, PRODUCTS_IO = "orchestrator_outcomes", "orchestrator_products"
 
 
 def services_of(context: OpExecutionContext) -> Services:
@@ -102,36 +102,90 @@ def value_of(
     scope: Scope,
     context: OpExecutionContext,
     started: datetime,
+    *,
+    retries: bool = True,
 ) -> Outcome:
     """The outcome of a step whose failure something handles, when no attempt is left.
+
+    Args:
+        error: Why it failed. From here on it has what the attempts before took as well.
+        pipeline: The pipeline.
+        step: The step.
+        scope: Where it ran.
+        context: Of the op.
+        started: When the attempt started.
+        retries: Whether the op is the one that is tried again: what decides about a step and what closes it is not.
 
     Raises:
         StepError: Nothing handles it, or it is to be tried again.
     """
-    if not error.permanent and context.retry_number < step.retries.max and not isinstance(error, StepInterruptedError):
+    error.paid = paid_before(context) + usage_of(error)
+    if retries and tries_again(error, step, context):
+        said = usage_metadata(usage_of(error))
+        if said:  # an attempt that is followed by another has no other event that could say what it cost
+            note = (
+                f"attempt {context.retry_number + 1} failed after its model had been asked; the next one adds to this"
+            )
+            result = dg.ExpectationResult(success=False, label="attempt", description=note, metadata=said)
+            DagsterEvent.step_expectation_result(context.get_step_execution_context(), result)
         raise error
-    carries_on = scope.wanted is None or pipeline.run_key in scope.wanted
     if isinstance(error, StepInterruptedError) or not handles(step, error):
         raise error
     plan = pipeline.plan.by_id[step.id]
     outcome = failed_outcome(step, plan, error, scope, started=started, attempts=context.retry_number + 1)
-    if outcome.failures and not carries_on:
-        raise error  # only `finish` could end the run failed, and this run has none
+    if outcome.failures and not carries_on(pipeline, scope):
+        raise error
     assert outcome.error is not None
-    context.log.warning(f"failed, and the run goes on ({outcome.state.value}): {outcome.error.message}")
+    context.log.warning(f"failed, and the run goes on{_goes_on(outcome)}: {outcome.error.message}")
     return outcome
+
+
+def tries_again(error: StepError, step: CompiledStep, context: OpExecutionContext) -> bool:
+    """Whether Dagster makes another attempt after this failure."""
+    return not error.permanent and context.retry_number < step.retries.max
+
+
+def carries_on(pipeline: CompiledPipeline, scope: Scope) -> bool:
+    """Whether the run can go past a failure and end failed: only ``finish`` does that, and not every run has it."""
+    return scope.wanted is None or pipeline.run_key in scope.wanted
+
+
+def paid_before(context: OpExecutionContext) -> UsageInfo:
+    """What the model calls of the op's earlier attempts in this run took, from the last event that says it."""
+    if context.retry_number == 0:
+        return UsageInfo()
+    key = context.get_step_execution_context().step.key
+    kinds = {DagsterEventType.STEP_EXPECTATION_RESULT, DagsterEventType.STEP_OUTPUT}
+    found = UsageInfo()
+    for entry in context.instance.all_logs(context.run_id, of_type=kinds):
+        event = entry.dagster_event
+        if event is None or event.step_key != key:
+            continue
+        if event.event_type == DagsterEventType.STEP_EXPECTATION_RESULT:
+            said = event.step_expectation_result_data.expectation_result.metadata
+        elif event.step_output_data.output_name in ("outcome", "result"):
+            said = event.step_output_data.metadata  # it was made, and could not be stored
+        else:
+            continue
+        found = usage_of_metadata(said)
+    return found
+
+
+def _goes_on(outcome: Outcome) -> str:
+    """How the run goes on after a failure that something handles."""
+    if outcome.routed_to is not None:
+        return f' at step "{outcome.routed_to}"'
+    return {
+        State.COMPLETED: " with the fallback",
+        State.FAILED_CONTINUED: ", and ends failed after everything else is done",
+        State.FAILED_SKIPPING: " without the steps after this one",
+    }.get(outcome.state, "")
 
 
 def failure_of(error: StepError) -> dg.Failure:
     """The error as Dagster's: its text, where the step stands, and whether a retry can help."""
     metadata: dict[str, Any] = {"orchestrator/error": type(error).__name__, "orchestrator/message": error.message}
-    usage = usage_of(error)
-    if usage.calls:
-        metadata["orchestrator/model_calls"] = usage.calls
-        metadata["orchestrator/input_tokens"] = usage.input_tokens
-        metadata["orchestrator/output_tokens"] = usage.output_tokens
-        if usage.cost is not None:
-            metadata["orchestrator/cost"] = usage.cost
+    metadata |= usage_metadata(usage_of(error))
     if error.location:
         metadata["orchestrator/defined_at"] = error.location
     if error.hint:

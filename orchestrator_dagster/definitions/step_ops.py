@@ -15,17 +15,31 @@ from dagster import OpExecutionContext
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
-from orchestrator_dagster.definitions.metadata import files_metadata, outcome_metadata, product_metadata
-from orchestrator_dagster.definitions.step_context import (
+from orchestrator_dagster.definitions.metadata import (
+    files_metadata,
+    outcome_metadata,
+    product_metadata,
+    usage_metadata,
+)
+from orchestrator_dagster.definitions.shared_parts import (
+    NO_CONFIG,
     OUTCOMES_IO,
     PRODUCTS_IO,
+    an_output,
+    computes,
+    inputs_named,
+)
+from orchestrator_dagster.definitions.step_context import (
     as_dagster,
+    carries_on,
+    paid_before,
     retry_policy,
     scope_of,
+    tries_again,
     value_of,
 )
 from orchestrator_dagster.errors import StepError
-from orchestrator_dagster.runtime.failure import handles
+from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
 from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
@@ -64,14 +78,16 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     """The op of a step that always runs: takes the outcomes it depends on, gives its own, and its products."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started = datetime.now(timezone.utc)
         with as_dagster():
             scope = scope_of(context, pipeline, step, given, before)
             try:
-                outcome = _work(step, scope, context.retry_number + 1, None)
+                outcome = _work(step, scope, context, None)
             except StepError as error:
                 outcome = value_of(error, pipeline, step, scope, context, started)
+            _check_carried(outcome, pipeline, step, scope)
         yield from _ended(context, pipeline, step, outcome, scope)
 
     return _op(pipeline, step, "", compute, before, _outs(step), retries=True)
@@ -81,6 +97,7 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
     """The op that decides whether a step runs, and for what items."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started = datetime.now(timezone.utc)
         decision: dict[str, Any] = {"started_at": started.isoformat(), "outcome": None, "error": None, "route": None}
@@ -91,19 +108,20 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
                 verdict = judge(step, pipeline.plan, scope.outcomes, scope)
                 decision |= {"route": verdict.route, "error": verdict.error}
                 if verdict.go:
-                    tickets = _tickets(step, scope, verdict.error)
+                    tickets = _tickets(step, _at_error(scope, verdict.error), verdict.error)
                 else:
                     decision["outcome"] = verdict.skipped(step).model_dump(mode="json")
                     context.log.info(f"skipped because {verdict.reason}")
             except StepError as error:
-                decision["outcome"] = value_of(error, pipeline, step, scope, context, started).model_dump(mode="json")
+                outcome = value_of(error, pipeline, step, scope, context, started, retries=False)
+                decision["outcome"] = outcome.model_dump(mode="json")
         for number, ticket in enumerate(tickets):
             yield dg.DynamicOutput(ticket, mapping_key=ticket.pop("key", str(number)), output_name="ticket")
         yield dg.Output(decision, "decision", metadata=_said(decision, tickets))
 
     outs = {
-        "decision": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO),
-        "ticket": dg.DynamicOut(dg.Any, io_manager_key=OUTCOMES_IO),
+        "decision": an_output(OUTCOMES_IO),
+        "ticket": an_output(OUTCOMES_IO, dynamic=True),
     }
     return _op(pipeline, step, "decide", compute, before, outs)
 
@@ -112,21 +130,23 @@ def run_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     """The op that does a step's work, once for each ticket."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started, ticket = datetime.now(timezone.utc), given["ticket"]
         with as_dagster():
             scope = scope_of(context, pipeline, step, given, before)
             try:
                 if "items" in ticket:
-                    result: Any = _run_items(pipeline, step, scope, ticket)
+                    result, usage = _run_items(pipeline, step, scope, ticket, context)
                 else:
-                    outcome = _work(step, scope, context.retry_number + 1, ticket["error"])
-                    result = outcome.model_dump(mode="json")
+                    outcome = _work(step, scope, context, ticket["error"])
+                    result, usage = outcome.model_dump(mode="json"), outcome.usage
             except StepError as error:
-                result = value_of(error, pipeline, step, scope, context, started).model_dump(mode="json")
-        yield dg.Output(result, "result")
+                outcome = value_of(error, pipeline, step, scope, context, started)
+                result, usage = outcome.model_dump(mode="json"), outcome.usage
+        yield dg.Output(result, "result", metadata=usage_metadata(usage))
 
-    outs = {"result": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO)}
+    outs = {"result": an_output(OUTCOMES_IO)}
     return _op(pipeline, step, "run", compute, before, outs, extra=("ticket",), retries=True)
 
 
@@ -134,6 +154,7 @@ def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinitio
     """The op that makes a step's outcome of the decision and of what its work has left."""
     before = reads(pipeline, step)
 
+    @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         decision, results = given["decision"], given["results"]
         started = datetime.fromisoformat(decision["started_at"])
@@ -143,13 +164,12 @@ def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinitio
                 outcome = Outcome.model_validate(decision["outcome"])
             elif step.loop is not None and step.loop.kind == "for_each":
                 try:
-                    found = [Iteration.model_validate(one) for result in results for one in result]
-                    ordered = sorted(found, key=lambda one: one.index)
-                    outcome = loop_outcome(step, scope, ordered, started=started)
+                    outcome = _of_items(step, _at_error(scope, decision["error"]), results, started)
                 except StepError as error:
-                    outcome = value_of(error, pipeline, step, scope, context, started)
+                    outcome = value_of(error, pipeline, step, scope, context, started, retries=False)
             else:
                 outcome = Outcome.model_validate(results[0])
+            _check_carried(outcome, pipeline, step, scope)
         yield from _ended(context, pipeline, step, outcome, scope, decision["route"])
 
     return _op(pipeline, step, "outcome", compute, before, _outs(step), extra=("decision", "results"))
@@ -178,9 +198,10 @@ def _op(
         name=f"{pipeline.op}__{step.op}{f'__{part}' if part else ''}",
         description=said[part],
         compute_fn=compute,
-        ins={name: dg.In(dg.Any) for name in names},
+        ins=inputs_named(names),
         outs=outs,
-        required_resource_keys=set(RESOURCES),
+        config_schema=NO_CONFIG,
+        required_resource_keys=RESOURCES,
         retry_policy=retry_policy(step.retries) if retries else None,
         tags=dict(step.spec.tags),
         code_version=step.code_version,
@@ -189,18 +210,33 @@ def _op(
 
 
 def _outs(step: CompiledStep) -> dict[str, dg.Out]:
-    outs = {"outcome": dg.Out(dg.Any, io_manager_key=OUTCOMES_IO, is_required=False)}
+    outs = {"outcome": an_output(OUTCOMES_IO, required=False)}
     for product in step.all_products:
-        outs[product_output(product)] = dg.Out(
-            dg.Any, io_manager_key=PRODUCTS_IO, is_required=False, description=product.description
-        )
+        outs[product_output(product)] = an_output(PRODUCTS_IO, required=False, description=product.description)
     return outs
 
 
-def _work(step: CompiledStep, scope: Scope, attempt: int, error: Mapping[str, Any] | None) -> Outcome:
-    if step.loop is not None:
-        return run_loop(step, scope, attempt=attempt, error=error)
-    return run_step(step, scope, attempt=attempt, error=error)
+def _work(step: CompiledStep, scope: Scope, context: OpExecutionContext, error: Mapping[str, Any] | None) -> Outcome:
+    """One attempt; its usage is that of the attempts before it as well."""
+    run = run_step if step.loop is None else run_loop
+    outcome = run(step, scope.resting_on(scope.outcomes), attempt=context.retry_number + 1, error=error)
+    return outcome.having_paid(paid_before(context))
+
+
+def _at_error(scope: Scope, error: Mapping[str, Any] | None) -> Scope:
+    """The place of a step that a failure led to."""
+    return scope if error is None else scope.with_own({"error": error})
+
+
+def _check_carried(outcome: Outcome, pipeline: CompiledPipeline, step: CompiledStep, scope: Scope) -> None:
+    """Fail a step with failures inside that the run cannot go past: what `continue` means where no `finish` runs.
+
+    Raises:
+        InnerStepError: It has some.
+    """
+    if outcome.carried and not carries_on(pipeline, scope):
+        first = outcome.carried[0]
+        raise inner_error(f'"{first.step}" failed: {first.message}', first, outcome.usage)
 
 
 def _tickets(step: CompiledStep, scope: Scope, error: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -218,22 +254,50 @@ def _tickets(step: CompiledStep, scope: Scope, error: Mapping[str, Any] | None) 
 
 
 def _run_items(
-    pipeline: CompiledPipeline, step: CompiledStep, scope: Scope, ticket: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The items of one ticket. One that fails ends the step here, unless something handles the step's failure."""
+    pipeline: CompiledPipeline, step: CompiledStep, scope: Scope, ticket: Mapping[str, Any], context: OpExecutionContext
+) -> tuple[dict[str, Any], UsageInfo]:
+    """The items of one ticket, and what they and the attempts before took.
+
+    An item that fails ends the step here, unless something handles the step's failure.
+    """
     assert step.loop is not None
-    if ticket["error"] is not None:
-        scope = scope.with_own({"error": ticket["error"]})
+    scope = _at_error(scope, ticket["error"]).resting_on(scope.outcomes)
     items = [(int(index), item) for index, item in ticket["items"]]
     found = run_items(step, scope, items, ticket["total"], ticket["workers"])
+    usage = sum((outcome.usage for one in found for outcome in one.steps.values()), UsageInfo())
     failed = next((one for one in found if one.status == "failed"), None)
     if failed is not None and step.loop.on_item_failure == "fail":
-        usage = sum((outcome.usage for one in found for outcome in one.steps.values()), UsageInfo())
         error = item_error(step, failed, usage)
-        if not handles(step, error):
+        if tries_again(error, step, context) or not handles(step, error):
             error.location = error.location or pipeline.location(step)
             raise error
-    return [one.model_dump(mode="json") for one in found]
+    before = paid_before(context)
+    result = {
+        "iterations": [one.model_dump(mode="json") for one in found],
+        "attempts": context.retry_number + 1,
+        "paid_before": before.model_dump(mode="json"),
+    }
+    return result, before + usage
+
+
+def _of_items(step: CompiledStep, scope: Scope, results: Sequence[Mapping[str, Any]], started: datetime) -> Outcome:
+    """The outcome of a ``for_each``, of what its tickets have left.
+
+    Raises:
+        StepError: As :func:`~orchestrator_dagster.runtime.loops.loop_outcome` does.
+    """
+    ended = [Outcome.model_validate(result) for result in results if "iterations" not in result]
+    results = [result for result in results if "iterations" in result]
+    before = sum((UsageInfo.model_validate(result["paid_before"]) for result in results), UsageInfo())
+    found = [Iteration.model_validate(one) for result in results for one in result["iterations"]]
+    ordered = sorted(found, key=lambda one: one.index)
+    if ended:  # the time of the loop was over, and something handles that
+        paid = sum((outcome.usage for one in found for outcome in one.steps.values()), before)
+        return ended[0].having_paid(sum((one.usage for one in ended[1:]), paid))
+    attempt = max((result["attempts"] for result in results), default=1)
+    with after_paying(lambda: before):
+        outcome = loop_outcome(step, scope, ordered, started=started, attempt=attempt)
+    return outcome.having_paid(before)
 
 
 def _ended(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -58,8 +58,25 @@ def _trace(error: BaseException) -> str:
     return "\n".join(lines[-_TRACE_LINES:])
 
 
+@contextmanager
+def after_paying(usage: Callable[[], UsageInfo]) -> Iterator[None]:
+    """Note in a failure what the calls before it took: ``usage`` is asked when it has happened."""
+    try:
+        yield
+    except StepError as error:
+        error.paid = usage() + usage_of(error)
+        raise
+
+
 def failed_outcome(
-    step: CompiledStep, plan: StepPlan, error: StepError, scope: Scope, *, started: datetime, attempts: int
+    step: CompiledStep,
+    plan: StepPlan,
+    error: StepError,
+    scope: Scope,
+    *,
+    started: datetime,
+    attempts: int,
+    handled: bool = True,
 ) -> Outcome:
     """What a step has left that failed and is not tried again.
 
@@ -73,8 +90,12 @@ def failed_outcome(
         scope: Where it ran.
         started: When its first attempt started.
         attempts: How often it was tried.
+        handled: Whether handlers and ``on_failure`` are asked.
+
+    Raises:
+        StepError: The fallback has no value, or does not fit the step's variables.
     """
-    handler = _handler_of(step, error)
+    handler = _handler_of(step, error) if handled else None
     info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
     usage = usage_of(error)
     common = {
@@ -82,15 +103,25 @@ def failed_outcome(
         "started_at": started, "completed_at": datetime.now(timezone.utc),
     }  # fmt: skip
     if handler is not None and "fallback" in handler.model_fields_set:
-        with step_errors(step, scope):
+        with step_errors(step, scope), after_paying(lambda: usage), _as_fallback(error):
             names = scope.names(_as_name(info))
             value = render_tree(handler.fallback, names, dashed=scope.pipeline.dashed)
             variables = {} if value is None else variables_of_result(scope.pipeline, step, value, names)
         value = main_value(variables, bool(step.spec.vars), value) if value is not None else None
         redactor = scope.services.redactor
         return Outcome(status="completed", value=redactor.value(value), variables=redactor.value(variables), **common)
-    state, target = _way(handler, step, plan)
+    state, target = _way(handler, step, plan) if handled else (State.FAILED, None)
     return Outcome(status="failed", state=state, routed_to=target, reason=None, **common)
+
+
+@contextmanager
+def _as_fallback(failure: StepError) -> Iterator[None]:
+    """Say of an error that it is the fallback's, and why the step needed one."""
+    try:
+        yield
+    except StepError as error:
+        error.message = f"the fallback cannot be used: {error.message}; the step failed because: {failure.message}"
+        raise
 
 
 def _way(handler: FailureHandler | None, step: CompiledStep, plan: StepPlan) -> tuple[State, str | None]:
@@ -142,6 +173,8 @@ def error_info(
         attempts=attempts,
         note=note,
         trace=error.trace,
+        kinds=tuple(dict.fromkeys((*_kinds(error), *error.kinds))),
+        permanent=error.permanent,
     )
 
 
@@ -150,10 +183,10 @@ def _as_name(info: ErrorInfo) -> dict[str, str | None]:
 
 
 def usage_of(error: StepError) -> UsageInfo:
-    """What the calls took that led to a failure; a call without an answer counts."""
-    if isinstance(error, ModelError):
-        return UsageInfo.of(error.usage or Usage(calls=1), 0.0)
-    return error.usage if isinstance(error, InnerStepError) and isinstance(error.usage, UsageInfo) else UsageInfo()
+    """What the calls took that were made before a failure; a call without an answer counts."""
+    if isinstance(error.paid, UsageInfo):
+        return error.paid
+    return UsageInfo.of(error.usage or Usage(calls=1), 0.0) if isinstance(error, ModelError) else UsageInfo()
 
 
 def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:
@@ -164,6 +197,6 @@ def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError
         of: Why the step inside failed.
         usage: What all of its model calls took.
     """
-    error = InnerStepError(message, hint=of.hint, location=of.location)
-    error.kinds, error.trace, error.usage = (of.type,), of.trace, usage
+    error = InnerStepError(message, hint=of.hint, location=of.location, permanent=of.permanent)
+    error.kinds, error.trace, error.paid = (of.type, *of.kinds), of.trace, usage
     return error

@@ -16,9 +16,9 @@ from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.errors import ModelRateLimitError, StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
-from orchestrator_dagster.runtime.failure import failed_outcome
+from orchestrator_dagster.runtime.failure import failed_outcome, usage_of
 from orchestrator_dagster.runtime.flow import judge
-from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.step import run_step
 
@@ -34,7 +34,7 @@ def run_body(
     """Run the steps of a body, each when those that decide about it have ended.
 
     Args:
-        steps: The steps, in an order in which they can run.
+        steps: The steps; their order is that of the plan, in which routes count as well as dependencies.
         plan: Their flow.
         scope: Where they run; its outcomes are those around the body.
         seen: What the steps themselves show before they have run: the pass before.
@@ -48,12 +48,14 @@ def run_body(
     """
     around = {**scope.outcomes, **(seen or {})}
     done: dict[str, Outcome] = {}
+    by_id = {step.id: step for step in steps}
+    if seen:
+        scope = scope.resting_on(seen)
     if all(len(level) == 1 for level in plan.levels):
-        for step in steps:
-            done[step.id] = run_one(step, plan, done, scope.seeing({**around, **done}))
+        for one in plan.steps:
+            done[one.id] = run_one(by_id[one.id], plan, done, scope.seeing({**around, **done}))
         return {step.id: done[step.id] for step in steps}
     waiting = {step.id: set(plan.by_id[step.id].reads) for step in steps}
-    by_id = {step.id: step for step in steps}
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix=f"{scope.path or scope.pipeline.id} ") as pool:
         while waiting or running:
@@ -77,8 +79,9 @@ def run_one(step: CompiledStep, plan: RoutePlan, done: Mapping[str, Outcome], sc
     started = datetime.now(timezone.utc)
     own = plan.by_id[step.id]
     reads = {name: done[name] for name in own.reads}
-    attempt = 1
+    attempt, paid = 1, UsageInfo()
     scope.check_interrupted()
+    scope = scope.resting_on(reads)
     try:
         verdict = judge(step, plan, reads, scope)
         if not verdict.go:
@@ -98,6 +101,7 @@ def run_one(step: CompiledStep, plan: RoutePlan, done: Mapping[str, Outcome], sc
             except StepError as error:
                 if error.permanent or attempt > step.retries.max:
                     raise
+                paid += usage_of(error)
                 pause = delay_before(step.retries, attempt, error)
                 scope.services.log(f"{scope.occurrence(step)} is tried again in {pause:.1f} s: {error.message}")
                 _sleep(pause, scope)
@@ -105,7 +109,12 @@ def run_one(step: CompiledStep, plan: RoutePlan, done: Mapping[str, Outcome], sc
     except StepInterruptedError:
         raise
     except StepError as error:
-        return failed_outcome(step, own, error, scope, started=started, attempts=attempt)
+        try:
+            outcome = failed_outcome(step, own, error, scope, started=started, attempts=attempt)
+        except StepError as unfit:  # its fallback
+            outcome = failed_outcome(step, own, unfit, scope, started=started, attempts=attempt, handled=False)
+        return outcome.having_paid(paid)
+    outcome = outcome.having_paid(paid)
     if scope.services.journal and step.loop is None:
         scope.services.journal.put(step, scope, outcome)
     return outcome

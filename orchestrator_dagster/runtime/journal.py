@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.fingerprint import digest
-from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 from orchestrator_dagster.stored_files import write_whole
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ class Journal:
         self.folder = folder
 
     def get(self, step: CompiledStep, scope: Scope) -> Outcome | None:
-        """What a step has left at a place where it completed with the same values; None when it did not."""
+        """What a step has left at a place where it completed with the same values; None when it did not.
+
+        What its model calls took was paid then, and is no usage of now.
+        """
         if not self._keeps(step, scope):
             return None
         try:
             text = self._path(step, scope).read_text(encoding="utf-8")
-            return Outcome.model_validate_json(text)
+            kept = Outcome.model_validate_json(text)
+            return kept.model_copy(update={"usage": UsageInfo(served=kept.usage.calls + kept.usage.served)})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, ValidationError) as error:
@@ -53,17 +57,27 @@ class Journal:
             return
         try:
             write_whole(self._path(step, scope), outcome.model_dump_json())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             scope.services.log(f"the outcome of {scope.occurrence(step)} is not kept: {error}")
 
     def _keeps(self, step: CompiledStep, scope: Scope) -> bool:
         return bool(scope.path) and step.kind not in _CHEAP
 
     def _path(self, step: CompiledStep, scope: Scope) -> AnyPath:
-        """The file of a place: its path, what the step does, and the item or inputs that it does it with."""
-        own = {name: scope.own[name] for name in ("item", "index") if name in scope.own}
+        """The file of a place: its path, what the step does, and all that it can read.
+
+        That is the item, the inputs, and what the steps before and around it have left (the scope's basis): a step
+        whose predecessor failed in the first run and completes in the second is not what it was.
+        """
         inputs = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
+        products = [product.key for product in step.products if scope.wants(product.key)]
         key = digest(
-            [scope.pipeline.id, scope.occurrence(step), step.code_version, json.dumps(own, default=str), inputs]
+            [
+                scope.pipeline.id,
+                scope.occurrence(step),
+                step.code_version,
+                scope.basis,
+                json.dumps([inputs, products, dict(scope.secrets)], skipkeys=True, default=str),
+            ]
         )
         return self.folder / f"{key}.json"

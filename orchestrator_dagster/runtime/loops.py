@@ -10,10 +10,10 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.errors import InnerStepError, LoopLimitError, TemplateError
+from orchestrator_dagster.errors import InnerStepError, LoopLimitError, StepTimeoutError, TemplateError
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime import in_place
-from orchestrator_dagster.runtime.failure import inner_error, step_errors
+from orchestrator_dagster.runtime.failure import after_paying, inner_error, step_errors
 from orchestrator_dagster.runtime.flow import holds
 from orchestrator_dagster.runtime.names import PassView
 from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
@@ -40,7 +40,6 @@ def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mappi
     if error is not None:
         scope = scope.with_own({"error": error})
     with step_errors(step, scope):
-        scope = scope.until(_seconds(step, scope))
         if step.loop.kind == "while":
             iterations = run_passes(step, scope)
         else:
@@ -108,10 +107,12 @@ def run_items(
 
     Raises:
         StepInterruptedError: The run was stopped.
+        StepTimeoutError: The loop's time is over.
     """
     loop = step.loop
     assert loop is not None
     stops = loop.on_item_failure == "fail"
+    scope = scope.until(_seconds(step, scope))
 
     def run(index: int, item: Any) -> Iteration:
         own = _item_names(step, index, total, item)
@@ -123,7 +124,7 @@ def run_items(
             found.append(run(index, item))
             if stops and found[-1].status == "failed":
                 break
-        return found
+        return _in_time(step, scope, found)
     done: dict[int, Iteration] = {}
     left = iter(items)
     running: dict[Future[Iteration], int] = {}
@@ -138,19 +139,47 @@ def run_items(
                 index = running.pop(future)
                 done[index] = future.result()
                 failed = failed or (stops and done[index].status == "failed")
-    return [done[index] for index, _ in items if index in done]
+    return _in_time(step, scope, [done[index] for index, _ in items if index in done])
+
+
+def _in_time(step: CompiledStep, scope: Scope, found: list[Iteration]) -> list[Iteration]:
+    """The iterations, when none of them failed because the time of the whole loop was over.
+
+    Raises:
+        StepTimeoutError: It was.
+    """
+    late = [one for one in found if one.error is not None and one.error.type == StepTimeoutError.__name__]
+    if not late or not scope.is_over:
+        return found
+    done = sum(one.status != "failed" for one in found)
+    what = "items" if step.loop and step.loop.kind == "for_each" else "passes"
+    error = StepTimeoutError(f"the time of the loop is over: {done} of {len(found)} {what} that were begun are done")
+    error.location, error.paid = scope.pipeline.location(step), _usage(found)
+    raise error
+
+
+def _usage(found: Iterable[Iteration]) -> UsageInfo:
+    return sum((outcome.usage for one in found for outcome in one.steps.values()), UsageInfo())
 
 
 def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
     """Repeat the body of a ``while`` or ``until``.
 
     Raises:
-        StepError: A condition cannot be evaluated, or the limit was reached with it still open.
+        StepError: A condition cannot be evaluated, the limit was reached with it still open, or the time is over.
     """
+    found: list[Iteration] = []
+    scope = scope.until(_seconds(step, scope))
+    with after_paying(lambda: _usage(found)):
+        _repeat(step, scope, found)
+    return _in_time(step, scope, found)
+
+
+def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
+    """Add pass after pass to ``found``."""
     loop = step.loop
     assert loop is not None
     most = _number(step, scope, "max_iterations", MAX_ITERATIONS)
-    found: list[Iteration] = []
     seen: Mapping[str, Outcome] = {inner.id: _not_yet(inner) for inner in loop.steps}
     while True:
         index = len(found)
@@ -160,33 +189,37 @@ def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
         if loop.single:
             here = here.with_own(_pass_view(step, seen, here))
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
-            return found
+            return None
         if index >= most:
-            return _at_limit(step, found, most)
+            return _at_limit(step, most)
         one = _run_pass(step, here, index, seen)
         found.append(one)
         seen = one.steps
         if one.status == "failed":
-            return found
+            return None
         if loop.until is not None:
             here = here.seeing({**scope.outcomes, **seen})
             if loop.single:
                 here = here.with_own(_pass_view(step, seen, here))
             if holds(loop.until, step, here, None, "until"):
-                return found
+                return None
             if len(found) >= most and loop.while_ is None:
-                return _at_limit(step, found, most)
+                return _at_limit(step, most)
 
 
-def _at_limit(step: CompiledStep, found: list[Iteration], most: int) -> list[Iteration]:
-    """The passes of a loop that has used up its limit; a condition that is a literal is never open."""
+def _at_limit(step: CompiledStep, most: int) -> None:
+    """The end of a loop that has used up its limit; a condition that is a literal is never open.
+
+    Raises:
+        LoopLimitError: Its condition is open, and ``on_limit`` does not let it go on.
+    """
     loop = step.loop
     assert loop is not None
     open_ = [
         key for key, one in (("while", loop.while_), ("until", loop.until)) if one is not None and not _literal(one)
     ]
     if not open_ or loop.on_limit == "continue":
-        return found
+        return
     key = open_[0]
     written = loop.while_ if key == "while" else loop.until
     raise LoopLimitError(
@@ -240,7 +273,7 @@ def loop_outcome(
     assert loop is not None
     found = tuple(iterations)
     inner = [outcome for one in found for outcome in one.steps.values()]
-    usage = sum((outcome.usage for outcome in inner), UsageInfo())
+    usage = _usage(found)
     failed = [one for one in found if one.status == "failed"]
     if failed and (loop.kind == "while" or loop.on_item_failure == "fail"):
         raise item_error(step, failed[0], usage)
@@ -249,7 +282,7 @@ def loop_outcome(
     if loop.on_item_failure == "continue":
         carried += [one.error for one in failed if one.error]
     redactor = scope.services.redactor
-    with step_errors(step, scope):
+    with step_errors(step, scope), after_paying(lambda: usage):
         variables = _variables(step, scope, found, values)
         done = Done(value=values, variables=variables)
         written = write_products(step, done, scope.names(), scope)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.errors import TemplateError
 from orchestrator_dagster.language.absent import Absent
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.outcome import Iteration, Outcome
@@ -74,7 +75,7 @@ class StepView(Mapping[str, Any]):
         if name == "skipped":
             return outcome.status == "skipped"
         if name == "error":
-            return outcome.error.model_dump() if outcome.error else None
+            return outcome.error.shown() if outcome.error else None
         return outcome.location if outcome.location else Absent(f'the step "{outcome.step}" wrote no product')
 
     def __iter__(self) -> Iterator[str]:
@@ -106,7 +107,7 @@ class IterationView(Mapping[str, Any]):
         if name in ("value", "result"):
             return one.value
         if name == "error":
-            return one.error.model_dump() if one.error else None
+            return one.error.shown() if one.error else None
         fields = {
             "index": one.index, "status": one.status, "success": one.status == "completed",
             "skipped": one.status == "skipped", "steps": self.steps,
@@ -144,7 +145,7 @@ def _loop_field(outcome: Outcome, name: str) -> Any:
         return len(iterations)
     if name == "failed":
         return [
-            {"index": one.index, "error": one.error.model_dump() if one.error else None}
+            {"index": one.index, "error": one.error.shown() if one.error else None}
             for one in iterations
             if one.status == "failed"
         ]
@@ -181,17 +182,21 @@ class OutputsView(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         value = self._pipeline.outputs[name]
+        absent: str | None = None
         for step in self._pipeline.output_steps.get(name, ()):
             outcome = self._outcomes.get(step)
             if outcome is None:
                 return Absent(f'the output "{name}" needs the step "{step}", which has not run yet')
-            if outcome.absent_reason is not None:
-                return Absent(outcome.absent_reason)
+            absent = absent or outcome.absent_reason
         if name in self._rendering:
             return Absent(f'the output "{name}" refers to itself')
         self._rendering.add(name)
         try:
             return render_tree(value, self._names, dashed=self._pipeline.dashed)
+        except TemplateError:
+            if absent is None:
+                raise
+            return Absent(absent)  # unless `default()` or a test took care of it, it needs a value that is not there
         finally:
             self._rendering.discard(name)
 

@@ -23,7 +23,8 @@ class ErrorInfo(Record):
     """Why a step failed: the error's class and message, where the step stands, the next thing to do.
 
     ``note`` is the text that a failure handler keeps with it. ``trace`` is the end of Python's own traceback, where
-    code that is not this package's raised it.
+    code that is not this package's raised it. ``kinds`` are the names of the error's classes and of those of its
+    causes, ``permanent`` says that trying again cannot help: what is around the step decides by them.
     """
 
     type: str
@@ -34,6 +35,12 @@ class ErrorInfo(Record):
     attempts: int = 1
     note: str | None = None
     trace: str | None = None
+    kinds: tuple[str, ...] = ()
+    permanent: bool = True
+
+    def shown(self) -> dict[str, Any]:
+        """The error as templates see it."""
+        return self.model_dump(exclude={"kinds", "permanent"})
 
 
 class UsageInfo(Record):
@@ -145,6 +152,10 @@ class Outcome(Record):
     carried: tuple[ErrorInfo, ...] = ()
     started_at: datetime
     completed_at: datetime
+
+    def having_paid(self, before: UsageInfo) -> Outcome:
+        """This outcome with what earlier attempts took as well."""
+        return self.model_copy(update={"usage": before + self.usage}) if before != UsageInfo() else self
 
     @property
     def failures(self) -> tuple[ErrorInfo, ...]:

@@ -18,7 +18,7 @@ def render_outputs(
     run: RunInfo,
     environment: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The value of every output. One that names a skipped or failed step is None and fails nothing.
+    """The value of every output. One that needs the value of a skipped or failed step is None and fails nothing.
 
     Raises:
         TemplateError: An output cannot be rendered for another reason.

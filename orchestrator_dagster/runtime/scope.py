@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import ChainMap
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.fingerprint import digest
 from orchestrator_dagster.errors import StepInterruptedError, StepTimeoutError
 from orchestrator_dagster.runtime.names import RunInfo, names_for
 from orchestrator_dagster.runtime.outcome import Outcome
@@ -33,6 +35,7 @@ class Scope:
         deadline: When the work around the step is over, on the clock of ``time.monotonic``; None for never.
         wanted: Keys of the products that are written, None for all.
         secrets: For each input that is a secret, the environment variable that has it.
+        basis: Stands for all that the work here can read from the steps before and around it. Empty without a journal.
     """
 
     pipeline: CompiledPipeline
@@ -46,6 +49,7 @@ class Scope:
     deadline: float | None = None
     wanted: frozenset[AssetPath] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    basis: str = ""
 
     @classmethod
     def of(
@@ -81,6 +85,18 @@ class Scope:
             path=f"{self.path}{path}/",
         )
 
+    def resting_on(self, outcomes: Mapping[str, Outcome]) -> Scope:
+        """This place when its work reads these outcomes, and the item or pass that it is in."""
+        if self.services.journal is None:
+            return self
+        read = {
+            name: [one.state.value, one.value, one.variables, one.error.message if one.error else None]
+            for name, one in outcomes.items()
+        }
+        own = {name: self.own[name] for name in ("item", "index") if name in self.own}
+        # In the order they stand in: keys of a value need not be comparable.
+        return replace(self, basis=digest([self.basis, json.dumps([read, own], skipkeys=True, default=str)]))
+
     def with_own(self, own: Mapping[str, Any]) -> Scope:
         """This place with further names that only it has."""
         return replace(self, own={**self.own, **own})
@@ -107,7 +123,7 @@ class Scope:
         return self.wanted is None or product in self.wanted
 
     def occurrence(self, step: CompiledStep) -> str:
-        """The step's path in the run, for example ``each[3]/draft``; that of a loop's own single work is ``each[3]``."""
+        """The step's path in the run, for example ``each[3]/draft``; that of a loop's single work is ``each[3]``."""
         around = self.path[:-1]
         if around.rpartition("/")[2].rpartition("[")[0] == step.id:
             return around
@@ -125,6 +141,11 @@ class Scope:
         if left <= 0:
             raise StepTimeoutError(f"the time of the loop {self.path.rstrip('/')} is over")
         return left if own is None else min(own, left)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time of what is around the work here is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     def check_interrupted(self) -> None:
         """Stop here when the run is stopped.

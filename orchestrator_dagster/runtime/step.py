@@ -11,7 +11,7 @@ from orchestrator_dagster.compiler.compiled import CompiledProduct, CompiledStep
 from orchestrator_dagster.errors import TemplateError
 from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.language.templates import render
-from orchestrator_dagster.runtime.failure import step_errors
+from orchestrator_dagster.runtime.failure import after_paying, step_errors
 from orchestrator_dagster.runtime.model_step import run_model_step
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
 from orchestrator_dagster.runtime.products import write_product
@@ -53,7 +53,8 @@ def run_step(
             done = run_pipeline_step(step, scope, names, timeout)
         else:
             done = _WORK[step.kind](pipeline, step, names, services, timeout)
-        written = write_products(step, done, names, scope)
+        with after_paying(lambda: done.usage):
+            written = write_products(step, done, names, scope)
     return Outcome(
         step=step.id,
         status="completed",

@@ -10,7 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.errors import InputsError, ParametersError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.runtime.failure import inner_error
+from orchestrator_dagster.runtime.failure import after_paying, inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
@@ -53,9 +53,10 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
         where = error_.step.removeprefix(inside.path)
         raise inner_error(f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}', error_, usage)
     environment = services.workspace.environment
-    outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)
-    found: Any = outputs or {name: one.value for name, one in outcomes.items() if one.status == "completed"}
-    variables = variables_of_result(scope.pipeline, step, found, names)
+    with after_paying(lambda: usage):
+        outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)
+        found: Any = outputs or {name: one.value for name, one in outcomes.items() if one.status == "completed"}
+        variables = variables_of_result(scope.pipeline, step, found, names)
     files = tuple(product for one in outcomes.values() for product in one.products)
     return Done(main_value(variables, bool(step.spec.vars), found), variables, usage=usage, products=files)
 

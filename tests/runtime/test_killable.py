@@ -31,6 +31,7 @@ from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.runtime.killable import server, servers
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.names import RunInfo
+from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
@@ -521,7 +522,7 @@ def test_a_tool_of_this_program_alone_is_refused_when_it_is_called(context: Tool
 
 def run_one(text: str, compiled: Compile, services: Services) -> Any:
     pipeline = compiled(text)
-    return run_step(pipeline, pipeline.steps[0], {"output_dir": "outputs/p"}, {}, RUN, services)
+    return run_step(pipeline.steps[0], Scope.of(pipeline, {"output_dir": "outputs/p"}, RUN, services))
 
 
 @pytest.fixture

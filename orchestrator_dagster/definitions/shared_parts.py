@@ -1,0 +1,136 @@
+"""Inputs and outputs of ops that are the same in many ops, made once.
+
+Dagster resolves the type and checks the name of every input and output of every op, which is most of the time that a
+location takes to load. Ours are all of the type ``Any`` and are never changed, so those that look alike are one object.
+The only place that relies on how Dagster makes the parts of an op.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import dagster as dg
+from dagster import InputMapping, OpExecutionContext, OutputMapping
+from dagster._core.definitions.definition_config_schema import convert_user_facing_definition_config_schema
+from dagster._core.definitions.dependency import DependencyDefinition
+from dagster._core.definitions.input import InputDefinition
+from dagster._core.definitions.output import DynamicOutputDefinition, OutputDefinition
+
+OUTCOMES_IO = "orchestrator_outcomes"
+PRODUCTS_IO = "orchestrator_products"
+#: The config of an op that takes any and looks at none.
+NO_CONFIG = convert_user_facing_definition_config_schema(None)
+
+_Compute = TypeVar("_Compute", bound=Callable[..., Any])
+
+#: What Dagster looks at of a function that computes: finding it out for each op takes longer than making the function.
+_SIGNATURE = inspect.Signature(
+    [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=OpExecutionContext),
+        inspect.Parameter("given", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Mapping),
+    ]
+)
+
+
+def computes(function: _Compute) -> _Compute:
+    """Mark a function ``(context, given)`` as what an op computes."""
+    function.__signature__ = _SIGNATURE  # type: ignore[attr-defined]
+    return function
+
+
+class _Input(InputDefinition):
+    """An input that stands in many ops."""
+
+    def with_dagster_type(self, dagster_type: Any) -> InputDefinition:
+        """Itself, when it has the type."""
+        return self if dagster_type is self.dagster_type else super().with_dagster_type(dagster_type)
+
+
+class _Out(dg.Out):
+    """An output that stands in many ops."""
+
+    def to_definition(self, annotation_type: Any, name: Any, description: Any, code_version: Any) -> OutputDefinition:
+        """The same object for the same name: a code version is the asset's, and stands there."""
+        return output_definition(name, self.io_manager_key, self.is_required, self.is_dynamic, self.description)
+
+
+class _DynamicOut(_Out):
+    @property
+    def is_dynamic(self) -> bool:
+        return True
+
+
+@lru_cache(maxsize=20_000)
+def output_definition(
+    name: str, io_manager: str, required: bool = True, dynamic: bool = False, description: str | None = None
+) -> OutputDefinition:
+    """An output of an op or a graph."""
+    kind = DynamicOutputDefinition if dynamic else OutputDefinition
+    return kind(dg.Any, name, description=description, is_required=required, io_manager_key=io_manager)
+
+
+@lru_cache(maxsize=20_000)
+def _input(name: str) -> InputDefinition:
+    return _Input(name, dg.Any)
+
+
+@lru_cache(maxsize=1_000)
+def an_output(
+    io_manager: str, *, required: bool = True, dynamic: bool = False, description: str | None = None
+) -> dg.Out:
+    """What an op's ``outs`` take for an output."""
+    kind = _DynamicOut if dynamic else _Out
+    return kind(dg.Any, description=description, is_required=required, io_manager_key=io_manager)
+
+
+def inputs_named(names: Iterable[str]) -> dict[str, Any]:
+    """What an op's ``ins`` take for inputs of these names."""
+    return {name: _input(name) for name in names}
+
+
+@lru_cache(maxsize=20_000)
+def output_of(node: str, output: str = "outcome") -> DependencyDefinition:
+    """An output of a node, as what another one depends on."""
+    return DependencyDefinition(node, output)
+
+
+class _GraphInput(InputMapping):
+    """An input of a graph."""
+
+    def get_definition(self) -> InputDefinition:
+        """The same object for the same name."""
+        return _input(self.graph_input_name)
+
+
+def graph_input(name: str, node: str) -> InputMapping:
+    """An input of a graph that goes to the input of the same name of a node in it."""
+    return _GraphInput(graph_input_name=name, mapped_node_name=node, mapped_node_input_name=name)
+
+
+class _OutcomeOutput(OutputMapping):
+    """An output of a graph that names the IO manager of the op's output behind it.
+
+    Dagster gives every output of a graph the key ``io_manager``, and asks for that resource when a part of the implicit
+    asset job is made ("Materialize" on an asset's page), though nothing ever uses it.
+    """
+
+    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
+        """The output of the graph."""
+        return output_definition(self.graph_output_name, OUTCOMES_IO)
+
+
+class _ProductOutput(OutputMapping):
+    """The same for a product."""
+
+    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
+        """The output of the graph."""
+        return output_definition(self.graph_output_name, PRODUCTS_IO)
+
+
+def graph_output(name: str, node: str, output: str) -> OutputMapping:
+    """An output of a graph that is the output of a node in it."""
+    kind = _OutcomeOutput if name in ("run", "outcome") else _ProductOutput
+    return kind(graph_output_name=name, mapped_node_name=node, mapped_node_output_name=output)
