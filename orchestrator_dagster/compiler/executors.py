@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass
 
@@ -54,8 +55,20 @@ def split_address(name: str) -> tuple[str, str] | None:
 
 
 def check_executor(pipeline: Pipeline, document: Document, problems: Problems) -> None:
-    """Note an executor that is neither a known name nor an address. Whether its package is there is asked at load."""
+    """Note an executor that is neither a known name nor an address; that a package is missing here is a warning.
+
+    A file may be checked where it does not run: a location that loads it takes a missing package as an error.
+    """
     name = pipeline.executor
+    integration = INTEGRATIONS.get(name or "")
+    if integration is not None and importlib.util.find_spec(integration.module) is None:
+        problems.add(
+            "executor-missing",
+            f'the executor "{name}" needs the package {integration.package}, which is not installed here',
+            document.span(("executor",)),
+            severity="warning",
+            hint=f"pip install {integration.package}, where the pipeline runs",
+        )
     if name is None or name in NAMES or split_address(name):
         return
     near = nearest_name(name, NAMES)

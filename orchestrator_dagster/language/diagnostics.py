@@ -65,7 +65,7 @@ CODES: dict[str, str] = {
     "include-missing": "An included file is not there.",
     "sub-pipeline": "The pipeline that a step runs has errors, or stands too deep in others.",
     "dagster-name": "Dagster refuses this owner, tag, key or name.",
-    "executor-missing": "The executor that the pipeline names is not installed, or does not load.",
+    "executor-missing": "The executor that the pipeline names is not installed here, or does not load.",
     "not-supported": "The language has this, this release does not run it.",
     "older-spelling": "The earlier dialect's spelling: it works, and the line shows today's.",
     "no-effect": "The key never had an effect.",
