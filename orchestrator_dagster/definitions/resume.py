@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.execution.api import create_execution_plan, execute_run_iterator
 from dagster._core.execution.plan.state import KnownExecutionState
 
@@ -65,6 +65,8 @@ def resume_run(
     )
     made = job.get_definition()
     keys = steps_to_run(pipeline, kept or pipeline, chain, instance)
+    if not keys and parent.status != DagsterRunStatus.SUCCESS:
+        keys = [f"{pipeline.op}.finish"]  # everything was done, and its process was gone before it could say so
     if not keys:
         raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
     known = KnownExecutionState.build_for_reexecution(instance, parent) if parent.execution_plan_snapshot_id else None

@@ -133,10 +133,11 @@ def run_until_done(project: Path, base_url: str, chance: random.Random | None, l
         chance: Decides when it is killed; None for never.
         longest: Seconds that the run takes when nothing disturbs it.
     """
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, DagsterRunStatus
 
     from orchestrator_dagster.definitions.execution import run_pipeline
     from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.record import load_record
     from orchestrator_dagster.definitions.resume import resume_run
     from orchestrator_dagster.project import compile_or_raise
 
@@ -164,7 +165,10 @@ def run_until_done(project: Path, base_url: str, chance: random.Random | None, l
             if last is None:
                 start()
                 return
-            document = resume_run(last.run_id, root=project, instance=found)
+            if last.status == DagsterRunStatus.SUCCESS:  # it was killed when it had nothing left to do but to say so
+                document = load_record(found, last.run_id, compile_or_raise(project / "killed.yaml", project))
+            else:
+                document = resume_run(last.run_id, root=project, instance=found)
         result.write_text(json.dumps(document, default=str), encoding="utf-8")
 
     work, began = start, time.monotonic()
