@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.compiler.routing import decide
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 
@@ -33,14 +35,14 @@ def run_record(
         error: ``type``, ``message`` and ``step`` of the failure that ended it.
     """
     usage = sum((outcome.usage for outcome in outcomes.values()), UsageInfo())
-    unreached = "nothing that was asked for needs it" if status == "completed" else "the run ended before it"
+    unreached = _unreached(pipeline, outcomes, status)
     reached = [step for step in pipeline.steps if step.id in outcomes]
     return {
         "pipeline_id": pipeline.id,
         "execution_id": run.id,
         "status": status,
         "success": status == "completed",
-        "steps": {step.id: _step(step, outcomes.get(step.id), unreached) for step in pipeline.steps},
+        "steps": {step.id: _step(step, outcomes.get(step.id), unreached.get(step.id, "")) for step in pipeline.steps},
         "outputs": dict(outputs),
         "products": [
             product.model_dump(mode="json", exclude={"preview"})
@@ -55,6 +57,22 @@ def run_record(
         "usage": {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost},
         "error": dict(error) if error else None,
     }
+
+
+def _unreached(pipeline: CompiledPipeline, outcomes: Mapping[str, Outcome], status: str) -> dict[str, str]:
+    """Why each step without an outcome has none: Dagster records nothing of a step that it never started."""
+    if status == "completed":
+        return dict.fromkeys((step.id for step in pipeline.steps), "nothing that was asked for needs it")
+    found: dict[str, str] = {}
+    states = {name: outcome.state for name, outcome in outcomes.items()}
+    taken = {name: outcome.routed_to for name, outcome in outcomes.items()}
+    for plan in pipeline.plan.steps:  # in an order in which they can run
+        if plan.id in states:
+            continue
+        decision = decide(plan.id, pipeline.plan, states, taken)
+        states[plan.id] = decision.state or State.NOT_REACHED
+        found[plan.id] = decision.reason or "the run ended before it"
+    return found
 
 
 def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[str, Any]:

@@ -67,7 +67,6 @@ TOPICS = {
 
 #: Codes without a case, and why.
 WITHOUT_CASE = {
-    "executor-missing": "depends on what is installed",
     "file-missing": "about the file, not what stands in it",
     "file-size": "about the file, not what stands in it",
     "file-suffix": "about the file, not what stands in it",
