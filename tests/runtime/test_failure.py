@@ -70,7 +70,9 @@ def test_no_handler_fits(flow: Any, handlers: str) -> None:
     ],
 )
 def test_a_handler_goes_to_a_step_or_is_a_policy(flow: Any, goto: str, state: State, after: State) -> None:
-    more = "  - {id: c, action: echo, parameters: {message: '{{ error.message | default(0) }}'}}\n" if goto == "c" else ""
+    more = (
+        "  - {id: c, action: echo, parameters: {message: '{{ error.message | default(0) }}'}}\n" if goto == "c" else ""
+    )
     found = flow(failing(f"{{errors: [OSError], goto: {goto}, message: the line is dead}}", more=more))
     assert (found["a"].state, found["b"].state) == (state, after)
     assert found["a"].error.note == "the line is dead"

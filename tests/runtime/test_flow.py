@@ -129,7 +129,10 @@ def test_a_route_decides_the_order_against_the_file(flow: Any) -> None:
 def test_error_is_what_a_handler_reads(flow: Any) -> None:
     text = f"""steps:
 {tool("a", "on_failure: handler", how="connection")}{
-        echo("handler", message="'{{ error.type }}|{{ error.message }}|{{ error.step }}|{{ a.error.message }}|{{ a.status }}'")
+        echo(
+            "handler",
+            message="'{{ error.type }}|{{ error.message }}|{{ error.step }}|{{ a.error.message }}|{{ a.status }}'",
+        )
     }"""
     kind, message, step, again, status = flow(text)["handler"].value.split("|")
     assert (kind, step, status) == ("ToolError", "a", "failed")
@@ -166,7 +169,9 @@ def test_error_in_the_condition_of_a_handler(flow: Any) -> None:
 def test_absent_values(flow: Any, template: str, value: Any) -> None:
     """None: using it fails the step, and the message says why it is absent."""
     maybe = echo("maybe", "condition: given > 9, vars: {note: {type: string}}")
-    found = flow(f'{INPUTS}steps:\n{maybe}{echo("reads", "dependencies: [maybe]", chr(34) + template + chr(34))}')["reads"]
+    found = flow(f"{INPUTS}steps:\n{maybe}{echo('reads', 'dependencies: [maybe]', chr(34) + template + chr(34))}")[
+        "reads"
+    ]
     if value is None:
         assert found.error.type == "TemplateError"
         assert 'step "maybe" was skipped because its condition is false: given > 9' in found.error.message or (
@@ -178,9 +183,9 @@ def test_absent_values(flow: Any, template: str, value: Any) -> None:
 
 def test_what_failed_and_went_on_is_absent_with_its_error(flow: Any) -> None:
     text = f"""steps:
-{tool("a", "on_failure: continue")}{echo("says", message="'{{ a | default(0) }} {{ a.error.type }} {{ a.error.attempts }}'")}{
-        echo("reads", message="'{{ a }}!'")
-    }"""
+{tool("a", "on_failure: continue")}{
+        echo("says", message="'{{ a | default(0) }} {{ a.error.type }} {{ a.error.attempts }}'")
+    }{echo("reads", message="'{{ a }}!'")}"""
     found = flow(text)
     assert found["says"].value == "0 ToolError 1"
     assert 'step "a" failed: ' in found["reads"].error.message
@@ -188,5 +193,7 @@ def test_what_failed_and_went_on_is_absent_with_its_error(flow: Any) -> None:
 
 
 def test_a_tool_that_answers_not_successful_has_failed(flow: Any) -> None:
-    found = flow(f"steps:\n{tool('a', 'on_failure: b', how='polite')}{echo('b', message=chr(39) + '{{ error.message }}' + chr(39))}")
+    found = flow(
+        f"steps:\n{tool('a', 'on_failure: b', how='polite')}{echo('b', message=chr(39) + '{{ error.message }}' + chr(39))}"
+    )
     assert "a is sorry" in found["b"].value

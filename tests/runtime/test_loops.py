@@ -44,7 +44,7 @@ def test_what_a_loop_goes_over(flow: Any, over: str, value: list[Any]) -> None:
     [
         ('"{{ word }}"', "it is the text 'plain'"),
         ('"{{ many }}"', "integer"),
-        ('"{{ {\'a\': 1} }}"', "it is a map"),
+        ("\"{{ {'a': 1} }}\"", "it is a map"),
         ('"{{ null }}"', "it is nothing"),
         ('"{{ nothing }}"', '"nothing" was not given'),
     ],
@@ -187,7 +187,9 @@ def test_a_handled_failure_of_a_loop_by_the_class_of_its_cause(flow: Any) -> Non
 
 
 def test_what_failed_of_the_items(flow: Any) -> None:
-    text = FAILING.format(more="    on_item_failure: skip\n").replace("{{ each }}", "{{ each.failed[0].index }} {{ each.failed[0].error.message }}")
+    text = FAILING.format(more="    on_item_failure: skip\n").replace(
+        "{{ each }}", "{{ each.failed[0].index }} {{ each.failed[0].error.message }}"
+    )
     assert "1 probe.call failed" in flow(text)["after"].value
 
 
@@ -237,7 +239,7 @@ def test_variables_of_a_loop_with_steps_are_made_of_the_list(flow: Any) -> None:
     steps: [{id: a, action: echo, parameters: {message: "{{ item }}"}}]
     vars: {total: "{{ result | sum }}", all: {type: array, value: "{{ result }}"}}
     products: {total: total.json}
-""".replace(", all: {type: array, value: \"{{ result }}\"}", ", last: \"{{ result[-1] }}\"")
+""".replace(', all: {type: array, value: "{{ result }}"}', ', last: "{{ result[-1] }}"')
     found = flow(text)["each"]
     assert found.variables == {"total": 3, "last": 2}, found.error
     assert [one.path for one in found.products] == ["outputs/p/total.json"]
@@ -287,7 +289,9 @@ def test_repeats(flow: Any, condition: str, passes: int, value: list[int]) -> No
 
 @pytest.mark.parametrize("condition", ["until: iteration > 100", "while: iteration < 100"])
 def test_the_limit_with_the_condition_open_is_a_failure(flow: Any, condition: str) -> None:
-    found = flow(f"steps:\n  - {{id: r, {condition}, max_iterations: 2, retries: 2, tool: probe, parameters: {{name: x}}}}\n")["r"]
+    found = flow(
+        f"steps:\n  - {{id: r, {condition}, max_iterations: 2, retries: 2, tool: probe, parameters: {{name: x}}}}\n"
+    )["r"]
     assert found.error.type == "LoopLimitError"
     assert "after 2 passes the loop has not ended" in found.error.message
     assert flow.calls == ["x", "x"]
