@@ -187,7 +187,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         here = scope.inside(loop.steps, own, f"{step.id}[{index}]")
         here = here.seeing({**scope.outcomes, **seen})
         if loop.single:
-            here = here.with_own(_pass_view(step, seen, here))
+            here = here.with_own(_pass_view(step, seen, own[step.id]))
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
             return None
         if index >= most:
@@ -200,7 +200,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         if loop.until is not None:
             here = here.seeing({**scope.outcomes, **seen})
             if loop.single:
-                here = here.with_own(_pass_view(step, seen, here))
+                here = here.with_own(_pass_view(step, seen, own[step.id]))
             if holds(loop.until, step, here, None, "until"):
                 return None
             if len(found) >= most and loop.while_ is None:
@@ -344,10 +344,9 @@ def _item_names(step: CompiledStep, index: int, total: int, item: Any) -> dict[s
     return own
 
 
-def _pass_view(step: CompiledStep, seen: Mapping[str, Outcome], scope: Scope) -> dict[str, Any]:
-    """The loop's own id inside it, where it also stands for the pass before."""
-    outcome = seen[step.id]
-    view = PassView(outcome, scope.own[step.id])
+def _pass_view(step: CompiledStep, seen: Mapping[str, Outcome], numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The loop's own id inside it, where it also stands for the pass before; ``numbers`` are those of this pass."""
+    view = PassView(seen[step.id], numbers)
     return {step.id: view, step.id.replace("-", "_"): view}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.errors import InputsError, ParametersError
+from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeoutError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.failure import after_paying, inner_error
@@ -31,6 +31,7 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     Raises:
         ParametersError: The inputs do not fit the other pipeline.
         InnerStepError: One of its steps failed, and nothing handled it.
+        StepTimeoutError: It took longer than ``timeout``.
     """
     from orchestrator_dagster.runtime.in_place import first_failure, run_body
 
@@ -51,7 +52,12 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     error_ = failed.error if failed else carried[0] if carried else None
     if error_ is not None:
         where = error_.step.removeprefix(inside.path)
-        raise inner_error(f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}', error_, usage)
+        said = f'the pipeline "{pipeline.id}" failed: step "{where}": {error_.message}'
+        if inside.is_over and error_.type == StepTimeoutError.__name__:
+            late = StepTimeoutError(f"the time of the step is over: {said}", location=error_.location)
+            late.paid = usage
+            raise late
+        raise inner_error(said, error_, usage)
     environment = services.workspace.environment
     with after_paying(lambda: usage):
         outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)

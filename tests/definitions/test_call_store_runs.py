@@ -106,7 +106,8 @@ def test_a_retry_does_not_pay_again(write: Write, instance: DagsterInstance, mod
     step = result.steps["extract"]
     assert (step["retries"], step["cached"]) == (1, True)
     assert result.steps["count"]["cached"] is False
-    assert result.document["usage"] == {"calls": 0, "tokens": 0, "cost": 0.0}
+    assert result.document["usage"]["calls"] == 1  # the first attempt's, which paid
+    assert result.document["usage"]["cost"] > 0
     said = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
     assert "served from the store: the answer of openai:gpt-4o-mini" in said
 
