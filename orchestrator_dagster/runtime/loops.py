@@ -313,8 +313,8 @@ def _item_names(step: CompiledStep, index: int, total: int, item: Any) -> dict[s
 
 def _pass_view(step: CompiledStep, seen: Mapping[str, Outcome], scope: Scope) -> dict[str, Any]:
     """The loop's own id inside it, where it also stands for the pass before."""
-    outcome = seen[step.id]
-    view = PassView(outcome, scope.own[step.id])
+    numbers = scope.own[step.id]
+    view = PassView(seen[step.id], numbers.numbers if isinstance(numbers, PassView) else numbers)
     return {step.id: view, step.id.replace("-", "_"): view}
 
 
