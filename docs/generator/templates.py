@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from generator.markdown import prose, table
-from orchestrator_dagster.compiler.references import LOOP_NAMES
+from orchestrator_dagster.compiler.loops import ITEM_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_filters import FILTERS
 from orchestrator_dagster.language.templates import render
@@ -50,10 +50,12 @@ _NAMES = {
     "env": "`env.NAME`: an environment variable that the `workspace` resource allows",
     "partition": "`partition.key`: the key of the run's partition, in a pipeline with `partitions`",
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
+    "outputs": "`outputs.name`: an output of the pipeline that needs no later step",
+    "error": "in a step that `on_failure` leads to: `error.type`, `error.message`, `error.step`",
     "null": "nothing; `none`, `true` and `false` are there too",
 }
-#: Said with another name, there only inside what this release does not run, or not there when a step is rendered.
-_SILENT = {"none", "true", "false", "error", "outputs", *LOOP_NAMES}
+#: Said with another name, or there only inside loops: the guide on loops has them.
+_SILENT = {"none", "true", "false", "loop", *ITEM_NAMES}
 
 
 def filled(text: str) -> str:
