@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -350,3 +351,70 @@ def test_init_writes_a_pipeline_that_runs(tmp_path: Path) -> None:
     again = orchestrator("init", "fresh", cwd=tmp_path)
     assert again.returncode == 2
     assert "there already" in again.stderr
+
+
+def test_a_skipped_step_at_a_terminal(write: Write, project: Path) -> None:
+    write(
+        "pipelines/maybe.yaml",
+        """\
+id: maybe
+steps:
+  - id: never
+    condition: 1 > 2
+    action: echo
+    parameters: {message: hello}
+  - id: always
+    dependencies: never
+    action: echo
+    parameters: {message: hello}
+""",
+    )
+    said = at_a_terminal("run", "pipelines/maybe.yaml", "-o", "result.json", cwd=project)
+    assert json.loads((project / "result.json").read_text())["success"]
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
+    assert re.search(r"– *never *skipped *because its condition is false: 1 > 2", said)
+    assert "2 of 2 steps" in said
+
+
+def test_a_run_that_went_on_past_a_failure_says_at_its_end_that_it_failed(write: Write, project: Path) -> None:
+    write(
+        "pipelines/past.yaml",
+        """\
+id: past
+steps:
+  - id: read
+    tool: filesystem
+    action: read
+    parameters: {path: nothing.txt}
+    on_failure: continue
+  - id: say
+    action: echo
+    parameters: {message: "{{ read.error.message }}"}
+""",
+    )
+    done = orchestrator("run", "pipelines/past.yaml", cwd=project)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "the run failed: read"
+    error = json.loads(done.stdout)["error"]
+    assert (error["step"], error["type"]) == ("read", "FileMissingError")
+    assert 'pipelines/past.yaml:3:5: step "read" failed: ' in error["message"]
+
+
+def test_an_output_that_cannot_be_made_is_told(write: Write, project: Path) -> None:
+    write(
+        "pipelines/out.yaml",
+        """\
+id: out
+inputs:
+  - number: 3
+steps:
+  - id: say
+    action: echo
+    parameters: {message: hello}
+outputs:
+  wrong: "{{ number + say }}"
+""",
+    )
+    done = orchestrator("run", "pipelines/out.yaml", cwd=project)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: finish: ")

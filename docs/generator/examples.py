@@ -96,6 +96,66 @@ steps:
       - findings: {path: "{{ topic | slugify }}.csv", description: Findings with their sources}
       - terms: {path: terms.txt, key: [garden, terms], owners: [team:garden]}
 """,
+    "flow": """\
+inputs:
+  - units: 3
+steps:
+  - id: order
+    condition: units < 5
+    on_false: rest
+    tool: filesystem
+    action: write
+    parameters: {path: outputs/order.txt, content: "{{ 5 - units }} units"}
+    on_failure: tell
+  - id: rest
+    action: echo
+    parameters: {message: nothing to order}
+  - id: tell
+    action: echo
+    parameters: {message: "Nothing was ordered: {{ error.message }}"}
+""",
+    "loops": """\
+default_model: builtin:extractive
+inputs:
+  - paths: {type: array, items: string, default: [notes/march.md, notes/april.md]}
+steps:
+  - id: each_note
+    for_each: "{{ paths }}"
+    as: path
+    max_parallel: 2
+    on_item_failure: skip
+    steps:
+      - id: read
+        tool: filesystem
+        action: read
+        parameters: {path: "{{ path }}"}
+      - id: sum_up
+        prompt: Summarise in 1 sentence.
+        parameters: {note: "{{ read.content }}"}
+  - id: shorten
+    until: len(short) < 200
+    max_iterations: 4
+    prompt: Summarise in {{ 4 - iteration }} sentences.
+    parameters: {text: "{{ short | default(each_note.results | join(' ')) }}"}
+    vars:
+      - short: The text that is left
+""",
+    "failure_handlers": """\
+failure_handlers:
+  - {errors: [ModelError], message: See the page of the provider's status}
+steps:
+  - id: read
+    tool: filesystem
+    action: read
+    parameters: {path: notes/march.md}
+    failure_handlers:
+      - {errors: [FileMissingError], fallback: {content: no notes}}
+      - {errors: [StepTimeoutError], goto: give_up}
+    timeout: 10
+  - id: give_up
+    action: echo
+    parameters: {message: "{{ error.message }}"}
+""",
     "retries": """\
 default_model: openai:gpt-4o-mini
 retries: 1

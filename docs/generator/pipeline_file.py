@@ -15,7 +15,7 @@ from orchestrator_dagster.compiler.products import SUFFIXES
 from orchestrator_dagster.compiler.support import _HEADER, _STEP
 from orchestrator_dagster.language.base import Model
 from orchestrator_dagster.language.pipeline import Partitions, Pipeline, Schedule, Trigger
-from orchestrator_dagster.language.settings import Expert, Retries
+from orchestrator_dagster.language.settings import Expert, FailureHandler, Retries
 from orchestrator_dagster.language.step import ProductSpec, Step
 from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, VariableSpec
 
@@ -26,6 +26,7 @@ _ANCHORS = {
     "TypeSpec": "#variables",
     "ProductSpec": "#products",
     "Retries": "#retries",
+    "FailureHandler": "#failure-handlers",
     "Expert": "#experts",
     "Schedule": "#schedules",
     "Trigger": "#triggers",
@@ -71,11 +72,21 @@ def page() -> str:
             " them, and what a tool of your own prints goes into the run's captured output as it is.",
             "## Steps",
             "A step does exactly one thing. It calls a tool (`tool`, `action`, `parameters`), or asks a model"
-            " (`prompt`), or is one of the built-in actions `echo`, `debug` and `log`, whose value is their"
-            " `message`. A step waits for every step that its templates name, and for those in `dependencies`. Steps"
-            " that do not wait for each other have no order.",
+            " (`prompt`), or runs [another pipeline](../guides/sub-pipelines.md) (`pipeline`, `inputs`), or repeats"
+            " further steps (`steps`), or is one of the built-in actions `echo`, `debug` and `log`, whose value is"
+            " their `message`. A step waits for every step that its templates and conditions name, and for those in"
+            " `dependencies`. Steps that do not wait for each other have no order.",
             _example("steps"),
             _keys(Step, _STEP),
+            "### Conditions and routes",
+            "`condition`, `on_false`, `on_success` and `on_failure` are described in"
+            " [Conditions, routes, failures](../guides/flow.md). They stand at steps of the top level and inside"
+            " loops alike; a route stays within its body.",
+            _example("flow"),
+            "### Loops",
+            "`for_each`, `while` and `until` are described in [Loops](../guides/loops.md). They repeat the step's own"
+            " work, or the steps in its `steps`.",
+            _example("loops"),
             "## Variables",
             "`vars` says what a step leaves behind. A model step is asked for exactly these values, and its answer is"
             " checked against them. A tool step takes each variable from its result: by the expression, else by the"
@@ -105,6 +116,11 @@ def page() -> str:
             " wrong parameter, a missing file, a template that fails.",
             _example("retries"),
             _keys(Retries),
+            "## Failure handlers",
+            "A list of maps of the keys below: of a step, or of the header for all steps of the top level, behind their"
+            " own. The first one that fits an error is used, else `on_failure`.",
+            _example("failure_handlers"),
+            _keys(FailureHandler),
             "## Experts",
             "A model, or a map of the keys below. A step names an expert as `expert`.",
             _example("experts"),

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from generator.markdown import prose, table
+from orchestrator_dagster.compiler.loops import ITEM_NAMES
 from orchestrator_dagster.language.pipeline import BUILT_IN_NAMES
 from orchestrator_dagster.language.template_filters import FILTERS
 from orchestrator_dagster.language.templates import render
@@ -57,10 +58,12 @@ _NAMES = {
     "loop": "in a loop: `loop.index` (from 1), `.index0`, `.first`; in a `for_each` also `.last`, `.length`",
     "error": "in a step that a failure leads to: `error.type`, `.message`, `.step`",
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
+    "outputs": "`outputs.name`: an output of the pipeline that needs no later step",
+    "error": "in a step that `on_failure` leads to: `error.type`, `error.message`, `error.step`",
     "null": "nothing; `none`, `true` and `false` are there too",
 }
-#: Said with another name, or not there when a step is rendered.
-_SILENT = {"none", "true", "false", "outputs"}
+#: Said with another name, not there when a step is rendered, or there only inside loops: the guide on loops has them.
+_SILENT = {"none", "true", "false", "outputs", "loop", *ITEM_NAMES}
 
 
 def filled(text: str) -> str:

@@ -31,6 +31,7 @@ _LABELS = {
     "TypeSpec": "type",
     "ProductSpec": "product",
     "Retries": "retries",
+    "FailureHandler": "failure handlers",
     "Expert": "expert",
     "Schedule": "schedule",
     "Trigger": "trigger",

@@ -22,7 +22,9 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TESTED = {"first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables"}
+TESTED = {
+    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
+}  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
 
@@ -204,3 +206,69 @@ def test_tables(example: Path, instance: DagsterInstance) -> None:
     sheet = pd.read_excel(example / "outputs/tables/ranking.xlsx")
     assert sheet.to_dict("records") == data
     assert result.outputs == {"best": "harbour", "left_out": 2}
+
+
+@of("routing")
+@pytest.mark.parametrize(
+    ("mail", "skipped", "said"),
+    [
+        ("refund", {"without_orders", "standard_reply"}, ["# For a person", "broken pole", "Order B-2001: parasol"]),
+        ("question", {"without_orders", "escalate"}, ["# Standard reply", "Order A-1001: garden chair"]),
+        ("no_order", {"escalate"}, ["# Standard reply", "No order was looked up: "]),
+    ],
+)
+def test_routing(example: Path, instance: DagsterInstance, mail: str, skipped: set[str], said: list[str]) -> None:
+    result = orc.compile("triage.yaml").run(mail=f"mails/{mail}.txt", instance=instance)
+    assert result.success, result.error
+    assert {name for name, step in result.steps.items() if step["status"] == "skipped"} == skipped
+    assert {name for name, step in result.steps.items() if step["status"] == "failed"} == (
+        {"look_up"} if mail == "no_order" else set()
+    )
+    text = (example / f"outputs/triage/{mail}.md").read_text(encoding="utf-8")
+    assert all(one in text for one in said), text
+    assert result.outputs == {"escalated": mail == "refund", "ticket": f"outputs/triage/{mail}.md"}
+
+
+@of("loops")
+def test_loops(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("notes.yaml").run(at_once=2, most_characters=240, instance=instance)
+    assert result.success, result.error
+    notes = {path.stem: path.read_text() for path in (example / "outputs/notes/notes").iterdir()}
+    assert sorted(notes) == ["battery", "empty", "solar", "tariffs"]
+    assert notes["empty"] == "# empty.txt (2 of 4)\n\n"
+    assert all(notes[name].count("\n- ") == 2 for name in ("battery", "solar", "tariffs"))
+    short = (example / "outputs/notes/short.txt").read_text()
+    assert 0 < len(short) <= 240
+    assert result.outputs == {"documents": 4, "passes": result.outputs["passes"], "short": short}
+    assert 2 <= result.outputs["passes"] <= 6
+    assert result.document["usage"]["calls"] == 3 + result.outputs["passes"]
+    event = instance.get_latest_materialization_event(AssetKey(["notes", "note"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    files: Any = event.asset_materialization.metadata["orchestrator/files"].value
+    assert [Path(one).name for one in files] == ["battery.md", "empty.md", "solar.md", "tariffs.md"]
+
+
+@of("loops")
+def test_loops_fail_at_their_limit(example: Path, instance: DagsterInstance) -> None:
+    text = (example / "notes.yaml").read_text().replace("max_iterations: 6", "max_iterations: 2")
+    (example / "notes.yaml").write_text(text)
+    result = orc.compile("notes.yaml").run(most_characters=80, instance=instance)
+    assert not result.success
+    assert result.error is not None
+    assert (result.error["step"], result.error["type"]) == ("shorten", "LoopLimitError")
+    assert result.outputs["documents"] == 4
+
+
+@of("sub_pipelines")
+def test_sub_pipelines(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("garden.yaml").run(instance=instance)
+    assert result.success, result.error
+    texts = {path.stem: path.read_text() for path in (example / "texts").iterdir()}
+    found = rows(example / "outputs/garden/texts.csv")
+    assert [int(row["words"]) for row in found] == sorted((len(text.split()) for text in texts.values()), reverse=True)
+    assert result.outputs == {"longest": int(found[0]["words"])}
+    gists = {path.stem: path.read_text() for path in (example / "outputs/garden/gists").iterdir()}
+    assert sorted(gists.values()) == sorted(row["gist"] for row in found)
+    assert all(" ".join(gist.split()) in " ".join(texts[name].split()) for name, gist in gists.items())
+    assert instance.get_latest_materialization_event(AssetKey(["figures", "gist"])) is not None
