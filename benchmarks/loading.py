@@ -1,110 +1,147 @@
-"""Import, ``validate`` and the loading of a location."""
+"""Import, ``validate``, the loading of a location, and of the process of a run in one."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from benchmarks.measuring import Row, medians, process
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 PIPELINES = 100
 STEPS = 10
+GATED = (2, 5, 8)
+EACH = 6
+WITH_PRODUCT = (0, 3, 9)
 
 
 def pipeline_text(number: int) -> str:
-    """A pipeline of ten tool steps in a chain, one product each."""
-    lines = [f"id: p{number}", "inputs: {topic: heat}", "steps:"]
+    """A pipeline of ten tool steps in a chain: three with a condition, one over items, three products."""
+    lines = [f"id: p{number}", "inputs: {topic: heat, items: {type: array, default: [1, 2, 3]}}", "steps:"]
     for step in range(STEPS):
-        content = f"{{{{ s{step - 1}.size }}}}" if step else "{{ topic }}"
+        content = f"{{{{ s{step - 1}.v{step - 1} }}}}" if step else "{{ topic }}"
+        path = f"out/{number}_{step}_{{{{ item }}}}.txt" if step == EACH else f"out/{number}_{step}.txt"
         lines += [
             f"  - id: s{step}",
             "    tool: filesystem",
             "    action: write",
-            f'    parameters: {{path: out/{number}_{step}.txt, content: "{content}"}}',
+            f'    parameters: {{path: "{path}", content: "{content}"}}',
             f"    vars: {{v{step}: '{{{{ result.size }}}}'}}",
-            f"    products: {{v{step}: v{step}.json}}",
         ]
-    return "\n".join(lines)
+        if step in GATED:
+            lines.append("    condition: topic == 'heat'")
+        if step == EACH:
+            lines.append('    for_each: "{{ items }}"')
+        if step in WITH_PRODUCT:
+            lines.append(f"    products: {{v{step}: p{number}v{step}.json}}")
+    return "\n".join(lines) + "\n"
 
 
-def by_hand(number: int) -> tuple[Any, Any]:
-    """The same definitions written with Dagster's decorators."""
+def write_pipelines(root: Path, count: int) -> Path:
+    """A project with so many pipelines."""
+    (root / "pipelines").mkdir(parents=True)
+    (root / "workspace.yaml").write_text("load_from: []\n", encoding="utf-8")
+    for number in range(count):
+        (root / "pipelines" / f"p{number}.yaml").write_text(pipeline_text(number), encoding="utf-8")
+    return root
 
-    @dg.op(name=f"h{number}__inputs", config_schema={"topic": dg.Field(str, default_value="heat")})
-    def inputs(context):  # type: ignore[no-untyped-def]  # Dagster looks at the annotation itself
-        return context.op_config["topic"]
 
-    def step(index: int) -> Any:
-        @dg.op(
-            name=f"h{number}__s{index}",
-            out={"outcome": dg.Out(is_required=False), "product": dg.Out(is_required=False)},
-        )
-        def run(context, opened, before):  # type: ignore[no-untyped-def]
+def step_by_hand(number: int, index: int) -> Any:
+    """One step written with Dagster's decorators: an op, or a small graph of three."""
+    name = f"h{number}__s{index}"
+    outs = {"outcome": dg.Out(is_required=False)}
+    if index in WITH_PRODUCT:
+        outs["product"] = dg.Out(is_required=False)
+
+    if index not in GATED and index != EACH:
+
+        @dg.op(name=name, out=outs, required_resource_keys={"models", "tools", "workspace"}, code_version="1")
+        def run(context, opened, before):  # type: ignore[no-untyped-def]  # Dagster looks at the annotation itself
             yield dg.Output(before, "outcome")
 
         return run
 
-    @dg.op(name=f"h{number}__finish")
-    def finish(outcomes: Any) -> Any:
+    @dg.op(
+        name=f"{name}__decide",
+        out={"decision": dg.Out(), "ticket": dg.DynamicOut()},
+        required_resource_keys={"models", "tools", "workspace"},
+    )
+    def decide(context, opened, before):  # type: ignore[no-untyped-def]
+        yield dg.Output(True, "decision")
+        yield dg.DynamicOutput(1, mapping_key="go", output_name="ticket")
+
+    @dg.op(name=f"{name}__run", required_resource_keys={"models", "tools", "workspace"})
+    def work(context, ticket, opened, before):  # type: ignore[no-untyped-def]
+        return ticket
+
+    @dg.op(name=f"{name}__outcome", out=outs, required_resource_keys={"models", "tools", "workspace"})
+    def outcome(context, decision, results, opened, before):  # type: ignore[no-untyped-def]
+        yield dg.Output(decision, "outcome")
+
+    @dg.graph(name=name, out={key: dg.GraphOut() for key in outs})
+    def graph(opened: Any, before: Any) -> Any:
+        decision, ticket = decide.alias("decide")(opened=opened, before=before)
+        results = ticket.map(lambda one: work.alias("run")(ticket=one, opened=opened, before=before))
+        made = outcome.alias("outcome")(decision=decision, results=results.collect(), opened=opened, before=before)
+        return {key: getattr(made, key) for key in outs} if len(outs) > 1 else {"outcome": made}
+
+    return graph
+
+
+def by_hand(number: int) -> tuple[Any, Any]:
+    """The same definitions written with Dagster's decorators."""
+    fields = {"topic": dg.Field(str, default_value="heat"), "items": dg.Field(dg.Array(dg.Any), default_value=[1])}
+
+    @dg.op(name=f"h{number}__inputs", config_schema=fields)
+    def inputs(context):  # type: ignore[no-untyped-def]
+        return context.op_config["topic"]
+
+    @dg.op(name=f"h{number}__finish", required_resource_keys={"workspace"})
+    def finish(context, opened, outcomes):  # type: ignore[no-untyped-def]
         return outcomes
 
-    steps = [step(index) for index in range(STEPS)]
-    outs = {f"v{index}": dg.GraphOut() for index in range(STEPS)}
+    steps = [step_by_hand(number, index) for index in range(STEPS)]
+    outs = {f"v{index}": dg.GraphOut() for index in WITH_PRODUCT}
 
-    @dg.graph(name=f"h{number}", out={**outs, "run": dg.GraphOut()})
+    @dg.config_mapping(config_schema=fields)
+    def mapping(config: Any) -> Any:
+        return {"inputs": {"config": config}}
+
+    @dg.graph(name=f"h{number}", out={**outs, "run": dg.GraphOut()}, config=mapping)
     def graph() -> Any:
-        opened = inputs()
+        opened = inputs.alias("inputs")()
         before, outcomes, products = opened, [], {}
-        for index, op in enumerate(steps):
-            before, product = op(opened, before)
+        for index, step in enumerate(steps):
+            made = step.alias(f"s{index}")(opened=opened, before=before)
+            before = made
+            if index in WITH_PRODUCT:
+                before, products[f"v{index}"] = made.outcome, made.product
             outcomes.append(before)
-            products[f"v{index}"] = product
-        return {**products, "run": finish(outcomes)}
+        return {**products, "run": finish.alias("finish")(opened, outcomes)}
 
     keys = {name: dg.AssetKey([f"h{number}", name]) for name in [*outs, "run"]}
-    assets = dg.AssetsDefinition.from_graph(graph, keys_by_output_name=keys, can_subset=True)
-    return assets, dg.define_asset_job(f"h{number}_job", selection=dg.AssetSelection.assets(assets))
+    assets = dg.AssetsDefinition.from_graph(
+        graph,
+        keys_by_output_name=keys,
+        can_subset=True,
+        group_name=f"h{number}",
+        internal_asset_deps={
+            name: set(keys.values()) - {key} if name == "run" else set() for name, key in keys.items()
+        },
+        tags_by_output_name={name: {"dagster/kind/json": ""} for name in keys},
+        code_versions_by_output_name=dict.fromkeys(keys, "1"),
+    )
+
+    def flat(config: Any) -> Any:
+        return {"ops": {f"h{number}": {"config": config}}}
+
+    config = dg.ConfigMapping(config_fn=flat, config_schema=fields)
+    selection = dg.AssetSelection.assets(assets)
+    return assets, dg.define_asset_job(f"h{number}_job", selection=selection, config=config)
 
 
-def load_by_hand() -> None:
-    made = [by_hand(number) for number in range(PIPELINES)]
-    definitions = dg.Definitions(assets=[one[0] for one in made], jobs=[one[1] for one in made])
+def load_by_hand(count: int) -> None:
+    """A location of so many of them, with every job."""
+    made = [by_hand(number) for number in range(count)]
+    resources = {name: dg.ResourceDefinition.hardcoded_resource(None) for name in ("models", "tools", "workspace")}
+    definitions = dg.Definitions(assets=[one[0] for one in made], jobs=[one[1] for one in made], resources=resources)
     definitions.get_repository_def().get_all_jobs()
-
-
-def measure() -> list[Row]:
-    """The rows of this benchmark."""
-    from orchestrator_dagster.definitions.factory import build_definitions
-
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        (root / "pipelines").mkdir()
-        for number in range(PIPELINES):
-            (root / "pipelines" / f"p{number}.yaml").write_text(pipeline_text(number))
-
-        def load_ours() -> None:
-            build_definitions("pipelines", root=root).get_repository_def().get_all_jobs()
-
-        found = medians({"ours": load_ours, "by hand": load_by_hand}, rounds=3)
-        cli = process("-m", "orchestrator_dagster.cli", "validate", "pipelines/p0.yaml", cwd=root)
-        processes = medians(
-            {
-                "python": process("-c", "pass", cwd=root),
-                "dagster": process("-c", "import dagster", cwd=root),
-                "ours": process(
-                    "-c", "import dagster, orchestrator_dagster, orchestrator_dagster.definitions.factory", cwd=root
-                ),
-                "validate": cli,
-            }
-        )
-    return [
-        Row(f"location of {PIPELINES} pipelines of {STEPS} steps, read, compiled, loaded", found["ours"],
-            found["by hand"], "the same by hand with @graph, nothing to read", "1.0"),
-        Row("import of the definitions layer", processes["ours"], processes["dagster"], "import dagster", "+0.05 s"),
-        Row("orchestrator validate, whole process", processes["validate"], processes["dagster"], "import dagster",
-            "0.4 s"),
-    ]  # fmt: skip

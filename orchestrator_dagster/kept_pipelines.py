@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.stored_files import write_whole
@@ -76,3 +79,37 @@ def _time(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def keep_list(storage: Path, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Keep which pipelines a location serves.
+
+    Args:
+        storage: The instance's storage folder.
+        entries: A JSON object for each pipeline.
+
+    Returns:
+        Its name, for :func:`kept_list`.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    text = json.dumps(list(entries), ensure_ascii=False)
+    name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    path = _list_path(storage, name)
+    if not path.is_file():
+        write_whole(path, text)
+    return name
+
+
+def kept_list(storage: Path, name: str) -> list[dict[str, Any]] | None:
+    """What :func:`keep_list` has kept; None when it is not there."""
+    if re.fullmatch("[0-9a-f]{32}", name):
+        with contextlib.suppress(OSError, ValueError):
+            found: list[dict[str, Any]] = json.loads(_list_path(storage, name).read_text(encoding="utf-8"))
+            return found
+    return None
+
+
+def _list_path(storage: Path, name: str) -> Path:
+    return storage / FOLDER / f"served-{name}.json"

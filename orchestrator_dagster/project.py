@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
@@ -22,11 +23,12 @@ _MARKS = ("workspace.yaml", "pyproject.toml", "dagster.yaml", ".orchestrator", "
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """A pipeline file of a folder: compiled, or None with its diagnostics."""
+    """A pipeline file of a folder: compiled, or None with its diagnostics; its key where it is kept."""
 
     path: Path
     pipeline: CompiledPipeline | None
     diagnostics: tuple[Diagnostic, ...] = ()
+    key: str | None = None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -93,19 +95,56 @@ def shown(path: Path, root: Path) -> str:
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else str(path)
 
 
-def load_folder(folder: Path, root: Path) -> list[LoadedFile]:
-    """Compile every pipeline file of a folder; of two files with one id the later by path is the broken one."""
+class Cache(Protocol):
+    """Where pipelines are that were compiled before."""
+
+    def get(self, file: Path, shown: str, text: bytes) -> tuple[str, CompiledPipeline] | None:
+        """The key and the pipeline of a file with this text; None when it has to be compiled."""
+        ...
+
+    def put(self, file: Path, text: bytes, pipeline: CompiledPipeline) -> str | None:
+        """Keep what a file with this text has compiled to; its key, None when it cannot be kept."""
+        ...
+
+
+def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[LoadedFile]:
+    """Compile every pipeline file of a folder; of two files with one id the later by path is the broken one.
+
+    Args:
+        folder: The folder.
+        root: The workspace root.
+        cache: Where files are looked up before they are compiled; those found there come without their warnings.
+    """
     loaded: list[LoadedFile] = []
     ids: dict[str, str] = {}
     for path in pipeline_files(folder):
-        done = compile_file(path, root)
-        pipeline, diagnostics = done.pipeline, tuple(done.problems)
-        if pipeline is not None:
-            first = ids.setdefault(pipeline.op.lower(), pipeline.file)
-            if first != pipeline.file:
-                diagnostics, pipeline = (*diagnostics, *_taken(pipeline, path, first)), None
-        loaded.append(LoadedFile(path, pipeline, diagnostics))
+        file = _load_file(path, root, cache)
+        if file.pipeline is not None:
+            first = ids.setdefault(file.pipeline.op.lower(), file.pipeline.file)
+            if first != file.pipeline.file:
+                file = LoadedFile(path, None, (*file.diagnostics, *_taken(file.pipeline, path, first)))
+        loaded.append(file)
     return loaded
+
+
+def _load_file(path: Path, root: Path, cache: Cache | None) -> LoadedFile:
+    text = _bytes_of(path) if cache else None
+    found = cache.get(path, shown(path, root), text) if cache and text is not None else None
+    if found is not None:
+        return LoadedFile(path, found[1], (), found[0])
+    done = compile_file(path, root)
+    key = None
+    # The file may have changed while it was compiled: then nobody knows which text this was.
+    if done.pipeline is not None and cache and text is not None and text == _bytes_of(path):
+        key = cache.put(path, text, done.pipeline)
+    return LoadedFile(path, done.pipeline, tuple(done.problems), key)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _taken(pipeline: CompiledPipeline, path: Path, first: str) -> Problems:

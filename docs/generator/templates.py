@@ -56,7 +56,6 @@ _NAMES = {
     "is_last": "in a `for_each`: whether it is the last item",
     "length": "in a `for_each`: how many items there are",
     "loop": "in a loop: `loop.index` (from 1), `.index0`, `.first`; in a `for_each` also `.last`, `.length`",
-    "error": "in a step that a failure leads to: `error.type`, `.message`, `.step`",
     "now": "a function: `now()` is the time, in UTC, as a value for `date`",
     "outputs": "`outputs.name`: an output of the pipeline that needs no later step",
     "error": "in a step that `on_failure` leads to: `error.type`, `error.message`, `error.step`",

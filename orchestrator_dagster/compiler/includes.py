@@ -43,11 +43,20 @@ def find_include(name: str, document: Document, root: Path | None) -> tuple[Path
     return path, wrong, _looked_in(folders) if wrong == _MISSING else None
 
 
+def included_text(name: str, file: Path, root: Path | None) -> str | None:
+    """What a pipeline file would include now under a name, None when it cannot."""
+    return _read(name, _around(file, root))[0]
+
+
 _MISSING = "is not there"
 
 
 def _folders(document: Document, root: Path | None) -> list[Path]:
-    folders = [document.path.parent.resolve()] if document.path else []
+    return _around(document.path, root)
+
+
+def _around(file: Path | None, root: Path | None) -> list[Path]:
+    folders = [file.parent.resolve()] if file else []
     return folders + ([root.resolve()] if root and root.resolve() not in folders else [])
 
 

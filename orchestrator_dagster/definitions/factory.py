@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
@@ -18,12 +21,13 @@ from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, Produ
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
+from orchestrator_dagster.definitions.served import load_served
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
-from orchestrator_dagster.project import LoadedFile, find_project, load_folder
+from orchestrator_dagster.project import LoadedFile, find_project
 
 _log = logging.getLogger(__name__)
 
@@ -55,17 +59,30 @@ def build_definitions(
     base = Path(root).resolve() if root else find_project(Path.cwd())
     if isinstance(executor, str):
         executor = find_executor(executor, base)
-    loaded = [_with_executor(file, base) for file in load_folder(base / folder, base)]
-    for file in loaded:
-        if file.pipeline is None:
+    with _garbage_later():
+        served = load_served(base / folder, base)
+        files = [LoadedFile(Path(one.folder) / Path(one.file).name, one) for one in served.pipelines]
+        loaded = [_with_executor(file, base) for file in files]
+        pipelines = [file.pipeline for file in loaded if file.pipeline is not None]
+        broken = [*served.broken, *(file for file in loaded if file.pipeline is None)]
+        for file in broken:
             _log.warning("%s is left out:\n%s", file.path, "\n".join(one.render() for one in file.errors))
-    return definitions_of(
-        [file.pipeline for file in loaded if file.pipeline is not None],
-        root=base,
-        resources=resources,
-        executor=executor,
-        broken=[file for file in loaded if file.pipeline is None],
-    )
+        made = definitions_of(pipelines, root=base, resources=resources, executor=executor, broken=broken)
+    with disable_dagster_warnings():  # it is in preview; users can do nothing about it
+        return made.with_reconstruction_metadata(served.metadata) if served.metadata else made
+
+
+@contextlib.contextmanager
+def _garbage_later() -> Iterator[None]:
+    """Collect no garbage while much is made that stays: looking through it again and again is 40 % of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def definitions_of(

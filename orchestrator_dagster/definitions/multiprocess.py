@@ -20,6 +20,7 @@ from orchestrator_dagster.definitions._dagster_private import (
     StepDependencyConfig,
     quiet_step_processes,
 )
+from orchestrator_dagster.definitions.served import told_to_fork_server
 
 #: What every step process needs: the executor, the storages (SQLAlchemy and alembic), and this package's definitions.
 PRELOADED = (
@@ -75,7 +76,9 @@ class PreloadedMultiprocessExecutor(MultiprocessExecutor):
 
     def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> Iterator[DagsterEvent]:
         """Execute the plan; a warning in the run's log names the modules that could not be preloaded."""
-        problems = failed_preloads(self._modules)
+        loaded = plan_context.reconstructable_job.repository.repository_load_data
+        with told_to_fork_server(loaded.reconstruction_metadata if loaded else {}):
+            problems = failed_preloads(self._modules)
         if problems:
             lines = "\n".join(f"  - {name}: {reason}" for name, reason in problems.items())
             plan_context.log.warning(f"Steps start slowly, because these modules are not preloaded:\n{lines}")

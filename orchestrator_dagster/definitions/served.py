@@ -1,0 +1,162 @@
+"""The pipelines that a location serves, and those that the process of one of its runs takes instead.
+
+A location that loads compiles its pipeline files, or takes those from the store that have not changed. What it serves
+it keeps in the store and names in its reconstruction metadata. The processes of a run are given that metadata back and
+take from the store what was served when the run was launched, whatever the files have become since; and of that only
+the pipelines that the run executes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
+from dagster._core.instance.ref import InstanceRef
+
+from orchestrator_dagster.compiled_cache import CompiledCache
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.instance import instance_home
+from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
+from orchestrator_dagster.errors import OrchestratorError
+from orchestrator_dagster.kept_pipelines import keep_list, kept_list, kept_pipeline
+from orchestrator_dagster.project import LoadedFile, find_project, known, load_folder, shown
+from orchestrator_dagster.tools.registry import BUILTIN
+
+_log = logging.getLogger(__name__)
+_METADATA = "orchestrator/served/"
+#: In the environment of a fork server: what the location that it loads beforehand is to serve, as in the metadata.
+SERVED_VARIABLE = "ORCHESTRATOR_SERVED"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a location serves.
+
+    Args:
+        pipelines: The pipelines.
+        broken: Files that were left out.
+        metadata: Reconstruction metadata: where the processes of its runs find these pipelines.
+    """
+
+    pipelines: Sequence[CompiledPipeline]
+    broken: Sequence[LoadedFile] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_served(folder: Path, root: Path) -> Served:
+    """The pipelines of a folder: in the process of a run those that it was launched with.
+
+    Args:
+        folder: The folder of pipeline files.
+        root: The workspace root.
+    """
+    name = f"{_METADATA}{shown(folder, root)}"
+    told = _told(name)
+    if told is not None:
+        pipelines = _kept(told)
+        if pipelines is not None:
+            return Served(pipelines, (), {name: told})
+        _log.warning(
+            "what the location served when this run was launched is no longer in the store: its files are read"
+        )
+    try:
+        storage = storage_of(root)
+    except OrchestratorError as error:
+        return _not_kept(load_folder(folder, root), error)
+    cache = CompiledCache(storage, folder, root, known(root).personalities, frozenset(BUILTIN))
+    loaded = load_folder(folder, root, cache)
+    if any(file.key is None for file in loaded if file.pipeline is not None) and cache.problem is None:
+        return _not_kept(loaded, "a file changed while it was read")
+    try:
+        cache.save()
+        listed = keep_list(storage, [_entry(file) for file in loaded if file.pipeline is not None])
+    except OSError as error:
+        return _not_kept(loaded, error)
+    told = json.dumps({"storage": str(storage), "list": listed})
+    DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(name, told)
+    return Served(*_parted(loaded), {name: told})
+
+
+def _not_kept(loaded: Sequence[LoadedFile], why: object) -> Served:
+    _log.warning("what is served cannot be kept (%s): runs will read the pipeline files anew", why)
+    return Served(*_parted(loaded))
+
+
+def _parted(loaded: Sequence[LoadedFile]) -> tuple[list[CompiledPipeline], list[LoadedFile]]:
+    good = [file.pipeline for file in loaded if file.pipeline is not None]
+    return good, [file for file in loaded if file.pipeline is None]
+
+
+def storage_of(root: Path) -> Path:
+    """The storage folder of the instance that records the project's runs.
+
+    Raises:
+        OrchestratorError: The project has none yet, and it cannot be made.
+    """
+    home = instance_home(find_project(root))
+    return Path(InstanceRef.from_dir(str(home)).local_artifact_storage.storage_dir)
+
+
+@contextlib.contextmanager
+def told_to_fork_server(metadata: Mapping[str, Any]) -> Iterator[None]:
+    """While this lasts, a process that is started loads what the reconstruction metadata names."""
+    ours = {name: getattr(value, "data", value) for name, value in metadata.items() if name.startswith(_METADATA)}
+    if not ours:
+        yield
+        return
+    os.environ[SERVED_VARIABLE] = json.dumps(ours)
+    try:
+        yield
+    finally:
+        os.environ.pop(SERVED_VARIABLE, None)
+
+
+def _told(name: str) -> str | None:
+    """What the location served when it was first loaded, None when this is the first time."""
+    context = DefinitionsLoadContext.get()
+    if context.load_type is DefinitionsLoadType.RECONSTRUCTION:
+        found = context.reconstruction_metadata.get(name)
+    else:
+        found = json.loads(os.environ.get(SERVED_VARIABLE, "{}")).get(name)
+    return found if isinstance(found, str) else None
+
+
+def _kept(told: str) -> list[CompiledPipeline] | None:
+    """The pipelines that were served, or those of them that this process needs; None when one is gone."""
+    place = json.loads(told)
+    storage = Path(place["storage"])
+    entries = kept_list(storage, place["list"])
+    if entries is None:
+        return None
+    found = [kept_pipeline(storage, one["key"]) for one in _needed(entries, purpose_of_process())]
+    return None if None in found else [one for one in found if one is not None]
+
+
+def _needed(entries: Sequence[Mapping[str, Any]], purpose: Purpose | None) -> Sequence[Mapping[str, Any]]:
+    """The served pipelines that a process needs: all of them, unless its job is known to be made of some."""
+    if purpose is None:
+        return entries
+    own = [one for one in entries if one["job"] == purpose.job]
+    if own:
+        return own
+    if purpose.assets is None:
+        return entries
+    made = ["/".join(key) for key in purpose.assets]
+    some = [one for one in entries if not set(one["assets"]).isdisjoint(made)]
+    # An asset that is not ours may come from anywhere: then all of them are built.
+    return some if some and {key for one in some for key in one["assets"]}.issuperset(made) else entries
+
+
+def _entry(file: LoadedFile) -> dict[str, Any]:
+    pipeline = file.pipeline
+    assert pipeline is not None
+    keys = [pipeline.run_key, *(product.key for product in pipeline.products)]
+    return {"key": file.key, "job": job_name(pipeline), "assets": ["/".join(key) for key in keys]}
