@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.project import compile_or_raise, find_project
+from orchestrator_dagster.project import compile_or_raise, find_project, refuse_unsupported
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -77,6 +77,7 @@ class Pipeline:
         """The pipeline as Dagster's graph-backed multi-asset."""
         from orchestrator_dagster.definitions.assets import pipeline_assets
 
+        refuse_unsupported(self.compiled)
         return pipeline_assets(self.compiled)
 
     @cached_property
@@ -84,6 +85,7 @@ class Pipeline:
         """The pipeline as Dagster's graph of ops."""
         from orchestrator_dagster.definitions.graphs import pipeline_graph
 
+        refuse_unsupported(self.compiled)
         return pipeline_graph(self.compiled)
 
     def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -94,6 +96,7 @@ class Pipeline:
         """
         from orchestrator_dagster.definitions.factory import definitions_of
 
+        refuse_unsupported(self.compiled)
         return definitions_of([self.compiled], root=self.root, resources=resources)
 
     def run(
@@ -117,6 +120,7 @@ class Pipeline:
             **inputs: Values of the inputs.
 
         Raises:
+            PipelineError: The pipeline says what this release does not run; no run was made.
             InputsError: The inputs or the partition are wrong; no run was made.
 
         Example:

@@ -61,7 +61,7 @@ def run(
             document = run_pipeline(
                 pipeline, inputs, root=root, instance=instance, partition=partition, on_progress=on_progress
             )
-    except InputsError as error:
+    except (InputsError, PipelineError) as error:
         _stop(error)
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)
@@ -98,7 +98,7 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
             shown = pipeline or pipeline_of(run_id, instance)
             with progress_view(shown, quiet) as on_progress:
                 document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
-    except ResumeError as error:
+    except (ResumeError, PipelineError) as error:
         _stop(error)
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)

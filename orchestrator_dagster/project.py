@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.compiler.support import REFUSED
 from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
@@ -89,6 +90,18 @@ def compile_or_raise(path: Path, root: Path) -> CompiledPipeline:
     return done.pipeline
 
 
+def refuse_unsupported(pipeline: CompiledPipeline) -> None:
+    """Refuse a pipeline that says what this release does not run.
+
+    Raises:
+        PipelineError: It does; the message has all of it with its places.
+    """
+    if pipeline.unsupported:
+        count = len(pipeline.unsupported)
+        closing = f"not run: {count} thing{'s' if count != 1 else ''} that this release does not run"
+        raise PipelineError("\n".join([*pipeline.unsupported, closing]))
+
+
 def shown(path: Path, root: Path) -> str:
     """A path as messages show it: relative to the root where it stands below it."""
     resolved = path.resolve()
@@ -133,6 +146,9 @@ def _load_file(path: Path, root: Path, cache: Cache | None) -> LoadedFile:
     if found is not None:
         return LoadedFile(path, found[1], (), found[0])
     done = compile_file(path, root)
+    if done.pipeline is not None and done.pipeline.unsupported:  # it can be checked, and not be served
+        refused = [replace(one, severity="error") if one.code in REFUSED else one for one in done.problems]
+        return LoadedFile(path, None, tuple(refused))
     key = None
     # The file may have changed while it was compiled: then nobody knows which text this was.
     if done.pipeline is not None and cache and text is not None and text == _bytes_of(path):

@@ -192,6 +192,28 @@ def test_validate_says_once_where_a_code_is_explained(write: Write, project: Pat
 
 
 @pytest.mark.parametrize(
+    ("step", "code", "place"),
+    [
+        ("{id: a, prompt: hi}", "no-model", ":3:13:"),
+        ("{id: a, tool: web-search, action: search, parameters: {query: trees}}", "not-supported", ":3:19:"),
+        ("{id: a, prompt: <AUTO>ask about trees</AUTO>, model: 'builtin:extractive'}", "not-supported", ":3:13:"),
+    ],
+)
+def test_what_this_release_does_not_run_can_be_checked(
+    write: Write, project: Path, step: str, code: str, place: str
+) -> None:
+    write("pipelines/later.yaml", f"id: later\nsteps:\n  - {step}\n")
+    checked = orchestrator("validate", "pipelines/later.yaml", cwd=project)
+    assert checked.returncode == 0, checked.stderr
+    assert f"pipelines/later.yaml{place} warning[{code}]" in checked.stderr + checked.stdout
+    ran = orchestrator("run", "pipelines/later.yaml", cwd=project)
+    assert ran.returncode == 2, ran.stderr
+    assert f"pipelines/later.yaml{place} error[{code}]" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (project / "outputs").exists()
+
+
+@pytest.mark.parametrize(
     ("text", "code", "place"),
     [
         (None, "file-missing", ":1:1:"),
@@ -200,7 +222,6 @@ def test_validate_says_once_where_a_code_is_explained(write: Write, project: Pat
         ("id: x\nsteps:\n  - id: a\n    prompt: {{ topic }}\n", "yaml-unquoted-template", ":4:13:"),
         ("- just\n- a list\n", "not-a-map", ":1:1:"),
         ("id: x\nsteps:\n  - {id: a, action: echo, parameters: {message: '{{ nobody }}'}}\n", "unknown-name", ":3:53:"),
-        ("id: x\nsteps:\n  - {id: a, prompt: hi}\n", "no-model", ":3:13:"),
         (
             "id: x\noutput_dir: ../elsewhere\nsteps:\n  - {id: a, action: echo, parameters: {message: hi}}\n",
             "output-path",

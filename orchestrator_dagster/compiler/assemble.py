@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
@@ -13,6 +14,7 @@ from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.models import ModelChoice
 from orchestrator_dagster.compiler.plans import BodyFlow
 from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
+from orchestrator_dagster.compiler.support import REFUSED
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
@@ -81,6 +83,10 @@ def assemble(
         partitions=pipeline.partitions,
         executor=pipeline.executor,
         includes=dict(includes),
+        unsupported=(
+            *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),
+            *(message for draft in top.walk() if draft.pipeline for message in draft.pipeline.unsupported),
+        ),
         fingerprint=pipeline_fingerprint(document.text, {**includes, **others}),
     )
 

@@ -11,6 +11,7 @@ from orchestrator_dagster.compiler.kinds import Place, Work, work_of
 from orchestrator_dagster.compiler.loops import check_loop, is_loop
 from orchestrator_dagster.compiler.models import ModelChoice
 from orchestrator_dagster.compiler.parameters import check_parameters
+from orchestrator_dagster.compiler.support import LATER_TOOLS
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.language.document import SequenceNode
@@ -118,7 +119,7 @@ def _read(
         ids.check(step, here)
         check_loop(step, here, reading)
         work = work_of(step, here, tools, reading)
-        if work and work.kind == "tool":
+        if work and work.shape is not None:
             check_parameters(step, work, here, reading.document, reading.problems)
         _check_offered_tools(step, here, reading, tools)
         draft = Draft(step, here, work, body)
@@ -137,6 +138,8 @@ def _check_offered_tools(step: Step, place: Place, reading: Reading, tools: Tool
         try:
             tools.find(name)
         except UnknownToolError:
+            if name.strip().lower().replace("-", "_") in LATER_TOOLS:
+                continue  # tools of a model are not run at all
             at = (*place, "tools")
             node, whole = reading.document.locate(at)
             exact = reading.document.span((*at, number)) if isinstance(node, SequenceNode) else None

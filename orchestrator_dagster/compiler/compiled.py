@@ -137,7 +137,8 @@ class CompiledPipeline(Compiled):
     """A pipeline that is ready to run. ``steps`` stand in an order in which they can run.
 
     ``fingerprint`` is the SHA-256 of all that decides what the pipeline does: its file and what it includes.
-    ``includes`` has the text of every included file by the name it was included under.
+    ``includes`` has the text of every included file by the name it was included under. ``unsupported`` is what this
+    release does not run of it, as messages with their places: with any of them it is not run.
     """
 
     id: str
@@ -164,6 +165,7 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     executor: str | None = None
     includes: dict[str, str] = Field(default_factory=dict)
+    unsupported: tuple[str, ...] = ()
     fingerprint: str = ""
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import StepKind
 from orchestrator_dagster.compiler.loops import is_loop, later
+from orchestrator_dagster.compiler.support import LATER_TOOLS
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
 from orchestrator_dagster.errors import UnknownToolError
 from orchestrator_dagster.frozen import thaw
@@ -233,7 +234,7 @@ def _bare_action(
             parameters = {"message": message, **parameters}
         _no_model_keys(step, f"does `{first}`", place, document, problems)
         return Work("builtin", None, first, None, ("action",), parameters)
-    if word in {name.replace("-", "_") for name in tools.names()}:
+    if word in LATER_TOOLS or word in {name.replace("-", "_") for name in tools.names()}:
         return _tool_work(step, word, parameters, place, tools, document, problems, bare=True)
     if " " in action.strip():
         return _model_work(step, action, ("action",), parameters)
@@ -285,6 +286,16 @@ def _tool_work(
     try:
         tool = tools.find(name)
     except UnknownToolError:
+        if _word(name) in LATER_TOOLS:
+            problems.add(
+                "not-supported",
+                f'step "{step.id}": the tool "{name}" is not part of this release',
+                span,
+                severity="warning",
+                step=step.id,
+                hint="a run is refused while it stands here; a tool of this name in `tools.py` is used instead",
+            )
+            return Work("tool", _word(name), step.action, None, ("tool",), parameters)
         problems.add(
             "unknown-tool",
             f'step "{step.id}" names the tool "{name}"',

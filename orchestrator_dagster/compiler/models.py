@@ -104,8 +104,9 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             "no-model",
             f'step "{step.id}" asks a model, and nothing names one',
             document.key_span((*place, *work.instruction_place)),
+            severity="warning",
             step=step.id,
-            hint="set `default_model` in the header, for example `default_model: builtin:extractive`",
+            hint="a run is refused until something does, such as `default_model: builtin:extractive` in the header",
         )
         return None
     if any(names.error(name) for name in choice.names):
@@ -115,8 +116,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             "not-supported",
             f'step "{step.id}": this release does not choose among several models ({", ".join(choice.names)})',
             document.span(where),
+            severity="warning",
             step=step.id,
-            hint="name one model",
+            hint="name one model; a run is refused while there are several",
         )
-        return None
     return choice

@@ -1,4 +1,7 @@
-"""What the language has and this release does not run: refused with its place, never accepted and ignored."""
+"""What the language has and this release does not run: said where a file is checked, refused before anything runs.
+
+A file that says such things compiles, so that it can be checked and drawn; a run and a code location refuse it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.language.template_names import texts_of
+
+#: Codes of what a run is refused for.
+REFUSED = frozenset(("not-supported", "no-model"))
+#: Tools that the language names and that this release does not bring; a project may have one of its own.
+LATER_TOOLS = frozenset((
+    "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
+    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
+    "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
+    "validation", "video_processing", "visualization", "web_search",
+))  # fmt: skip
 
 _HEADER = {
     "budget": "budgets", "limits": "limits by provider",
@@ -49,6 +62,7 @@ def _refuse(
         "not-supported",
         f"{f'step {chr(34)}{step}{chr(34)}: ' if step else ''}`{key}`: this release does not run {what}",
         document.key_span(place),
+        severity="warning",
         step=step,
-        hint="remove it",
+        hint="remove it; a run is refused while it stands here",
     )

@@ -13,13 +13,13 @@ def check_timeouts(reading: Reading, top: Body, tools: ToolShapes) -> None:
     whole = reading.pipeline.timeout is not None
     for draft in top.walk():
         name, work = draft.step.id, draft.work
-        if work is None or work.tool is None or not (whole or draft.step.timeout is not None):
+        if work is None or work.shape is None or work.tool is None or not (whole or draft.step.timeout is not None):
             continue
         if tools.find(work.tool).find(work.action).is_async or not tools.only_in_memory(work.tool):
             continue
         place = ("timeout",) if draft.step.timeout is None else (*draft.place, "timeout")
         reading.problems.add(
-            "not-supported",
+            "wrong-value",
             f'step "{name}": `timeout`: the tool "{work.tool}" exists only in the memory of this program, so it cannot '
             "be called in a process that can be stopped",
             reading.document.key_span(place),

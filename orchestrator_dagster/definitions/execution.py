@@ -23,6 +23,7 @@ from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
 from orchestrator_dagster.kept_pipelines import keep_pipeline
+from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 
@@ -62,9 +63,11 @@ def run_pipeline(
         The result document, also of a run that failed or was interrupted.
 
     Raises:
+        PipelineError: The pipeline says what this release does not run; no run was made.
         InputsError: The inputs or the partition are wrong; no run was made.
         ExecutorError: The pipeline's executor cannot be used here; no run was made.
     """
+    refuse_unsupported(pipeline)
     partition = checked_partition(pipeline, partition)
     config = launch_config(pipeline, _given(pipeline, inputs, partition), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)

@@ -25,6 +25,7 @@ from orchestrator_dagster.definitions.record import ancestry, load_record, outco
 from orchestrator_dagster.definitions.step_ops import is_gated
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.kept_pipelines import kept_pipeline
+from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.outcome import Outcome
 
 _ENDS = (DagsterEventType.STEP_START, DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_OUTPUT)
@@ -59,6 +60,7 @@ def resume_run(
     chain = ancestry(instance, parent)
     kept = _kept(parent, instance)
     pipeline = pipeline or pipeline_of(parent.run_id, instance)
+    refuse_unsupported(pipeline)
     products = parent.tags.get(PRODUCTS_TAG)
     job = command_job(
         pipeline, root=root, instance=instance, products=products.split(",") if products is not None else None

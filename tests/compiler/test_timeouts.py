@@ -66,7 +66,7 @@ def test_a_tool_that_is_only_in_memory_cannot(tmp_path: Path, text: str, line: i
     done = compiled(tmp_path, text)
     assert done.pipeline is None
     (problem,) = done.problems
-    assert (problem.code, problem.span.line, problem.span.column, problem.step) == ("not-supported", line, column, "a")
+    assert (problem.code, problem.span.line, problem.span.column, problem.step) == ("wrong-value", line, column, "a")
     assert '"here_only" exists only in the memory of this program' in problem.message
     assert "tools.py" in str(problem.hint)
     assert "async" in str(problem.hint)
