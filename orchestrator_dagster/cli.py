@@ -78,11 +78,11 @@ def run(
     if document["status"] == "canceled":
         click.echo("interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    error = document["error"]
-    if error and (quiet or error["step"] not in document["steps"]):  # what no step has shown
-        click.echo(f"error: {error['step']}: {error['message']}", err=True)
-    elif error:
-        click.echo(f"the run failed: {error['step']}", err=True)
+    failure = document["error"]
+    if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
+        click.echo(f"error: {failure['step']}: {failure['message']}", err=True)
+    elif failure:
+        click.echo(f"the run failed: {failure['step']}", err=True)
     sys.exit(0 if document["success"] else EXIT_FAILED)
 
 
