@@ -38,7 +38,7 @@ def _plain(event: Progress) -> None:
 
 def _line(event: Progress) -> str:
     if event.kind == "completed":
-        figures = _figures(event.seconds, event.tokens, event.cost)
+        figures = _figures(event)
         return f"{event.step}: completed{f' ({figures})' if figures else ''}"
     if event.kind == "product":
         return f"{event.step}: wrote {event.message}"
@@ -47,11 +47,13 @@ def _line(event: Progress) -> str:
     return f"{event.step}: {event.kind}\n  {event.message}" if event.message else f"{event.step}: {event.kind}"
 
 
-def _figures(seconds: float | None, tokens: int | None, cost: float | None) -> str:
-    parts = [f"{seconds:.2f} s" if seconds is not None else ""]
-    if tokens is not None:
-        parts.append(f"{tokens:,} tokens")
-        parts.append("unknown cost" if cost is None else dollars(cost))
+def _figures(event: Progress) -> str:
+    parts = [f"{event.seconds:.2f} s" if event.seconds is not None else ""]
+    if event.tokens is not None:
+        parts.append(f"{event.tokens:,} tokens")
+        parts.append("unknown cost" if event.cost is None else dollars(event.cost))
+    if event.failed_items:
+        parts.append(f"{event.failed_items:,} item{'s' if event.failed_items > 1 else ''} failed")
     return ", ".join(part for part in parts if part)
 
 
@@ -78,7 +80,7 @@ class _View:
         if event.kind == "completed":
             self.tokens += event.tokens or 0
             self.cost += event.cost or 0.0
-            self.states[event.step] = ("completed", _figures(event.seconds, event.tokens, event.cost))
+            self.states[event.step] = ("completed", _figures(event))
             return
         if event.kind == "failed":
             self.failures.append(f"{event.step}: {event.message}")

@@ -161,7 +161,7 @@ class TemplateChecker:
     def no_such(self, name: str, otherwise: str) -> str:
         """What is said of a name that is not seen here; of one inside a loop, where it is."""
         loop = self.names.elsewhere.get(name)
-        return f'"{name}" exists only inside the loop "{loop}"' if loop else otherwise
+        return f'"{name}" exists only inside the loop "{loop}": outside read `{loop}.results`' if loop else otherwise
 
     def item(self, use: NameUse, loop: LoopScope, place: Place, step: str | None) -> None:
         """Check what is read from the names of an item: ``loop`` has Jinja's fields, the numbers have none."""

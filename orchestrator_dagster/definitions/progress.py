@@ -18,7 +18,10 @@ ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", 
 
 @dataclass(frozen=True)
 class Progress:
-    """One event. ``step`` is the step's id; figures are those of the step where they are known, else None."""
+    """One event. ``step`` is the step's id; figures are those of the step where they are known, else None.
+
+    ``failed_items`` are those of a loop that completed without them, 0 where there are none.
+    """
 
     kind: ProgressKind
     step: str
@@ -26,6 +29,7 @@ class Progress:
     seconds: float | None = None
     tokens: int | None = None
     cost: float | None = None
+    failed_items: int = 0
 
 
 _WRAPPERS = ("RetryRequestedFromPolicy", "DagsterExecutionStepExecutionError")
@@ -56,7 +60,8 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
             return Progress("failed", step, found.error or "")
         used = UsageMetadata.extract(_metadata(event))
         tokens = None if used.input_tokens is None else used.input_tokens + (used.output_tokens or 0)
-        return Progress("completed", step, found.model or "", found.seconds, tokens, used.cost)
+        failed = found.failed_items or 0
+        return Progress("completed", step, found.model or "", found.seconds, tokens, used.cost, failed)
     return None
 
 

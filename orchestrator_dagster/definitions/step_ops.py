@@ -50,6 +50,9 @@ RESOURCES = frozenset(("models", "tools", "workspace", OUTCOMES_IO))
 #: The most tickets of a loop: each costs Dagster about 13 events, however many items it stands for.
 MOST_TICKETS = 16
 
+#: The most failed items of a loop that the log names; all of them stand in its outcome.
+_FAILED_ITEMS_SHOWN = 20
+
 _Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization]]
 
 
@@ -309,6 +312,9 @@ def _ended(
     route: str | None = None,
 ) -> _Yielded:
     """The products that are wanted and were made, then the outcome."""
+    failed = [one for one in outcome.iterations or () if one.status == "failed" and one.error]
+    for one in failed[:_FAILED_ITEMS_SHOWN]:
+        context.log.warning(f"item {one.index} failed: {one.error.message if one.error else ''}")
     selected = context.selected_output_names
     workspace = scope.services.workspace
     own = {product.key for product in step.all_products}

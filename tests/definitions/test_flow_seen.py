@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +116,29 @@ steps:
     assert result.success, result.error
     (completed,) = (one for one in seen if one.kind == "completed")
     assert completed.tokens == result.document["usage"]["tokens"] > 0
+
+
+def test_items_that_failed_are_seen(write: Write, instance: DagsterInstance) -> None:
+    path = write(
+        "pipelines/some.yaml",
+        """\
+id: some
+steps:
+  - id: read
+    for_each: [nothing.txt, workspace.yaml]
+    on_item_failure: skip
+    tool: filesystem
+    action: read
+    parameters: {path: "{{ item }}"}
+outputs:
+  failed: "{{ read.failed | map(attribute='index') | list }}"
+""",
+    )
+    seen: list[orc.Progress] = []
+    result = orc.compile(path).run(instance=instance, on_progress=seen.append)
+    assert result.success, result.error
+    assert result.outputs == {"failed": [0]}
+    (completed,) = (one for one in seen if one.kind == "completed")
+    assert completed.failed_items == 1
+    warnings = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
+    assert warnings == ['item 0 failed: there is no file "nothing.txt"' + warnings[0].partition('.txt"')[2]]
