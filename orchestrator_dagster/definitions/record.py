@@ -170,7 +170,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     cause = root_cause(data.error)
     kind = str(text.get("error") or (cause.cls_name if cause else "") or "Failure")
     step = step_id(event.step_key, pipeline)
-    log.error = log.error or {"type": kind, "message": message, "step": step or name}
+    log.error = log.error or {"type": kind, "message": message, "step": step or str(text.get("step") or name)}
     if step is None:
         return
     log.paid[event.step_key or ""] = usage_of_metadata(said)
