@@ -289,8 +289,8 @@ def _of_items(step: CompiledStep, scope: Scope, results: Sequence[Mapping[str, A
     Raises:
         StepError: As :func:`~orchestrator_dagster.runtime.loops.loop_outcome` does.
     """
-    ended = [Outcome.model_validate(result) for result in results if "iterations" not in result]
-    results = [result for result in results if "iterations" in result]
+    ended = [Outcome.model_validate(result) for result in results if "paid_before" not in result]
+    results = [result for result in results if "paid_before" in result]
     before = sum((UsageInfo.model_validate(result["paid_before"]) for result in results), UsageInfo())
     found = [Iteration.model_validate(one) for result in results for one in result["iterations"]]
     ordered = sorted(found, key=lambda one: one.index)
