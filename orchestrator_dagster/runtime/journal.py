@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -40,10 +41,12 @@ class Journal:
 
     def __init__(self, folder: str | os.PathLike[str], run: str, root: Path | None = None) -> None:
         self.folder = open_folder(folder, root) / run
+        self._names: set[str] | None = None
+        self._inputs: tuple[Mapping[str, Any], str] | None = None
 
     def get(self, step: CompiledStep, scope: Scope) -> Outcome | None:
         """What a step has left at a place where it completed with the same values; None when it did not."""
-        if not self._keeps(step, scope):
+        if not self._keeps(step, scope) or self._path(step, scope).name not in self._there(scope):
             return None
         try:
             text = self._path(step, scope).read_text(encoding="utf-8")
@@ -66,11 +69,37 @@ class Journal:
     def _keeps(self, step: CompiledStep, scope: Scope) -> bool:
         return bool(scope.path) and step.kind not in _CHEAP
 
+    def _there(self, scope: Scope) -> set[str]:
+        """The files that were there when this was first asked: in a run that is no resume none, which is known at once
+        and not looked up for every item."""
+        if self._names is None:
+            try:
+                self._names = {path.name for path in self.folder.iterdir()}
+            except FileNotFoundError:
+                self._names = set()
+            except OSError as error:
+                scope.services.log(f"what steps have left before cannot be read, they run again: {error}")
+                self._names = set()
+        return self._names
+
     def _path(self, step: CompiledStep, scope: Scope) -> AnyPath:
         """The file of a place: its path, what the step does, and the item or inputs that it does it with."""
         own = {name: scope.own[name] for name in ("item", "index") if name in scope.own}
-        inputs = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
         key = digest(
-            [scope.pipeline.id, scope.occurrence(step), step.code_version, json.dumps(own, default=str), inputs]
+            [
+                scope.pipeline.id,
+                scope.occurrence(step),
+                step.code_version,
+                json.dumps(own, default=str),
+                self._inputs_of(scope),
+            ]
         )
         return self.folder / f"{key}.json"
+
+    def _inputs_of(self, scope: Scope) -> str:
+        """A digest of the inputs, made once for all items: they may be as large as all items together."""
+        known = self._inputs
+        if known is None or known[0] is not scope.inputs:
+            plain = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
+            self._inputs = known = (scope.inputs, digest(plain))
+        return known[1]
