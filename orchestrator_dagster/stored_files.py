@@ -68,10 +68,13 @@ def write_whole(path: AnyPath, text: str) -> None:
     Raises:
         OSError: It cannot be written; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text, encoding="utf-8")
         temporary.rename(path)  # type: ignore[arg-type]  # both are of one class
     except BaseException:
         with contextlib.suppress(Exception):  # the first error is the one to tell

@@ -80,9 +80,13 @@ class HasMainValue(Protocol):
         ...
 
 
+#: What is looked at most is none of ours; asking whether it has a method of ours takes longer than rendering it.
+_PLAIN = frozenset((str, int, float, bool, type(None), list, dict, tuple))
+
+
 def unwrap(value: Any) -> Any:
     """The value itself: of a step, its main value; of an absent value, something undefined that knows the reason."""
-    if isinstance(value, Missing):
+    if type(value) in _PLAIN or isinstance(value, Missing):
         return value
     if isinstance(value, HasMainValue):
         value = value.main_value()

@@ -41,6 +41,7 @@ _WORD = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise(text: str, dashed: frozenset[str] = frozenset()) -> str:
     """The text as Jinja can read it: ``$name`` is ``name``, a dashed step id is a name, includes are calls.
 

@@ -7,7 +7,8 @@ of each item or pass, in a folder of the root run, written whole when the step h
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -33,13 +34,15 @@ class Journal:
 
     def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
+        self._names: set[str] | None = None
+        self._inputs: tuple[Mapping[str, Any], str] | None = None
 
     def get(self, step: CompiledStep, scope: Scope) -> Outcome | None:
         """What a step has left at a place where it completed with the same values; None when it did not.
 
         What its model calls took was paid then, and is no usage of now.
         """
-        if not self._keeps(step, scope):
+        if not self._keeps(step, scope) or self._path(step, scope).name not in self._there(scope):
             return None
         try:
             text = self._path(step, scope).read_text(encoding="utf-8")
@@ -56,12 +59,27 @@ class Journal:
         if not self._keeps(step, scope) or outcome.status != "completed":
             return
         try:
-            write_whole(self._path(step, scope), outcome.model_dump_json())
+            path = self._path(step, scope)
+            write_whole(path, outcome.model_dump_json())
+            self._there(scope).add(path.name)
         except (OSError, ValueError) as error:
             scope.services.log(f"the outcome of {scope.occurrence(step)} is not kept: {error}")
 
     def _keeps(self, step: CompiledStep, scope: Scope) -> bool:
         return bool(scope.path) and step.kind not in _CHEAP
+
+    def _there(self, scope: Scope) -> set[str]:
+        """The files that were there when this was first asked: in a run that is no resume none, which is known at once
+        and not looked up for every item."""
+        if self._names is None:
+            try:
+                self._names = {path.name for path in self.folder.iterdir()}
+            except FileNotFoundError:
+                self._names = set()
+            except OSError as error:
+                scope.services.log(f"what steps have left before cannot be read, they run again: {error}")
+                self._names = set()
+        return self._names
 
     def _path(self, step: CompiledStep, scope: Scope) -> AnyPath:
         """The file of a place: its path, what the step does, and all that it can read.
@@ -69,7 +87,6 @@ class Journal:
         That is the item, the inputs, and what the steps before and around it have left (the scope's basis): a step
         whose predecessor failed in the first run and completes in the second is not what it was.
         """
-        inputs = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
         products = [product.key for product in step.products if scope.wants(product.key)]
         key = digest(
             [
@@ -77,7 +94,16 @@ class Journal:
                 scope.occurrence(step),
                 step.code_version,
                 scope.basis,
-                json.dumps([inputs, products, dict(scope.secrets)], skipkeys=True, default=str),
+                self._inputs_of(scope),
+                json.dumps([products, dict(scope.secrets)], skipkeys=True, default=str),
             ]
         )
         return self.folder / f"{key}.json"
+
+    def _inputs_of(self, scope: Scope) -> str:
+        """A digest of the inputs, made once for all items: they may be as large as all items together."""
+        known = self._inputs
+        if known is None or known[0] is not scope.inputs:
+            plain = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
+            self._inputs = known = (scope.inputs, digest(plain))
+        return known[1]

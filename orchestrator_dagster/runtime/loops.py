@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
@@ -127,18 +128,33 @@ def run_items(
         return _in_time(step, scope, found)
     done: dict[int, Iteration] = {}
     left = iter(items)
-    running: dict[Future[Iteration], int] = {}
-    with ThreadPoolExecutor(min(workers, len(items)), thread_name_prefix=f"{scope.occurrence(step)} ") as pool:
-        failed = False
-        while True:
-            while not failed and len(running) < workers and (one := next(left, None)) is not None:
-                running[pool.submit(run, *one)] = one[0]
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                index = running.pop(future)
-                done[index] = future.result()
-                failed = failed or (stops and done[index].status == "failed")
+    lock = threading.Lock()
+    stopped = threading.Event()
+
+    def work() -> None:
+        """Take one item after the other until none is left; one that fails, or is stopped, is the last for all."""
+        while not stopped.is_set():
+            with lock:
+                one = next(left, None)
+            if one is None:
+                return
+            try:
+                found = run(*one)
+            except BaseException:
+                stopped.set()
+                raise
+            done[one[0]] = found
+            if stops and found.status == "failed":
+                stopped.set()
+
+    count = min(workers, len(items))
+    with ThreadPoolExecutor(count, thread_name_prefix=f"{scope.occurrence(step)} ") as pool:
+        running = [pool.submit(work) for _ in range(count)]
+        try:
+            for future in running:
+                future.result()
+        finally:
+            stopped.set()
     return _in_time(step, scope, [done[index] for index, _ in items if index in done])
 
 

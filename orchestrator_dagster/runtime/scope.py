@@ -8,7 +8,7 @@ import time
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.fingerprint import digest
@@ -80,7 +80,7 @@ class Scope:
         """A place inside this one: an item of a loop, or a pass."""
         return replace(
             self,
-            steps=ChainMap({step.id: step for step in steps}, dict(self.steps)),
+            steps=ChainMap({step.id: step for step in steps}, cast("dict[str, CompiledStep]", self.steps)),
             own={**self.own, **own},
             path=f"{self.path}{path}/",
         )
