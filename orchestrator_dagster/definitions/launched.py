@@ -44,10 +44,9 @@ def is_of(run: DagsterRun, pipeline: CompiledPipeline) -> bool:
 
 def products_of(run: DagsterRun, pipeline: CompiledPipeline) -> list[str] | None:
     """The variables whose products a run was asked for, None for the whole pipeline."""
-    if PRODUCTS_TAG in run.tags:
-        return run.tags[PRODUCTS_TAG].split(",")
-    if run.asset_selection is None:
-        return None
+    if run.asset_selection is None:  # a run that Dagster launched may have taken over the tags of another
+        led_here = run.remote_job_origin is None and PRODUCTS_TAG in run.tags
+        return run.tags[PRODUCTS_TAG].split(",") if led_here else None
     keys = _keys(pipeline)
     chosen = [keys[tuple(key.path)] for key in run.asset_selection if tuple(key.path) in keys]
     return None if None in chosen else sorted(variable for variable in chosen if variable is not None)

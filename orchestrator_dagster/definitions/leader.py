@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
+
+from dagster import DagsterRun
 
 #: Tags of a run: the process that leads it, when that process began, and its machine.
 PROCESS_TAG, BEGAN_TAG, HOST_TAG = "orchestrator/process", "orchestrator/process_began", "orchestrator/host"
@@ -21,14 +22,16 @@ def process_tags() -> dict[str, str]:
     }
 
 
-def is_alive(tags: Mapping[str, str]) -> bool | None:
+def is_alive(run: DagsterRun) -> bool | None:
     """Whether the process that leads a run lives; None when it is not known, or is one of another machine.
+
+    Runs that Dagster launches are not led by the process of their tags, which they may have from the run before.
 
     Numbers of processes are used again, in a container at every start. So the time when the process began counts as
     well, where the system tells it (Linux).
     """
-    process = tags.get(PROCESS_TAG, "")
-    if not process.isdigit() or tags.get(HOST_TAG) != socket.gethostname():
+    tags, process = run.tags, run.tags.get(PROCESS_TAG, "")
+    if run.remote_job_origin is not None or not process.isdigit() or tags.get(HOST_TAG) != socket.gethostname():
         return None
     began = _began(int(process))
     if began is not None and BEGAN_TAG in tags:

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.launched import PIPELINE_TAG, kept_tags
+from orchestrator_dagster.definitions.launched import kept_tags
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, an_output, computes, inputs_named
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError
@@ -57,14 +57,12 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
 
 def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
     """Keep the pipeline of a run that a code location has, so that the command can resume it."""
-    if PIPELINE_TAG in context.run.tags:
-        return
     try:
         tags = kept_tags(pipeline, context.resources.workspace.workspace().root, context.instance)
     except OSError as error:
         context.log.warning(f"the pipeline of the run is not kept, a resume will ask for its file: {error}")
         return
-    if tags:
+    if not tags.items() <= context.run.tags.items():
         context.instance.add_run_tags(context.run_id, tags)
 
 

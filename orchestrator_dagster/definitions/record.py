@@ -15,6 +15,7 @@ from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.metadata import ProductMetadata, usage_of_metadata
 from orchestrator_dagster.definitions.progress import (
     error_message,
@@ -268,6 +269,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     log.outcomes[step] = Outcome(
         step=step,
         status="failed",
+        state=State.FAILED,
         error=ErrorInfo(
             type=kind,
             message=message,

@@ -16,7 +16,7 @@ from dagster._core.definitions.job_base import IJob
 from dagster._core.execution.api import create_execution_plan, execute_run_iterator
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.plan.state import KnownExecutionState
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PARTITION_NAME_TAG
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PARTITION_NAME_TAG, ROOT_RUN_ID_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
@@ -86,12 +86,20 @@ def resume_run(
     tags |= {name: value for name, value in parent.tags.items() if name.startswith(_KEPT_TAGS)}
     if products is not None:
         tags[PRODUCTS_TAG] = ",".join(products)
+    first = parent.root_run_id or parent.run_id
     run = instance.create_run_for_job(
         made,
         execution_plan=work.plan,
         run_config=work.config,
-        tags={**tags, **made.run_tags, **process_tags(), **kept_tags(pipeline, root, instance)},
-        root_run_id=parent.root_run_id or parent.run_id,
+        tags={
+            **tags,
+            **made.run_tags,
+            **process_tags(),
+            **kept_tags(pipeline, root, instance),
+            PARENT_RUN_ID_TAG: parent.run_id,
+            ROOT_RUN_ID_TAG: first,
+        },
+        root_run_id=first,
         parent_run_id=parent.run_id,
     )
     watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
@@ -125,6 +133,9 @@ def _work(
     plan = create_execution_plan(job, config)
     in_plan = {handle.to_key() for handle in plan.step_dict}
     keys = steps_to_run(pipeline, before, log, done, in_plan)
+    closing = f"{pipeline.op}.finish"
+    if not keys and not parent.is_success and closing in in_plan:
+        keys = [closing]  # everything was done, and its process was gone before it could say so
     if not keys:
         raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
     if not done.keys or parent.execution_plan_snapshot_id is None:
@@ -176,7 +187,7 @@ def _check_ended(run: DagsterRun, instance: DagsterInstance) -> None:
     """
     if run.is_finished:
         return
-    process, host, alive = run.tags.get(PROCESS_TAG), run.tags.get(HOST_TAG), is_alive(run.tags)
+    process, host, alive = run.tags.get(PROCESS_TAG), run.tags.get(HOST_TAG), is_alive(run)
     if alive is None:
         where = f"on {host}" if host else "in Dagster"
         raise ResumeError(

@@ -16,7 +16,7 @@ from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.runtime.outcome import Outcome
 
 _ENDS = {DagsterEventType.STEP_START, DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_OUTPUT}
-_UNHANDLED = (State.FAILED_CONTINUED, State.FAILED_SKIPPING, State.FAILED)
+_UNHANDLED = (State.FAILED_CONTINUED, State.FAILED_SKIPPING)
 
 
 class Done:
@@ -117,8 +117,11 @@ def same_input(name: str, pipeline: CompiledPipeline, before: CompiledPipeline) 
 
 
 def failed_in(outcome: Outcome) -> bool:
-    """Whether a step, or something inside it, has failed, and no route and no fallback has taken care of it."""
-    if (outcome.status == "failed" and outcome.state in _UNHANDLED) or outcome.carried:
+    """Whether a failure was kept as a value, of a step or of something inside it, and nothing has taken care of it.
+
+    A step whose op has failed is not done: its items that are stay done.
+    """
+    if outcome.state in _UNHANDLED or outcome.carried:
         return True
     return any(
         one.status == "failed" or any(failed_in(inner) for inner in one.steps.values())
