@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,21 +17,14 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
 from orchestrator_dagster.definitions.jobs import launch_config
+from orchestrator_dagster.definitions.launched import PRODUCTS_TAG, kept_tags
+from orchestrator_dagster.definitions.leader import process_tags
 from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
-from orchestrator_dagster.kept_pipelines import keep_pipeline
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
-
-#: Tags of a run: the process that leads it and its machine, the products that were asked for.
-PROCESS_TAG, HOST_TAG, PRODUCTS_TAG = "orchestrator/process", "orchestrator/host", "orchestrator/products"
-
-
-def process_tags() -> dict[str, str]:
-    """Which process leads a run, so that a resume can tell whether it is gone."""
-    return {PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()}
 
 
 def run_pipeline(
@@ -69,7 +60,7 @@ def run_pipeline(
     """
     refuse_unsupported(pipeline)
     partition = checked_partition(pipeline, partition)
-    config = launch_config(pipeline, _given(pipeline, inputs, partition), LOGGERS)
+    config = launch_config(pipeline, given_inputs(pipeline, inputs, partition), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
     tags = {**made.run_tags, **process_tags()}
@@ -77,8 +68,7 @@ def run_pipeline(
         tags[PARTITION_NAME_TAG] = partition
     if products is not None:
         tags[PRODUCTS_TAG] = ",".join(products)
-    if not instance.is_ephemeral:
-        tags["orchestrator/pipeline_key"] = keep_pipeline(Path(instance.storage_directory()), pipeline)
+    tags |= kept_tags(pipeline, root, instance)
     run = instance.create_run_for_job(made, run_config=config, tags=tags)
     watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
     return load_record(instance, run.run_id, pipeline)
@@ -106,7 +96,7 @@ def watch(
             instance.report_run_canceled(found, "The run was interrupted.")
 
 
-def _given(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
+def given_inputs(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
     """The inputs as the launchpad would give them: of their declared types."""
     checked = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
     return {name: checked[name] for name in inputs if name in checked}

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.launched import kept_tags
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, an_output, computes, inputs_named
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError
@@ -41,6 +42,7 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
             values = complete_inputs(pipeline, context.op_config, run)
         except InputsError as error:
             raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
+        _keep(context, pipeline)
         yield dg.Output({"values": values, "started_at": run.started_at.isoformat()}, "inputs")
 
     return dg.OpDefinition(
@@ -49,7 +51,19 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         compute_fn=compute,
         outs={"inputs": an_output(OUTCOMES_IO)},
         config_schema=config,
+        required_resource_keys={"workspace"},
     )
+
+
+def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
+    """Keep the pipeline of a run that a code location has, so that the command can resume it."""
+    try:
+        tags = kept_tags(pipeline, context.resources.workspace.workspace().root, context.instance)
+    except OSError as error:
+        context.log.warning(f"the pipeline of the run is not kept, a resume will ask for its file: {error}")
+        return
+    if not tags.items() <= context.run.tags.items():
+        context.instance.add_run_tags(context.run_id, tags)
 
 
 def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:

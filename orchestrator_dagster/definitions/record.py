@@ -37,6 +37,7 @@ _TYPES = {
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.STEP_SUCCESS,
     DagsterEventType.STEP_OUTPUT,
+    DagsterEventType.STEP_EXPECTATION_RESULT,
     DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.RUN_FAILURE,
@@ -45,14 +46,20 @@ _STATUS = {DagsterRunStatus.SUCCESS: "completed", DagsterRunStatus.CANCELED: "ca
 
 
 @dataclass
-class _Log:
-    """What the event log has of one run."""
+class RunLog:
+    """What the event log has of a run, together with those that it resumed.
+
+    ``paid`` is what the model calls of each of Dagster's steps took, ``paid_before`` what those of steps took that were
+    done again later. ``lost`` are the steps whose outcome was stored and is gone.
+    """
 
     started: dict[str, datetime] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     products: dict[str, list[ProductFile]] = field(default_factory=dict)
     paid: dict[str, UsageInfo] = field(default_factory=dict)  # by step key
+    paid_before: dict[str, UsageInfo] = field(default_factory=dict)  # by op
+    lost: set[str] = field(default_factory=set)
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -66,7 +73,7 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     run = instance.get_run_by_id(run_id)
     if run is None:
         raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
-    log = _read_chain(instance, ancestry(instance, run), pipeline)
+    log = read_chain(instance, ancestry(instance, run), pipeline)
     stats = instance.get_run_record_by_id(run_id)
     assert stats is not None
     began = _time(stats.start_time) or stats.create_timestamp
@@ -97,34 +104,48 @@ def ancestry(instance: DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRu
     return found
 
 
-def outcomes_of(
-    instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeline: CompiledPipeline
-) -> dict[str, Outcome]:
-    """What the steps of a run have left, those among them that were done in the runs that it resumed."""
-    return _read_chain(instance, chain, pipeline).outcomes
+def read_chain(instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeline: CompiledPipeline) -> RunLog:
+    """What the steps of a run have left, those among them that were done in the runs that it resumed.
 
-
-def _read_chain(instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeline: CompiledPipeline) -> _Log:
-    log = _Log()
+    Args:
+        instance: Where the runs are recorded.
+        chain: The runs, as :func:`ancestry` gives them.
+        pipeline: Their pipeline.
+    """
+    log = RunLog()
     for run in chain:
+        if run.step_keys_to_execute is None:  # all of it ran anew
+            log = RunLog()
         log.error = None  # that of the last run counts
-        for key in run.step_keys_to_execute or ():  # what runs again has not been done before
-            step = step_id(key, pipeline)
-            if step is not None:
-                for found in (log.started, log.attempts, log.products):
-                    found.pop(op_of(key), None)
-                log.outcomes.pop(step, None)
+        for key in run.step_keys_to_execute or ():
+            _forget(key, pipeline, log)
         for entry in instance.all_logs(run.run_id, of_type=_TYPES):
             if entry.dagster_event is not None:
                 _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    for step, outcome in log.outcomes.items():
+        before = log.paid_before.get(pipeline.by_id[step].op, UsageInfo())
+        log.outcomes[step] = outcome.having_paid(before)
     return log
+
+
+def _forget(key: str, pipeline: CompiledPipeline, log: RunLog) -> None:
+    """Take one of Dagster's steps as not done: it runs again. What it took stays in the sums."""
+    step, name = step_id(key, pipeline), op_of(key)
+    if step is None:
+        return
+    for found in (log.started, log.attempts, log.products):
+        found.pop(name, None)
+    log.outcomes.pop(step, None)
+    log.lost.discard(step)
+    for one in [one for one in log.paid if one == key or (key.endswith("[?]") and one.startswith(key[:-2]))]:
+        log.paid_before[name] = log.paid_before.get(name, UsageInfo()) + log.paid.pop(one)
 
 
 def _time(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
 
 
-def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: RunLog) -> None:
     name = op_of(event.step_key)
     kind = event.event_type
     if kind == DagsterEventType.STEP_START:
@@ -134,8 +155,12 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
     elif kind == DagsterEventType.RUN_FAILURE:
         log.error = log.error or _run_error(event, pipeline)
     elif kind == DagsterEventType.STEP_OUTPUT:
-        if event.step_output_data.output_name == "result" and event.step_key:
+        named = "outcome" if part_of(event.step_key) == "" else "result"
+        if event.step_output_data.output_name == named and event.step_key:
             log.paid[event.step_key] = usage_of_metadata(event.step_output_data.metadata)
+    elif kind == DagsterEventType.STEP_EXPECTATION_RESULT:
+        if event.step_key and part_of(event.step_key) in ("", "run"):  # what the attempts so far took
+            log.paid[event.step_key] = usage_of_metadata(event.step_expectation_result_data.expectation_result.metadata)
     elif kind == DagsterEventType.STEP_FAILURE:
         _read_failure(event, name, at, pipeline, log)
     elif kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -154,10 +179,13 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: _L
             log.opened = value
         elif value is not None:
             outcome = Outcome.model_validate(value)
-            log.outcomes[outcome.step] = outcome
+            if outcome.step in pipeline.by_id:  # of another version of the pipeline it may not be
+                log.outcomes[outcome.step] = outcome
+        elif (lost := step_id(event.step_key, pipeline)) is not None:
+            log.lost.add(lost)
 
 
-def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: RunLog) -> None:
     """A step whose outcome nobody needed (only its products were wanted) is known by its events alone."""
     step = step_id(event.step_key, pipeline)
     if step is None or step in log.outcomes:
@@ -219,7 +247,7 @@ def _load(path: str) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: _Log) -> None:
+def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: CompiledPipeline, log: RunLog) -> None:
     data = event.step_failure_data
     said = data.user_failure_data.metadata if data.user_failure_data else {}
     text = {

@@ -6,29 +6,41 @@ Dagster's own "re-execute from failure" sees the ops that raised. This also repa
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster import DagsterInstance, DagsterRun, RunsFilter
+from dagster._core.definitions.job_base import IJob
 from dagster._core.execution.api import create_execution_plan, execute_run_iterator
+from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.plan.state import KnownExecutionState
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PARTITION_NAME_TAG, ROOT_RUN_ID_TAG
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.definitions.command_job import command_job
-from orchestrator_dagster.definitions.execution import HOST_TAG, PROCESS_TAG, PRODUCTS_TAG, process_tags, watch
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
+from orchestrator_dagster.definitions.execution import given_inputs, watch
+from orchestrator_dagster.definitions.jobs import launch_config
+from orchestrator_dagster.definitions.launched import (
+    PRODUCTS_TAG,
+    ROOT_TAG,
+    inputs_of,
+    is_of,
+    kept_tags,
+    pipeline_kept,
+    products_of,
+)
+from orchestrator_dagster.definitions.leader import HOST_TAG, PROCESS_TAG, is_alive, process_tags
 from orchestrator_dagster.definitions.progress import OnProgress
-from orchestrator_dagster.definitions.record import ancestry, load_record, outcomes_of
-from orchestrator_dagster.definitions.step_ops import is_gated
+from orchestrator_dagster.definitions.record import ancestry, load_record, read_chain
+from orchestrator_dagster.definitions.unfinished import Done, same_input, steps_to_run
 from orchestrator_dagster.errors import ResumeError
-from orchestrator_dagster.kept_pipelines import kept_pipeline
+from orchestrator_dagster.kept_pipelines import DIGITS
 from orchestrator_dagster.project import refuse_unsupported
-from orchestrator_dagster.runtime.outcome import Outcome
 
-_ENDS = (DagsterEventType.STEP_START, DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_OUTPUT)
+#: Tags of Dagster's own that a resumed run takes over: those of its partition.
+_KEPT_TAGS = ("dagster/partition", "dagster/asset_partition")
 
 
 def resume_run(
@@ -57,39 +69,81 @@ def resume_run(
     """
     parent = find_run(run_id, instance)
     _check_ended(parent, instance)
-    chain = ancestry(instance, parent)
-    kept = _kept(parent, instance)
-    pipeline = pipeline or pipeline_of(parent.run_id, instance)
-    refuse_unsupported(pipeline)
-    products = parent.tags.get(PRODUCTS_TAG)
-    job = command_job(
-        pipeline, root=root, instance=instance, products=products.split(",") if products is not None else None
-    )
-    made = job.get_definition()
-    keys = steps_to_run(pipeline, kept or pipeline, chain, instance)
-    if not keys and parent.status != DagsterRunStatus.SUCCESS:
-        keys = [f"{pipeline.op}.finish"]  # everything was done, and its process was gone before it could say so
-    if not keys:
-        raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
-    known = KnownExecutionState.build_for_reexecution(instance, parent) if parent.execution_plan_snapshot_id else None
-    plan = create_execution_plan(job, parent.run_config)
-    if known is not None and "inputs" not in {key.rpartition(".")[2] for key in keys}:
-        in_plan = {handle.to_key() for handle in plan.step_dict}  # a run of some products has not all of them
-        wanted = [key for key in keys if key in in_plan or "[" in key]
-        plan = create_execution_plan(
-            job, parent.run_config, step_keys_to_execute=wanted, known_state=known.update_for_step_selection(wanted)
+    _check_newest(parent, instance)
+    before = _pipeline_before(parent, instance, pipeline)
+    pipeline = pipeline or before
+    if not is_of(parent, before) or pipeline.id != before.id:
+        raise ResumeError(
+            f'the run {parent.run_id[:8]} is not one of the pipeline "{pipeline.id}" alone',
+            hint="re-execute it in the UI (`orchestrator dev`)",
         )
+    refuse_unsupported(pipeline)
+    launched = Path(parent.tags.get(ROOT_TAG, root))
+    root = launched if launched.is_dir() else root
+    products = products_of(parent, before)
+    job = command_job(pipeline, root=root, instance=instance, products=products)
+    work = _work(job, parent, pipeline, before, instance)
+    made = job.get_definition()
     tags = {name: value for name, value in parent.tags.items() if not name.startswith("dagster/")}
+    tags |= {name: value for name, value in parent.tags.items() if name.startswith(_KEPT_TAGS)}
+    if products is not None:
+        tags[PRODUCTS_TAG] = ",".join(products)
+    first = parent.root_run_id or parent.run_id
     run = instance.create_run_for_job(
         made,
-        execution_plan=plan,
-        run_config=parent.run_config,
-        tags={**tags, **made.run_tags, **process_tags(), **_partition_tags(parent)},
-        root_run_id=parent.root_run_id or parent.run_id,
+        execution_plan=work.plan,
+        run_config=work.config,
+        tags={
+            **tags,
+            **made.run_tags,
+            **process_tags(),
+            **kept_tags(pipeline, root, instance),
+            PARENT_RUN_ID_TAG: parent.run_id,
+            ROOT_RUN_ID_TAG: first,
+        },
+        root_run_id=first,
         parent_run_id=parent.run_id,
     )
     watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
     return load_record(instance, run.run_id, pipeline)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is left to do: Dagster's plan of it, and the run config."""
+
+    plan: ExecutionPlan
+    config: Mapping[str, Any]
+
+
+def _work(
+    job: IJob, parent: DagsterRun, pipeline: CompiledPipeline, before: CompiledPipeline, instance: DagsterInstance
+) -> _Work:
+    """What is left to do of a run.
+
+    Raises:
+        ResumeError: Nothing is, or what was done is gone.
+        InputsError: The inputs of the launch do not fit the pipeline as it is now.
+    """
+    chain = ancestry(instance, parent)
+    log, done = read_chain(instance, chain, before), Done(chain, instance)
+    # What the launch gave, and the defaults of then; an input that is declared otherwise now is taken as it is now.
+    values = log.opened["values"] if log.opened else {}
+    inputs = {name: value for name, value in values.items() if same_input(name, pipeline, before)}
+    inputs |= {name: value for name, value in inputs_of(chain[0], before).items() if name in pipeline.inputs}
+    config = launch_config(pipeline, given_inputs(pipeline, inputs, parent.tags.get(PARTITION_NAME_TAG)), LOGGERS)
+    plan = create_execution_plan(job, config)
+    in_plan = {handle.to_key() for handle in plan.step_dict}
+    keys = steps_to_run(pipeline, before, log, done, in_plan)
+    closing = f"{pipeline.op}.finish"
+    if not keys and not parent.is_success and closing in in_plan:
+        keys = [closing]  # everything was done, and its process was gone before it could say so
+    if not keys:
+        raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
+    if not done.keys or parent.execution_plan_snapshot_id is None:
+        return _Work(plan, config)
+    known = KnownExecutionState.build_for_reexecution(instance, parent).update_for_step_selection(keys)
+    return _Work(create_execution_plan(job, config, step_keys_to_execute=keys, known_state=known), config)
 
 
 def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:
@@ -99,7 +153,7 @@ def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:
         ResumeError: There is no such run, or its pipeline is not kept.
     """
     run = find_run(run_id, instance)
-    kept = _kept(run, instance)
+    kept = pipeline_kept(run, instance)
     if kept is None:
         raise ResumeError(
             f"the pipeline that the run {run.run_id[:8]} was launched with is not kept",
@@ -135,14 +189,14 @@ def _check_ended(run: DagsterRun, instance: DagsterInstance) -> None:
     """
     if run.is_finished:
         return
-    process, host = run.tags.get(PROCESS_TAG), run.tags.get(HOST_TAG)
-    if process is None or host != socket.gethostname():
-        where = f"on {host}" if host and host != socket.gethostname() else "elsewhere"
+    process, host, alive = run.tags.get(PROCESS_TAG), run.tags.get(HOST_TAG), is_alive(run)
+    if alive is None:
+        where = f"on {host}" if host else "in Dagster"
         raise ResumeError(
-            f"the run {run.run_id[:8]} has not ended: it is {run.status.value.lower()} {where}",
+            f"the run {run.run_id[:8]} has not ended: it is {run.status.value.lower().replace('_', ' ')} {where}",
             hint="wait for its end, or terminate it in the UI",
         )
-    if _lives(int(process)):
+    if alive:
         raise ResumeError(
             f"the run {run.run_id[:8]} is still going on, in the process {process}",
             hint=f"wait for its end, or stop it: `kill -INT {process}`",
@@ -150,112 +204,36 @@ def _check_ended(run: DagsterRun, instance: DagsterInstance) -> None:
     instance.report_run_failed(run, f"The process {process} that led the run is gone.")
 
 
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _check_newest(run: DagsterRun, instance: DagsterInstance) -> None:
+    """A run is resumed once: what comes next goes on from there.
 
-
-def _partition_tags(parent: DagsterRun) -> dict[str, str]:
-    return {name: value for name, value in parent.tags.items() if name.startswith("dagster/partition")}
-
-
-def _kept(run: DagsterRun, instance: DagsterInstance) -> CompiledPipeline | None:
-    fingerprint = run.tags.get("orchestrator/pipeline_key") or run.tags.get("orchestrator/fingerprint")
-    return kept_pipeline(Path(instance.storage_directory()), fingerprint) if fingerprint else None
-
-
-class _Done:
-    """Which of Dagster's steps are done, over a chain of runs, and the mapped ones that each decision asked for."""
-
-    def __init__(self) -> None:
-        self.keys: set[str] = set()
-        self.mapped: dict[str, list[str]] = {}
-
-    def read(self, run: DagsterRun, instance: DagsterInstance) -> None:
-        for key in run.step_keys_to_execute or ():
-            self.forget(key)
-        for entry in instance.all_logs(run.run_id, of_type=set(_ENDS)):
-            event = entry.dagster_event
-            if event is None or event.step_key is None:
-                continue
-            if event.event_type == DagsterEventType.STEP_START:
-                self.forget(event.step_key)
-                self.mapped.pop(event.step_key, None)
-            elif event.event_type == DagsterEventType.STEP_SUCCESS:
-                self.keys.add(event.step_key)
-            elif event.step_output_data.mapping_key is not None:
-                self.mapped.setdefault(event.step_key, []).append(event.step_output_data.mapping_key)
-
-    def forget(self, key: str) -> None:
-        """Take a step as not done; `run[?]` stands for all of them."""
-        if key.endswith("[?]"):
-            self.keys -= {one for one in self.keys if one.startswith(key[:-2])}
-        self.keys.discard(key)
-
-
-def steps_to_run(
-    pipeline: CompiledPipeline, before: CompiledPipeline, chain: Iterable[DagsterRun], instance: DagsterInstance
-) -> list[str]:
-    """Dagster's keys of the steps that a resumed run has to run.
-
-    Args:
-        pipeline: The pipeline that is to run.
-        before: The pipeline of the run so far.
-        chain: The run and those that it resumed, the first one first.
-        instance: Where they are recorded.
+    Raises:
+        ResumeError: It has been resumed.
     """
-    chain = list(chain)
-    done = _Done()
-    for run in chain:
-        done.read(run, instance)
-    outcomes = outcomes_of(instance, chain, before)
-    graph = pipeline.op
-    if f"{graph}.inputs" not in done.keys:
-        return [f"{graph}.inputs", *(key for step in pipeline.steps for key in _all(pipeline, step)), f"{graph}.finish"]
-    keys: list[str] = []
-    again: set[str] = set()
-    for step in pipeline.steps:
-        plan = pipeline.plan.by_id[step.id]
-        changed = step.id not in before.by_id or before.by_id[step.id].code_version != step.code_version
-        if changed or again.intersection(plan.reads) or _failed(outcomes.get(step.id)):
-            keys += _all(pipeline, step)
-            again.add(step.id)
-        elif missing := _missing(pipeline, step, done):
-            keys += missing
-            again.add(step.id)
-    if keys or f"{graph}.finish" not in done.keys:
-        keys.append(f"{graph}.finish")
-    return keys
+    later = next(iter(instance.get_runs(RunsFilter(tags={PARENT_RUN_ID_TAG: run.run_id}), limit=1)), None)
+    if later is not None:
+        raise ResumeError(
+            f"the run {run.run_id[:8]} has been resumed or re-executed before, as {later.run_id[:8]}"
+            f" ({later.status.value.lower()})",
+            hint=None if later.is_success else f"go on from there: `orchestrator resume {later.run_id[:8]}`",
+        )
 
 
-def _failed(outcome: Outcome | None) -> bool:
-    """Whether a step has failed, in it something has, and no route has taken care of it."""
-    if outcome is None:
-        return False
-    if outcome.state in (State.FAILED_CONTINUED, State.FAILED_SKIPPING, State.FAILED) or outcome.carried:
-        return True
-    return any(one.status == "failed" for one in outcome.iterations or ())
+def _pipeline_before(run: DagsterRun, instance: DagsterInstance, pipeline: CompiledPipeline | None) -> CompiledPipeline:
+    """The pipeline that a run was launched with, to compare with one that is given.
 
-
-def _all(pipeline: CompiledPipeline, step: CompiledStep) -> list[str]:
-    key = f"{pipeline.op}.{step.op}"
-    return [f"{key}.decide", f"{key}.run[?]", f"{key}.outcome"] if is_gated(pipeline, step) else [key]
-
-
-def _missing(pipeline: CompiledPipeline, step: CompiledStep, done: _Done) -> list[str]:
-    """The ops of a step that are not done."""
-    key = f"{pipeline.op}.{step.op}"
-    if not is_gated(pipeline, step):
-        return [] if key in done.keys else [key]
-    if f"{key}.decide" not in done.keys:
-        return _all(pipeline, step)
-    mapped = [f"{key}.run[{one}]" for one in done.mapped.get(f"{key}.decide", ())]
-    missing = [one for one in mapped if one not in done.keys]
-    if missing or f"{key}.outcome" not in done.keys:
-        return [*missing, f"{key}.outcome"]
-    return []
+    Raises:
+        ResumeError: It is not kept.
+    """
+    if pipeline is None:
+        return pipeline_of(run.run_id, instance)
+    kept = pipeline_kept(run, instance)
+    if kept is not None:
+        return kept
+    if run.tags.get("orchestrator/fingerprint") == pipeline.fingerprint[:DIGITS]:
+        return pipeline
+    raise ResumeError(
+        f"the pipeline that the run {run.run_id[:8]} was launched with is not kept, so nobody can tell what of"
+        f' "{pipeline.file}" has changed since',
+        hint="start a new run",
+    )

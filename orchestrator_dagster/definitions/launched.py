@@ -1,0 +1,65 @@
+"""What a run was launched with, kept with it: its pipeline, its workspace root, its inputs, the products asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, DagsterRun
+
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
+
+#: Tags of a run: the key of its pipeline among those that are kept, its workspace root, the products asked for.
+PIPELINE_TAG, ROOT_TAG, PRODUCTS_TAG = "orchestrator/pipeline_key", "orchestrator/root", "orchestrator/products"
+
+
+def kept_tags(pipeline: CompiledPipeline, root: Path, instance: DagsterInstance) -> dict[str, str]:
+    """Keep the pipeline of a run that is launched; gives the tags by which it is found again.
+
+    Nothing is kept beside an instance in memory.
+
+    Raises:
+        OSError: The instance's storage folder cannot be written.
+    """
+    if instance.is_ephemeral:
+        return {}
+    return {PIPELINE_TAG: keep_pipeline(Path(instance.storage_directory()), pipeline), ROOT_TAG: str(root.absolute())}
+
+
+def pipeline_kept(run: DagsterRun, instance: DagsterInstance) -> CompiledPipeline | None:
+    """The pipeline that a run was launched with, None when it is not kept."""
+    key = run.tags.get(PIPELINE_TAG) or run.tags.get("orchestrator/fingerprint")
+    return kept_pipeline(Path(instance.storage_directory()), key) if key else None
+
+
+def is_of(run: DagsterRun, pipeline: CompiledPipeline) -> bool:
+    """Whether a run is one of this pipeline, and of nothing else."""
+    if run.asset_selection is not None:
+        return {tuple(key.path) for key in run.asset_selection} <= _keys(pipeline).keys()
+    return run.job_name == job_name(pipeline)
+
+
+def products_of(run: DagsterRun, pipeline: CompiledPipeline) -> list[str] | None:
+    """The variables whose products a run was asked for, None for the whole pipeline."""
+    if run.asset_selection is None:  # a run that Dagster launched may have taken over the tags of another
+        led_here = run.remote_job_origin is None and PRODUCTS_TAG in run.tags
+        return run.tags[PRODUCTS_TAG].split(",") if led_here else None
+    keys = _keys(pipeline)
+    chosen = [keys[tuple(key.path)] for key in run.asset_selection if tuple(key.path) in keys]
+    return None if None in chosen else sorted(variable for variable in chosen if variable is not None)
+
+
+def inputs_of(run: DagsterRun, pipeline: CompiledPipeline) -> dict[str, Any]:
+    """The inputs that a launch gave, by name: from the job's launchpad or from the asset pages."""
+    config: Mapping[str, Any] = run.run_config
+    if run.job_name != job_name(pipeline) or pipeline.partitions is not None:
+        config = ((config.get("ops") or {}).get(pipeline.op) or {}).get("config") or {}
+    return dict(config)
+
+
+def _keys(pipeline: CompiledPipeline) -> dict[tuple[str, ...], str | None]:
+    """The asset keys of a pipeline, each with the variable that it is made from; none for the run itself."""
+    return {**{tuple(one.key): one.variable for one in pipeline.products}, tuple(pipeline.run_key): None}
