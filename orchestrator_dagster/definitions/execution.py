@@ -22,6 +22,7 @@ from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.kept_pipelines import keep_pipeline
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -64,6 +65,8 @@ def run_pipeline(
     Raises:
         InputsError: The inputs or the partition are wrong; no run was made.
         ExecutorError: The pipeline's executor cannot be used here; no run was made.
+        RecordingError: The instance's disk is full, or its database held by another process. What the run has left
+            until then can be resumed.
     """
     partition = checked_partition(pipeline, partition)
     config = launch_config(pipeline, _given(pipeline, inputs, partition), LOGGERS)
@@ -74,11 +77,13 @@ def run_pipeline(
         tags[PARTITION_NAME_TAG] = partition
     if products is not None:
         tags[PRODUCTS_TAG] = ",".join(products)
-    if not instance.is_ephemeral:
-        tags["orchestrator/pipeline_key"] = keep_pipeline(Path(instance.storage_directory()), pipeline)
-    run = instance.create_run_for_job(made, run_config=config, tags=tags)
-    watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
-    return load_record(instance, run.run_id, pipeline)
+    with recording(instance):
+        if not instance.is_ephemeral:
+            tags["orchestrator/pipeline_key"] = keep_pipeline(Path(instance.storage_directory()), pipeline)
+        run = instance.create_run_for_job(made, run_config=config, tags=tags)
+    with recording(instance, run.run_id):
+        watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+        return load_record(instance, run.run_id, pipeline)
 
 
 def watch(

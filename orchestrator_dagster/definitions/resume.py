@@ -22,6 +22,7 @@ from orchestrator_dagster.definitions.command_job import command_job
 from orchestrator_dagster.definitions.execution import HOST_TAG, PROCESS_TAG, PRODUCTS_TAG, process_tags, watch
 from orchestrator_dagster.definitions.progress import OnProgress
 from orchestrator_dagster.definitions.record import ancestry, load_record, outcomes_of
+from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.definitions.step_ops import is_gated
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.kept_pipelines import kept_pipeline
@@ -76,16 +77,18 @@ def resume_run(
             job, parent.run_config, step_keys_to_execute=wanted, known_state=known.update_for_step_selection(wanted)
         )
     tags = {name: value for name, value in parent.tags.items() if not name.startswith("dagster/")}
-    run = instance.create_run_for_job(
-        made,
-        execution_plan=plan,
-        run_config=parent.run_config,
-        tags={**tags, **made.run_tags, **process_tags(), **_partition_tags(parent)},
-        root_run_id=parent.root_run_id or parent.run_id,
-        parent_run_id=parent.run_id,
-    )
-    watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
-    return load_record(instance, run.run_id, pipeline)
+    with recording(instance, parent.run_id):
+        run = instance.create_run_for_job(
+            made,
+            execution_plan=plan,
+            run_config=parent.run_config,
+            tags={**tags, **made.run_tags, **process_tags(), **_partition_tags(parent)},
+            root_run_id=parent.root_run_id or parent.run_id,
+            parent_run_id=parent.run_id,
+        )
+    with recording(instance, run.run_id):
+        watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+        return load_record(instance, run.run_id, pipeline)
 
 
 def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:
