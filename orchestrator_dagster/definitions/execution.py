@@ -29,6 +29,7 @@ from orchestrator_dagster.runtime.names import RunInfo
 
 #: Tags of a run: the process that leads it and its machine, the products that were asked for.
 PROCESS_TAG, HOST_TAG, PRODUCTS_TAG = "orchestrator/process", "orchestrator/host", "orchestrator/products"
+_led: set[str] = set()
 
 
 def process_tags() -> dict[str, str]:
@@ -94,6 +95,7 @@ def watch(
     on_progress: OnProgress | None,
 ) -> None:
     """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
+    _led.add(run.run_id)
     try:
         for event in events:
             if was_interrupted(event):
@@ -106,6 +108,13 @@ def watch(
         found = instance.get_run_by_id(run.run_id)
         if found is not None and not found.is_finished:
             instance.report_run_canceled(found, "The run was interrupted.")
+    finally:
+        _led.discard(run.run_id)
+
+
+def is_led_here(run_id: str) -> bool:
+    """Whether this process leads the run now: not one that it has given up, because it could not be recorded."""
+    return run_id in _led
 
 
 def _given(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:

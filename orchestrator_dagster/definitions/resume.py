@@ -19,7 +19,14 @@ from dagster._core.execution.plan.state import KnownExecutionState
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.command_job import command_job
-from orchestrator_dagster.definitions.execution import HOST_TAG, PROCESS_TAG, PRODUCTS_TAG, process_tags, watch
+from orchestrator_dagster.definitions.execution import (
+    HOST_TAG,
+    PROCESS_TAG,
+    PRODUCTS_TAG,
+    is_led_here,
+    process_tags,
+    watch,
+)
 from orchestrator_dagster.definitions.progress import OnProgress
 from orchestrator_dagster.definitions.record import ancestry, load_record, outcomes_of
 from orchestrator_dagster.definitions.recording import recording
@@ -141,7 +148,7 @@ def _check_ended(run: DagsterRun, instance: DagsterInstance) -> None:
             f"the run {run.run_id[:8]} has not ended: it is {run.status.value.lower()} {where}",
             hint="wait for its end, or terminate it in the UI",
         )
-    if _lives(int(process)):
+    if is_led_here(run.run_id) if int(process) == os.getpid() else _lives(int(process)):
         raise ResumeError(
             f"the run {run.run_id[:8]} is still going on, in the process {process}",
             hint=f"wait for its end, or stop it: `kill -INT {process}`",
