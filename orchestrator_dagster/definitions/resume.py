@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRun
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.execution.api import create_execution_plan, execute_run_iterator
 from dagster._core.execution.plan.state import KnownExecutionState
 
@@ -57,7 +57,8 @@ def resume_run(
         on_progress: Called in this thread for every event of a step.
 
     Returns:
-        The result document of the new run: it has every step, also those that were done before.
+        The result document of the new run: it has every step, also those that were done before. That of the run itself
+        when all was done, and only its end could not be recorded.
 
     Raises:
         ResumeError: There is no such run, it is still going on, it is complete, or its pipeline is not kept.
@@ -73,6 +74,8 @@ def resume_run(
     )
     made = job.get_definition()
     keys = steps_to_run(pipeline, kept or pipeline, chain, instance)
+    if not keys and parent.status != DagsterRunStatus.SUCCESS:
+        return _closed(parent, instance, pipeline)
     if not keys:
         raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
     known = KnownExecutionState.build_for_reexecution(instance, parent) if parent.execution_plan_snapshot_id else None
@@ -95,6 +98,16 @@ def resume_run(
         )
     with recording(instance, run.run_id):
         watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+        return load_record(instance, run.run_id, pipeline)
+
+
+def _closed(run: DagsterRun, instance: DagsterInstance, pipeline: CompiledPipeline) -> dict[str, Any]:
+    """The result document of a run that did everything and whose end could not be recorded: that is done here."""
+    event = DagsterEvent(
+        DagsterEventType.RUN_SUCCESS.value, run.job_name, message="Everything was done; its end is recorded now."
+    )
+    with recording(instance, run.run_id):
+        instance.report_dagster_event(event, run.run_id)
         return load_record(instance, run.run_id, pipeline)
 
 
