@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from orchestrator_dagster.cli_prune import pruned_text, seconds
+from orchestrator_dagster.cli_signals import leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
 
 if TYPE_CHECKING:
@@ -57,10 +58,16 @@ def run(
     from orchestrator_dagster.definitions.instance import open_instance
 
     try:
-        with open_instance(find_project(root)) as instance, progress_view(pipeline, quiet) as on_progress:
+        with (
+            leading() as end_processes,
+            open_instance(find_project(root)) as instance,
+            progress_view(pipeline, quiet) as on_progress,
+        ):
             document = run_pipeline(
                 pipeline, inputs, root=root, instance=instance, partition=partition, on_progress=on_progress
             )
+            if document["status"] == "canceled":
+                end_processes()
     except (InputsError, PipelineError) as error:
         _stop(error)
     except OrchestratorError as error:
@@ -96,8 +103,10 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
     try:
         with open_instance(find_project(root)) as instance:
             shown = pipeline or pipeline_of(run_id, instance)
-            with progress_view(shown, quiet) as on_progress:
+            with leading() as end_processes, progress_view(shown, quiet) as on_progress:
                 document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
+                if document["status"] == "canceled":
+                    end_processes()
     except (ResumeError, PipelineError) as error:
         _stop(error)
     except OrchestratorError as error:

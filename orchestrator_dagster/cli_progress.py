@@ -33,7 +33,9 @@ def progress_view(pipeline: CompiledPipeline, quiet: bool = False) -> Iterator[O
 
 
 def _plain(event: Progress) -> None:
-    print(_line(event), file=sys.stderr, flush=True)
+    # Whoever read it may be gone (`2>&1 | head`, a closed terminal): the run goes on all the same.
+    with contextlib.suppress(OSError):
+        print(_line(event), file=sys.stderr, flush=True)
 
 
 def _line(event: Progress) -> str:

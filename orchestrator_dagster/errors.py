@@ -77,6 +77,10 @@ class ExecutorError(OrchestratorError):
     """
 
 
+class RecordingError(OrchestratorError):
+    """The instance cannot record a run: its disk is full, or another process holds its database."""
+
+
 class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 

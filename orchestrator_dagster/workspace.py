@@ -27,6 +27,18 @@ MEGABYTE = 1024 * 1024
 # roots are. A root that itself stands below one of them (a workspace in `/dev/shm`) is meant.
 _KERNEL_FOLDERS = (Path("/proc"), Path("/sys"), Path("/dev"))
 
+# What a file system says that takes no more, and the next step for what it refuses to a writer.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HINTS = {
+    errno.ENOSPC: "free space (or inodes) on its file system, then resume the run: what is done stays done",
+    errno.EDQUOT: "free some of your quota there, then resume the run: what is done stays done",
+    errno.EROFS: "write to another folder (`output_dir`), or have the file system mounted for writing",
+    errno.EACCES: "write to another folder (`output_dir`), or give yourself the right to write there",
+    errno.EPERM: "write to another folder (`output_dir`), or give yourself the right to write there",
+    errno.ENOTDIR: "a file stands where a folder is needed: move it away, or choose another path",
+    errno.ENAMETOOLONG: "choose a shorter path",
+}
+
 
 @dataclass(frozen=True)
 class WrittenFile:
@@ -181,15 +193,23 @@ class Workspace:
                     f'there is no folder "{self.relative(path)}"', hint=_nearest_hint(path)
                 ) from None
             except OSError as error:
-                raise self.refused(path, "be opened as a folder", error) from error
+                raise self.refused(path, "be opened as a folder", error, writing=create) from error
             yield held
 
-    def refused(self, path: Path, doing: str, error: OSError) -> PathError:
-        """The :class:`PathError` for what the system refused: ``doing`` completes "cannot …"."""
+    def refused(self, path: Path, doing: str, error: OSError, *, writing: bool = False) -> PathError:
+        """The :class:`PathError` for what the system refused: ``doing`` completes "cannot …".
+
+        Args:
+            path: What it was refused for.
+            doing: For example "be read".
+            error: What the system said.
+            writing: Whether something was to be written there, so that the next step can be named.
+        """
         reason = error.strerror or str(error)
         if error.errno in (errno.ELOOP, errno.EMLINK):
             reason = "a link stands where a file or folder was expected"
-        return PathError(f'"{self.relative(path)}" cannot {doing}: {reason}')
+        hints = _HINTS if writing else {}
+        return PathError(f'"{self.relative(path)}" cannot {doing}: {reason}', hint=hints.get(error.errno or 0))
 
     @contextlib.contextmanager
     def reading(self, path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
@@ -303,22 +323,36 @@ class Workspace:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
                 descriptor = folder.open(temporary, flags)
             except OSError as error:
-                raise self.refused(target, "be written", error) from error
+                raise self.refused(target, "be written", error, writing=True) from error
             try:
                 with os.fdopen(descriptor, "wb") as handle:
                     if mode is not None and hasattr(os, "fchmod"):
                         with contextlib.suppress(OSError):  # some file systems have no modes
                             os.fchmod(handle.fileno(), mode)
                     yield handle
-                    handle.flush()
-                    os.fsync(handle.fileno())
-                folder.move(temporary, folder, target.name, replace=replace)
+                    with self._writing(target):
+                        handle.flush()
+                        os.fsync(handle.fileno())
+                with self._writing(target):
+                    folder.move(temporary, folder, target.name, replace=replace)
             except BaseException as error:
                 with contextlib.suppress(OSError):
                     folder.unlink(temporary)
                 if isinstance(error, FileExistsError) and not replace:
                     raise self._taken(target) from None
+                if isinstance(error, OSError) and error.errno in _FULL:  # of the block, or of closing
+                    raise self.refused(target, "be written", error, writing=True) from error
                 raise
+
+    @contextlib.contextmanager
+    def _writing(self, target: Path) -> Iterator[None]:
+        """Give what the system refuses as a :class:`PathError`; a name that is taken stays FileExistsError."""
+        try:
+            yield
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise self.refused(target, "be written", error, writing=True) from error
 
     def temporary_name(self, target: Path) -> str:
         """A new name, in the folder of ``target``, for the file that is to take its place."""
@@ -330,7 +364,7 @@ class Workspace:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self.refused(target, "be written", error) from error
+            raise self.refused(target, "be written", error, writing=True) from error
         if stat.S_ISDIR(status.st_mode):
             raise PathError(f'"{self.relative(target)}" is a folder, a file was to be written there')
         if not stat.S_ISREG(status.st_mode):

@@ -18,10 +18,11 @@ from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
 from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.launched import PRODUCTS_TAG, kept_tags
-from orchestrator_dagster.definitions.leader import process_tags
+from orchestrator_dagster.definitions.leader import give_up, lead, process_tags
 from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, progress_of
 from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -57,6 +58,8 @@ def run_pipeline(
         PipelineError: The pipeline says what this release does not run; no run was made.
         InputsError: The inputs or the partition are wrong; no run was made.
         ExecutorError: The pipeline's executor cannot be used here; no run was made.
+        RecordingError: The instance's disk is full, or its database held by another process. What the run has left
+            until then can be resumed.
     """
     refuse_unsupported(pipeline)
     partition = checked_partition(pipeline, partition)
@@ -68,10 +71,12 @@ def run_pipeline(
         tags[PARTITION_NAME_TAG] = partition
     if products is not None:
         tags[PRODUCTS_TAG] = ",".join(products)
-    tags |= kept_tags(pipeline, root, instance)
-    run = instance.create_run_for_job(made, run_config=config, tags=tags)
-    watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
-    return load_record(instance, run.run_id, pipeline)
+    with recording(instance):
+        tags |= kept_tags(pipeline, root, instance)
+        run = instance.create_run_for_job(made, run_config=config, tags=tags)
+    with recording(instance, run.run_id):
+        watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+        return load_record(instance, run.run_id, pipeline)
 
 
 def watch(
@@ -82,6 +87,7 @@ def watch(
     on_progress: OnProgress | None,
 ) -> None:
     """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
+    lead(run.run_id)
     try:
         for event in events:
             if was_interrupted(event):
@@ -94,6 +100,8 @@ def watch(
         found = instance.get_run_by_id(run.run_id)
         if found is not None and not found.is_finished:
             instance.report_run_canceled(found, "The run was interrupted.")
+    finally:
+        give_up(run.run_id)
 
 
 def given_inputs(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -9,9 +10,13 @@ import dagster as dg
 from dagster import InputContext, OutputContext
 from pydantic import BaseModel, Field
 
-from orchestrator_dagster.definitions.metadata import ProductMetadata
-from orchestrator_dagster.errors import FileMissingError, ProductError
+from orchestrator_dagster.definitions.metadata import ProductMetadata, usage_metadata
+from orchestrator_dagster.definitions.progress import op_of
+from orchestrator_dagster.definitions.step_context import failure_of
+from orchestrator_dagster.errors import FileMissingError, ProductError, StorageError
 from orchestrator_dagster.runtime.decoding import decode
+from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.stored_files import shown, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -23,34 +28,69 @@ class _JsonFiles(dg.UPathIOManager):
     # Dagster's own say in the event log where they read and write, a commit of the database each, which with small
     # steps is a third of a run's time. Where an outcome is stands in the metadata of its output.
 
-    def load_input(self, context: InputContext) -> Any:
-        """An outcome, or a run asset."""
-        if context.has_asset_key:
-            return super().load_input(context)
-        return self.load_from_path(context, self._get_path(context))
-
     def handle_output(self, context: OutputContext, obj: Any) -> None:
-        """Keep an outcome, or a run asset."""
-        if context.has_asset_key:
-            super().handle_output(context, obj)
-            return
-        path = self._get_path(context)
-        self.make_directory(path.parent)
-        self.dump_to_path(context, obj, path)
+        """Keep an outcome, or a run asset.
+
+        Raises:
+            dagster.Failure: The folder takes no more; with what was paid for the outcome.
+        """
+        try:
+            if context.has_asset_key:
+                super().handle_output(context, obj)
+                return
+            path = self._get_path(context)
+            self.make_directory(path.parent)
+            self.dump_to_path(context, obj, path)
+        except OSError as error:
+            said = usage_metadata(obj.usage) if isinstance(obj, Outcome) else {}
+            raise _refused(f"what {_step(context)} has left cannot be kept in", self._base_path, error, said) from None
         context.add_output_metadata({"path": dg.MetadataValue.path(str(path))})
 
     def dump_to_path(self, context: OutputContext, obj: Any, path: UPath) -> None:
         text = obj.model_dump_json() if isinstance(obj, BaseModel) else json.dumps(obj, ensure_ascii=False, default=str)
         # In place in one move, so that a killed run never leaves half an outcome behind.
-        temporary = path.with_name(f".{path.name}.{context.run_id[:8]}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.rename(path)
+        write_whole(path, text)
+
+    def load_input(self, context: InputContext) -> Any:
+        """An outcome, or a run asset.
+
+        Raises:
+            dagster.Failure: It is not there any more, or cannot be read.
+        """
+        try:
+            if context.has_asset_key:
+                return super().load_input(context)
+            return self.load_from_path(context, self._get_path(context))
+        except (OSError, ValueError) as error:
+            upstream = context.upstream_output
+            step = _step(upstream) if upstream is not None else "the step before"
+            raise _refused(f"what {step} has left cannot be read from", self._base_path, error, {}) from None
 
     def load_from_path(self, context: InputContext, path: UPath) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def get_metadata(self, context: OutputContext, obj: Any) -> dict[str, Any]:
         return {}
+
+
+def _step(context: OutputContext) -> str:
+    return f'"{op_of(context.step_key)}"'
+
+
+def _refused(what: str, place: object, error: Exception, said: dict[str, Any]) -> dg.Failure:
+    """A failure of the step that no retry can help: its work would be done and paid again, for the same end."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+    number = error.errno if isinstance(error, OSError) else None
+    hint = _HINTS.get(number or 0, "make the folder usable, then resume the run: what is done stays done")
+    failure = failure_of(StorageError(f'{what} "{shown(place)}": {reason}', hint=hint))
+    return dg.Failure(failure.description, metadata={**failure.metadata, **said}, allow_retries=False)
+
+
+_HINTS = {
+    errno.ENOSPC: "free space (or inodes) there, then resume the run: what is done stays done",
+    errno.EDQUOT: "free some of your quota there, then resume the run: what is done stays done",
+    errno.ENOENT: "run the pipeline again: somebody has removed what this run had kept",
+}
 
 
 class OutcomeIOManager(dg.ConfigurableIOManagerFactory):  # type: ignore[type-arg]

@@ -12,6 +12,19 @@ from dagster import DagsterRun
 PROCESS_TAG, BEGAN_TAG, HOST_TAG = "orchestrator/process", "orchestrator/process_began", "orchestrator/host"
 
 
+_led: set[str] = set()
+
+
+def lead(run_id: str) -> None:
+    """Note that this process leads a run from now on."""
+    _led.add(run_id)
+
+
+def give_up(run_id: str) -> None:
+    """Note that this process leads a run no more: it has ended, or could not be recorded."""
+    _led.discard(run_id)
+
+
 def process_tags() -> dict[str, str]:
     """The tags of a run that this process leads."""
     began = _began(os.getpid())
@@ -33,6 +46,8 @@ def is_alive(run: DagsterRun) -> bool | None:
     tags, process = run.tags, run.tags.get(PROCESS_TAG, "")
     if run.remote_job_origin is not None or not process.isdigit() or tags.get(HOST_TAG) != socket.gethostname():
         return None
+    if int(process) == os.getpid():
+        return run.run_id in _led
     began = _began(int(process))
     if began is not None and BEGAN_TAG in tags:
         return began == tags[BEGAN_TAG]

@@ -34,6 +34,7 @@ from orchestrator_dagster.definitions.launched import (
 from orchestrator_dagster.definitions.leader import HOST_TAG, PROCESS_TAG, is_alive, process_tags
 from orchestrator_dagster.definitions.progress import OnProgress
 from orchestrator_dagster.definitions.record import ancestry, load_record, read_chain
+from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.definitions.unfinished import Done, same_input, steps_to_run
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.kept_pipelines import DIGITS
@@ -89,23 +90,25 @@ def resume_run(
     if products is not None:
         tags[PRODUCTS_TAG] = ",".join(products)
     first = parent.root_run_id or parent.run_id
-    run = instance.create_run_for_job(
-        made,
-        execution_plan=work.plan,
-        run_config=work.config,
-        tags={
-            **tags,
-            **made.run_tags,
-            **process_tags(),
-            **kept_tags(pipeline, root, instance),
-            PARENT_RUN_ID_TAG: parent.run_id,
-            ROOT_RUN_ID_TAG: first,
-        },
-        root_run_id=first,
-        parent_run_id=parent.run_id,
-    )
-    watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
-    return load_record(instance, run.run_id, pipeline)
+    with recording(instance, parent.run_id):
+        run = instance.create_run_for_job(
+            made,
+            execution_plan=work.plan,
+            run_config=work.config,
+            tags={
+                **tags,
+                **made.run_tags,
+                **process_tags(),
+                **kept_tags(pipeline, root, instance),
+                PARENT_RUN_ID_TAG: parent.run_id,
+                ROOT_RUN_ID_TAG: first,
+            },
+            root_run_id=first,
+            parent_run_id=parent.run_id,
+        )
+    with recording(instance, run.run_id):
+        watch(execute_run_iterator(job, run, instance), run, instance, pipeline, on_progress)
+        return load_record(instance, run.run_id, pipeline)
 
 
 @dataclass(frozen=True)

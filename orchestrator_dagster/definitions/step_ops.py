@@ -329,7 +329,8 @@ def _ended(
             value = files[-1].model_dump(mode="json")
             metadata, version = product_metadata(pipeline, step, outcome, files[-1], workspace), files[-1].sha256
         with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
-            yield dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
+            output = dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
+        yield output
     for file in outcome.products:  # those of a pipeline that the step has run are assets of that pipeline
         if file.key not in own:
             metadata = product_metadata(pipeline, step, outcome, file, workspace)

@@ -1,0 +1,124 @@
+"""Two runs of one pipeline that write one output folder at once: the last one wins file by file, and none is half."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from faulty import COMMAND, left_over
+
+import orchestrator_dagster as orc
+
+TOOLS = '''
+from orchestrator_dagster import tool
+
+
+@tool
+def make(letter: str, number: int) -> dict:
+    """Makes a large text of one letter."""
+    return {"text": letter * (2_000_000 + number)}
+'''
+PIPELINE = """
+id: both
+inputs:
+  letter: {type: string}
+steps:
+  - {id: one, tool: make, parameters: {letter: "{{ letter }}", number: 1}, vars: [one: "{{ result.text }}"], products: [one: one.txt]}
+  - {id: two, tool: make, parameters: {letter: "{{ letter }}", number: 2}, vars: [two: "{{ result.text }}"], products: [two: two.txt]}
+  - {id: three, tool: make, parameters: {letter: "{{ letter }}", number: 3}, vars: [three: "{{ result.text }}"], products: [three: three.txt]}
+"""
+SIZES = {"one": 2_000_001, "two": 2_000_002, "three": 2_000_003}
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+WHOLE = {name: {digest(letter * size) for letter in (b"a", b"b")} for name, size in SIZES.items()}
+
+
+class Reader:
+    """Reads the products all the time while the runs write them, as another program would."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._done = folder, threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self.seen, self.odd = 0, []  # type: ignore[var-annotated]
+
+    def _read(self) -> None:
+        while not self._done.is_set():
+            for name, whole in WHOLE.items():
+                try:
+                    data = (self._folder / f"{name}.txt").read_bytes()
+                except FileNotFoundError:
+                    continue
+                self.seen += 1
+                if digest(data) not in whole:
+                    self.odd.append((name, len(data)))
+            self._done.wait(0.01)
+
+    def __enter__(self) -> Reader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def pipeline(write: Callable[[str, str], Path]) -> Path:
+    write("tools.py", TOOLS)
+    return write("pipelines/both.yaml", PIPELINE)
+
+
+def check(project: Path) -> None:
+    folder = project / "outputs" / "both"
+    for name, whole in WHOLE.items():
+        assert digest((folder / f"{name}.txt").read_bytes()) in whole
+    assert not left_over(project)
+
+
+def test_runs_in_threads_of_one_process(project: Path, pipeline: Path) -> None:
+    compiled = orc.compile(pipeline)
+    results: dict[str, orc.Result] = {}
+    with Reader(project / "outputs" / "both") as reader:
+        both = [
+            threading.Thread(target=lambda letter=letter: results.update({letter: compiled.run(letter=letter)}))
+            for letter in "ab"
+        ]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert {letter: result.success for letter, result in results.items()} == {"a": True, "b": True}
+    assert not reader.odd
+    check(project)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_times_two_processes(project: Path, pipeline: Path) -> None:
+    with Reader(project / "outputs" / "both") as reader:
+        for _ in range(10):
+            started = [
+                subprocess.Popen(
+                    [*COMMAND, "run", str(pipeline), "-i", f"letter={letter}", "-o", f"{letter}.json"],
+                    stderr=subprocess.PIPE, text=True,
+                )
+                for letter in "ab"
+            ]  # fmt: skip
+            for process in started:
+                _, said = process.communicate(timeout=120)
+                assert process.returncode == 0, said
+            check(project)
+            for letter in "ab":
+                made = json.loads((project / f"{letter}.json").read_text())
+                assert made["status"] == "completed"
+    assert reader.seen > 10
+    assert not reader.odd
