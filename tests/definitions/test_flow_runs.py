@@ -386,3 +386,42 @@ def test_products_of_another_pipeline_are_its_assets(write: Write, project: Path
     assert event.run_id == result.run_id
     assert event.asset_materialization.metadata["orchestrator/path"].value == "outputs/sub/z.md"  # type: ignore[union-attr]
     assert [one["path"] for one in result.document["products"]] == ["outputs/sub/z.md"]
+
+
+def test_retries_of_a_whole_repeat_only_what_failed_inside(
+    project: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "tools.py").write_text(
+        "from pathlib import Path\n"
+        "from orchestrator_dagster import tool\n\n"
+        "@tool\n"
+        "def call(name: str, fails_once: bool = False, after: str = '') -> dict:\n"
+        '    """Notes that it was called."""\n'
+        "    with open('calls.log', 'a') as log:\n"
+        "        log.write(name + ' ')\n"
+        "    mark = Path(f'once-{name}')\n"
+        "    if fails_once and not mark.exists():\n"
+        "        mark.touch()\n"
+        "        raise ConnectionError('not yet')\n"
+        "    return {'name': name}\n",
+        encoding="utf-8",
+    )
+    (project / "pipelines" / "_inner.yaml").write_text(
+        "id: inner\nsteps:\n"
+        "  - {id: a, tool: call, parameters: {name: a}}\n"
+        "  - {id: b, tool: call, parameters: {name: b, fails_once: true, after: '{{ a.name }}'}}\n",
+        encoding="utf-8",
+    )
+    path = project / "pipelines" / "again.yaml"
+    path.write_text(
+        "id: again\nsteps:\n"
+        "  - {id: sub, pipeline: _inner.yaml, retries: 1}\n"
+        "  - id: each\n    for_each: [1]\n    retries: 1\n    dependencies: sub\n    steps:\n"
+        "      - {id: one, tool: call, parameters: {name: one}}\n"
+        "      - {id: two, tool: call, parameters: {name: two, fails_once: true, after: '{{ one.name }}'}}\n",
+        encoding="utf-8",
+    )
+    result = orc.compile(path, root=project).run(instance=instance)
+    assert result.success, result.error
+    assert (project / "calls.log").read_text(encoding="utf-8").split() == ["a", "b", "b", "one", "two", "two"]
