@@ -29,7 +29,7 @@ def again(flow: Any, tmp_path: Path) -> Any:
 
     def run(text: str, root: str = "root", **inputs: Any) -> tuple[Any, list[str]]:
         before = len(flow.calls)
-        journal = Journal(tmp_path / "items", root)
+        journal = Journal(tmp_path / "items" / root)
         found = flow(text, replace(flow.services, journal=journal), **inputs)
         return found, flow.calls[before:]
 
