@@ -43,6 +43,7 @@ class _Log:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     products: dict[str, list[ProductFile]] = field(default_factory=dict)
     paid: dict[str, UsageInfo] = field(default_factory=dict)  # by step key
+    split: set[str] = field(default_factory=set)  # steps that failed in one of the ops that do their work
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -60,6 +61,10 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     for entry in instance.all_logs(run_id, of_type=_TYPES):
         if entry.dagster_event is not None:
             _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    for step in log.split:  # what the other ops have paid for their items may stand behind the failure
+        name = pipeline.by_id[step].op
+        paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
+        log.outcomes[step] = log.outcomes[step].model_copy(update={"usage": paid})
     stats = instance.get_run_record_by_id(run_id)
     assert stats is not None
     began = _time(stats.start_time) or stats.create_timestamp
@@ -174,9 +179,8 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     if step is None:
         return
     log.paid[event.step_key or ""] = usage_of_metadata(said)
-    usage = log.paid[event.step_key or ""]
-    if part_of(event.step_key) == "run":  # what other ops of the step have paid for their items is not in it
-        usage = sum((paid for key, paid in log.paid.items() if op_of(key) == name), UsageInfo())
+    if part_of(event.step_key) == "run":
+        log.split.add(step)
     made = pipeline.by_id[step]
     attempts = log.attempts.get(name, 1)
     log.outcomes[step] = Outcome(
@@ -192,7 +196,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         ),
         tool=made.tool,
         action=made.action,
-        usage=usage,
+        usage=log.paid[event.step_key or ""],
         attempts=attempts,
         started_at=log.started.get(name, at),
         completed_at=at,

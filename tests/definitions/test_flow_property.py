@@ -160,7 +160,9 @@ _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 _PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # a failing pipeline of nine steps is small enough to read
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=_CHECKS, phases=_PHASES, derandomize=True, database=None)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=_CHECKS, phases=_PHASES, derandomize=True, database=None
+)
 @given(pipelines())
 def test_random_pipelines_agree_with_the_rules(told: Path, case: Any) -> None:
     check(told, case)

@@ -181,7 +181,11 @@ def test_what_the_event_log_says(write: Write, project: Path, instance: DagsterI
     assert result.steps["over"]["reason"] == "routing skipped what it depends on: unused"
     assert result.steps["again"]["retries"] == 2
     assert result.outputs == {"d": "none", "gone": None, "rescue": result.steps["rescue"]["value"]}
-    skipped = {entry.dagster_event.step_key for entry in instance.all_logs(run, of_type=DagsterEventType.STEP_SKIPPED) if entry.dagster_event}
+    skipped = {
+        entry.dagster_event.step_key
+        for entry in instance.all_logs(run, of_type=DagsterEventType.STEP_SKIPPED)
+        if entry.dagster_event
+    }
     assert not [key for key in skipped if not key or ".run" not in key]  # ops of what was skipped still say why
 
     result = orc.compile(write("pipelines/p.yaml", LOOPS)).run(instance=instance)
@@ -204,7 +208,9 @@ def test_continue_ends_the_run_failed_after_everything_else(
 ) -> None:
     result = orc.compile(write("pipelines/p.yaml", CARRIED)).run(instance=instance)
     assert not result.success
-    assert failed_ops(instance, result.run_id) == ["carried.finish"] or failed_ops(instance, result.run_id) == ["finish"]
+    assert failed_ops(instance, result.run_id) == ["carried.finish"] or failed_ops(instance, result.run_id) == [
+        "finish"
+    ]
     assert result.error is not None
     assert (result.error["step"], result.error["type"]) == ("bad", "ToolError")
     assert "bad failed at call 1" in result.error["message"]
@@ -301,7 +307,13 @@ outputs: {table: "{{ table }}"}
 def test_products_of_gates_and_items(write: Write, project: Path, instance: DagsterInstance) -> None:
     path = write("pipelines/p.yaml", PRODUCTS)
 
-    @dg.asset(ins={"pages": dg.AssetIn(["made", "page"]), "maybe": dg.AssetIn(["made", "maybe"]), "table": dg.AssetIn(["made", "table"])})
+    @dg.asset(
+        ins={
+            "pages": dg.AssetIn(["made", "page"]),
+            "maybe": dg.AssetIn(["made", "maybe"]),
+            "table": dg.AssetIn(["made", "table"]),
+        }
+    )
     def mine(pages: list[dict[str, Any]], maybe: str, table: list[dict[str, str]]) -> dict[str, Any]:
         return {"names": [one["name"] for one in pages], "maybe": maybe, "rows": len(table)}
 
@@ -345,7 +357,9 @@ def test_one_product_alone_runs_only_what_it_needs(
     assert [one for one in others if instance.get_latest_materialization_event(AssetKey(["made", one]))] == []
 
 
-def test_the_handler_of_a_failure_is_run_for_its_product(write: Write, project: Path, instance: DagsterInstance) -> None:
+def test_the_handler_of_a_failure_is_run_for_its_product(
+    write: Write, project: Path, instance: DagsterInstance
+) -> None:
     text = """id: p
 steps:
   - {id: bad, tool: probe, on_failure: rescue, parameters: {name: bad, fail: 9}}
