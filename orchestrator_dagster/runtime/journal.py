@@ -73,8 +73,8 @@ class Journal:
     def _path(self, step: CompiledStep, scope: Scope) -> AnyPath:
         """The file of a place: its path, what the step does, and all that it can read.
 
-        That is the item, the inputs, and what the steps before and around it have left (the scope's basis): a step whose
-        predecessor failed in the first run and completes in the second is not what it was.
+        That is the item, the inputs, and what the steps before and around it have left (the scope's basis): a step
+        whose predecessor failed in the first run and completes in the second is not what it was.
         """
         inputs = {name: value for name, value in scope.inputs.items() if name not in scope.secrets}
         products = [product.key for product in step.products if scope.wants(product.key)]

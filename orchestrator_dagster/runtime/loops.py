@@ -191,7 +191,8 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
             return
         if index >= most:
-            return _at_limit(step, most)
+            _at_limit(step, most)
+            return
         one = _run_pass(step, here, index, seen)
         found.append(one)
         seen = one.steps
@@ -204,7 +205,8 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
             if holds(loop.until, step, here, None, "until"):
                 return
             if len(found) >= most and loop.while_ is None:
-                return _at_limit(step, most)
+                _at_limit(step, most)
+                return
 
 
 def _at_limit(step: CompiledStep, most: int) -> None:

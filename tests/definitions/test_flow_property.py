@@ -95,7 +95,7 @@ def written(steps: Steps, handled: list[str]) -> str:
             keys["condition"] = f"'{name}' not in off"
         if name in handled:
             keys["failure_handlers"] = [{"errors": ["OSError"], "goto": keys.pop("on_failure")}, {"fallback": 1}]
-        keys |= {"tool": "told", "parameters": {"fail": "{{ '%s' in bad }}" % name}}
+        keys |= {"tool": "told", "parameters": {"fail": f"{{{{ '{name}' in bad }}}}"}}
         lines.append(f"  - {json.dumps(keys)}")
     return "\n".join(lines) + "\n"
 

@@ -102,16 +102,16 @@ def test_a_fallback_fills_the_variables(flow: Any) -> None:
 
 
 def test_a_fallback_that_does_not_fit_fails_the_step_alone(flow: Any) -> None:
-    text = f"""steps:
+    text = """steps:
   - id: each
     for_each: [0, 99]
     on_item_failure: skip
     steps:
       - id: a
         tool: probe
-        parameters: {{name: "a{{{{ item }}}}", fail: "{{{{ item }}}}", value: {{score: 1, note: x}}}}
-        vars: {{score: {{type: number, maximum: 1}}, note: {{type: string}}}}
-        failure_handlers: [{{fallback: {{score: "{{{{ item }}}}", note: x}}}}]
+        parameters: {name: "a{{ item }}", fail: "{{ item }}", value: {score: 1, note: x}}
+        vars: {score: {type: number, maximum: 1}, note: {type: string}}
+        failure_handlers: [{fallback: {score: "{{ item }}", note: x}}]
 """
     found = flow(text)["each"]
     assert [one.status for one in found.iterations] == ["completed", "failed"]
