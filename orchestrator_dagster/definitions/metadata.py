@@ -67,7 +67,7 @@ class OutcomeMetadata(NamespacedMetadataSet):
 
 
 class UsageMetadata(NamespacedMetadataSet):
-    """What model calls took, on every event that says it: an outcome, a failure, an attempt with another behind it.
+    """What model calls took, on every event that says it: an outcome, a failure, an attempt that another follows.
 
     It is the sum over the attempts so far. ``cost`` is in US dollars, absent when a price is unknown.
     """
