@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from datetime import datetime, timezone
 from pathlib import Path
@@ -124,7 +125,7 @@ def kind_of(step: dict[str, Any]) -> str:
     if step["status"] != "skipped":
         return str(step["status"])
     reason = step["reason"]
-    if reason == "the run ended before it":
+    if reason == "the run ended before it" or re.fullmatch(r"step \w+ (failed|was not reached)", reason):
         return "not reached"
     if reason.startswith("its condition is false"):
         return "skipped: condition"
