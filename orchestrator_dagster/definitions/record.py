@@ -60,6 +60,7 @@ class RunLog:
     paid: dict[str, UsageInfo] = field(default_factory=dict)  # by step key
     paid_before: dict[str, UsageInfo] = field(default_factory=dict)  # by op
     lost: set[str] = field(default_factory=set)
+    split: set[str] = field(default_factory=set)  # steps that failed in one of the ops that do their work
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -74,6 +75,11 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     if run is None:
         raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
     log = read_chain(instance, ancestry(instance, run), pipeline)
+    for step in log.split:  # what the other ops have paid for their items may stand behind the failure
+        name = pipeline.by_id[step].op
+        paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
+        if step in log.outcomes:
+            log.outcomes[step] = log.outcomes[step].model_copy(update={"usage": paid})
     stats = instance.get_run_record_by_id(run_id)
     assert stats is not None
     began = _time(stats.start_time) or stats.create_timestamp
@@ -261,9 +267,8 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     if step is None:
         return
     log.paid[event.step_key or ""] = usage_of_metadata(said)
-    usage = log.paid[event.step_key or ""]
-    if part_of(event.step_key) == "run":  # what other ops of the step have paid for their items is not in it
-        usage = sum((paid for key, paid in log.paid.items() if op_of(key) == name), UsageInfo())
+    if part_of(event.step_key) == "run":
+        log.split.add(step)
     made = pipeline.by_id[step]
     attempts = log.attempts.get(name, 1)
     log.outcomes[step] = Outcome(
@@ -280,7 +285,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         ),
         tool=made.tool,
         action=made.action,
-        usage=usage,
+        usage=log.paid[event.step_key or ""],
         attempts=attempts,
         started_at=log.started.get(name, at),
         completed_at=at,

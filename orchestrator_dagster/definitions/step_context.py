@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, OpExecutionContext
+from dagster._core.events import EngineEventData
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
@@ -123,11 +124,9 @@ def value_of(
     if retries and tries_again(error, step, context):
         said = usage_metadata(usage_of(error))
         if said:  # an attempt that is followed by another has no other event that could say what it cost
-            note = (
-                f"attempt {context.retry_number + 1} failed after its model had been asked; the next one adds to this"
-            )
-            result = dg.ExpectationResult(success=False, label="attempt", description=note, metadata=said)
-            DagsterEvent.step_expectation_result(context.get_step_execution_context(), result)
+            of = context.get_step_execution_context()
+            note = f"Attempt {context.retry_number + 1} failed after a model was asked; the attempts so far took this."
+            DagsterEvent.engine_event(of, note, EngineEventData(metadata=said))
         raise error
     if isinstance(error, StepInterruptedError) or not handles(step, error):
         raise error
@@ -155,19 +154,20 @@ def paid_before(context: OpExecutionContext) -> UsageInfo:
     if context.retry_number == 0:
         return UsageInfo()
     key = context.get_step_execution_context().step.key
-    kinds = {DagsterEventType.STEP_EXPECTATION_RESULT, DagsterEventType.STEP_OUTPUT}
+    kinds = {DagsterEventType.ENGINE_EVENT, DagsterEventType.STEP_OUTPUT}
     found = UsageInfo()
     for entry in context.instance.all_logs(context.run_id, of_type=kinds):
         event = entry.dagster_event
         if event is None or event.step_key != key:
             continue
-        if event.event_type == DagsterEventType.STEP_EXPECTATION_RESULT:
-            said = event.step_expectation_result_data.expectation_result.metadata
+        if event.event_type == DagsterEventType.ENGINE_EVENT:
+            said = event.engine_event_data.metadata
         elif event.step_output_data.output_name in ("outcome", "result"):
             said = event.step_output_data.metadata  # it was made, and could not be stored
         else:
             continue
-        found = usage_of_metadata(said)
+        if (usage := usage_of_metadata(said)) != UsageInfo():
+            found = usage
     return found
 
 

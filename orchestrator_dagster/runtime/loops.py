@@ -207,7 +207,8 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
             return None
         if index >= most:
-            return _at_limit(step, most)
+            _at_limit(step, most)
+            return
         one = _run_pass(step, here, index, seen)
         found.append(one)
         seen = one.steps
@@ -220,7 +221,8 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
             if holds(loop.until, step, here, None, "until"):
                 return None
             if len(found) >= most and loop.while_ is None:
-                return _at_limit(step, most)
+                _at_limit(step, most)
+                return
 
 
 def _at_limit(step: CompiledStep, most: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from datetime import datetime, timezone
 from pathlib import Path
@@ -95,7 +96,7 @@ def written(steps: Steps, handled: list[str]) -> str:
             keys["condition"] = f"'{name}' not in off"
         if name in handled:
             keys["failure_handlers"] = [{"errors": ["OSError"], "goto": keys.pop("on_failure")}, {"fallback": 1}]
-        keys |= {"tool": "told", "parameters": {"fail": "{{ '%s' in bad }}" % name}}
+        keys |= {"tool": "told", "parameters": {"fail": f"{{{{ '{name}' in bad }}}}"}}
         lines.append(f"  - {json.dumps(keys)}")
     return "\n".join(lines) + "\n"
 
@@ -124,7 +125,7 @@ def kind_of(step: dict[str, Any]) -> str:
     if step["status"] != "skipped":
         return str(step["status"])
     reason = step["reason"]
-    if reason == "the run ended before it":
+    if reason == "the run ended before it" or re.fullmatch(r"step \w+ (failed|was not reached)", reason):
         return "not reached"
     if reason.startswith("its condition is false"):
         return "skipped: condition"
