@@ -18,10 +18,10 @@ from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
-from orchestrator_dagster.definitions.served import load_served
-from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
+from orchestrator_dagster.definitions.served import load_served
+from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.project import LoadedFile, find_project
 
@@ -55,9 +55,7 @@ def build_definitions(
         served = load_served(base / folder, base)
         for file in served.broken:
             _log.warning("%s is left out:\n%s", file.path, "\n".join(one.render() for one in file.errors))
-        made = definitions_of(
-            served.pipelines, root=base, resources=resources, executor=executor, broken=served.broken
-        )
+        made = definitions_of(served.pipelines, root=base, resources=resources, executor=executor, broken=served.broken)
     with disable_dagster_warnings():  # it is in preview; users can do nothing about it
         return made.with_reconstruction_metadata(served.metadata) if served.metadata else made
 

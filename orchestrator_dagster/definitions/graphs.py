@@ -87,9 +87,7 @@ def step_graph(pipeline: CompiledPipeline, step: CompiledStep) -> GraphDefinitio
         description=step.spec.description or step.instruction,
         node_defs=[decide, run, outcome],
         dependencies=inside,
-        input_mappings=[
-            graph_input(name, node) for node in ("decide", "run", "outcome") for name in outer
-        ],
+        input_mappings=[graph_input(name, node) for node in ("decide", "run", "outcome") for name in outer],
         output_mappings=[
             graph_output(name, "outcome", name)
             for name in ("outcome", *(product_output(product) for product in step.all_products))

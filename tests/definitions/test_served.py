@@ -151,7 +151,9 @@ def execute_like_dagster(instance: DagsterInstance, run: Any, recon: Reconstruct
         ),
         job_name=run.job_name,
     )
-    arguments = serialize_value(ExecuteExternalJobArgs(job_origin=origin, run_id=run.run_id, instance_ref=instance.get_ref()))
+    arguments = serialize_value(
+        ExecuteExternalJobArgs(job_origin=origin, run_id=run.run_id, instance_ref=instance.get_ref())
+    )
     stop = context.Event()
     process = context.Process(target=_run_and_tell, args=[arguments, recon, queue, stop])
     process.start()
@@ -318,9 +320,7 @@ steps:
         assert self.load(moved)["one"].folder == str(moved / "pipelines")
         assert len(compiled) == 4
 
-    def test_tools_of_the_project_and_other_pipelines(
-        self, project: Path, write: Write, compiled: list[str]
-    ) -> None:
+    def test_tools_of_the_project_and_other_pipelines(self, project: Path, write: Write, compiled: list[str]) -> None:
         tools = "from orchestrator_dagster import tool\n\n\n@tool\ndef add(a: int) -> int:\n    return a\n"
         write("tools.py", tools)
         write("pipelines/own.yaml", "id: own\nsteps:\n  - {id: a, tool: add, parameters: {a: 1}}\n")
