@@ -28,7 +28,8 @@ def pipeline_text(number: int) -> str:
     """A pipeline of ten tool steps in a chain: three with a condition, one over items, three products."""
     lines = [f"id: p{number}", "inputs: {topic: heat, items: {type: array, default: [1, 2, 3]}}", "steps:"]
     for step in range(STEPS):
-        content = f"{{{{ s{step - 1}.v{step - 1} }}}}" if step else "{{ topic }}"
+        value = "count" if step - 1 == EACH else f"v{step - 1}"
+        content = f"{{{{ s{step - 1}.{value} }}}}" if step else "{{ topic }}"
         path = f"out/{number}_{step}_{{{{ item }}}}.txt" if step == EACH else f"out/{number}_{step}.txt"
         lines += [
             f"  - id: s{step}",
@@ -183,6 +184,7 @@ def run_process(root: Path, instance: DagsterInstance) -> Any:
     plan = create_execution_plan(job, repository_load_data=repository.repository_load_data)
 
     def launch() -> None:
+        shutil.rmtree(root / "out", ignore_errors=True)  # a step does not write over a file
         run = instance.create_run_for_job(job, execution_plan=plan, job_code_origin=origin)
         arguments = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), True)
         process("-m", "dagster", *arguments.get_command_args()[1:], cwd=root)()
