@@ -1,4 +1,4 @@
-"""Import, ``validate``, the loading of a location, and of the process of a run in one."""
+"""Import, ``validate``, the loading of a location, and a run's process in a small and a large one. Seconds of CPU."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterInstance
+from dagster._core.code_pointer import FileCodePointer
+from dagster._core.definitions.reconstruct import ReconstructableRepository, initialize_repository_def_from_pointer
+from dagster._core.execution.api import create_execution_plan
+from dagster._grpc.types import ExecuteRunArgs
+
+from benchmarks.measuring import Row, cpu_medians, process
 
 PIPELINES = 100
+MANY = 300
 STEPS = 10
 GATED = (2, 5, 8)
 EACH = 6
@@ -18,7 +26,8 @@ def pipeline_text(number: int) -> str:
     """A pipeline of ten tool steps in a chain: three with a condition, one over items, three products."""
     lines = [f"id: p{number}", "inputs: {topic: heat, items: {type: array, default: [1, 2, 3]}}", "steps:"]
     for step in range(STEPS):
-        content = f"{{{{ s{step - 1}.v{step - 1} }}}}" if step else "{{ topic }}"
+        value = "count" if step - 1 == EACH else f"v{step - 1}"
+        content = f"{{{{ s{step - 1}.{value} }}}}" if step else "{{ topic }}"
         path = f"out/{number}_{step}_{{{{ item }}}}.txt" if step == EACH else f"out/{number}_{step}.txt"
         lines += [
             f"  - id: s{step}",
@@ -145,3 +154,78 @@ def load_by_hand(count: int) -> None:
     resources = {name: dg.ResourceDefinition.hardcoded_resource(None) for name in ("models", "tools", "workspace")}
     definitions = dg.Definitions(assets=[one[0] for one in made], jobs=[one[1] for one in made], resources=resources)
     definitions.get_repository_def().get_all_jobs()
+
+
+def load_ours(root: Path, *, cold: bool) -> None:
+    """The location of a project, with every job; cold is without what was kept."""
+    from orchestrator_dagster.definitions.factory import build_definitions
+
+    if cold:
+        shutil.rmtree(root / ".orchestrator", ignore_errors=True)
+    build_definitions("pipelines", root=root).get_repository_def().get_all_jobs()
+
+
+LOCATION = """\
+from pathlib import Path
+from orchestrator_dagster import build_definitions
+defs = build_definitions("pipelines", root=Path(__file__).parent)
+"""
+
+
+def run_process(root: Path, instance: DagsterInstance) -> Any:
+    """A function that launches a run and executes it in a process of its own, as launchers do."""
+    (root / "location.py").write_text(LOCATION, encoding="utf-8")
+    pointer = FileCodePointer(str(root / "location.py"), "defs", str(root))
+    repository = initialize_repository_def_from_pointer(pointer)
+    job = repository.get_job("p0_job")
+    origin = ReconstructableRepository(pointer).get_reconstructable_job("p0_job").get_python_origin()
+    plan = create_execution_plan(job, repository_load_data=repository.repository_load_data)
+
+    def launch() -> None:
+        shutil.rmtree(root / "out", ignore_errors=True)  # a step does not write over a file
+        run = instance.create_run_for_job(job, execution_plan=plan, job_code_origin=origin)
+        arguments = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), True)
+        process("-m", "dagster", *arguments.get_command_args()[1:], cwd=root)()
+
+    return launch
+
+
+def measure() -> list[Row]:
+    """The rows of this benchmark."""
+    with tempfile.TemporaryDirectory() as name:
+        some = write_pipelines(Path(name) / "some", PIPELINES)
+        load_ours(some, cold=True)  # the first round imports
+        load_by_hand(2)
+        loads = cpu_medians(
+            {
+                "cold": lambda: load_ours(some, cold=True),
+                "warm": lambda: load_ours(some, cold=False),
+                "by hand": lambda: load_by_hand(PIPELINES),
+            }
+        )
+        processes = cpu_medians(
+            {
+                "dagster": process("-c", "import dagster", cwd=some),
+                "ours": process("-c", "import dagster, orchestrator_dagster.definitions.factory", cwd=some),
+                "validate": process("-m", "orchestrator_dagster.cli", "validate", "pipelines/p0.yaml", cwd=some),
+            }
+        )
+        home = Path(name) / "home"
+        home.mkdir()
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+        with DagsterInstance.from_config(str(home)) as instance:
+            launches = cpu_medians(
+                {
+                    "one": run_process(write_pipelines(Path(name) / "one", 1), instance),
+                    "many": run_process(write_pipelines(Path(name) / "many", MANY), instance),
+                }
+            )
+    shape = f"{PIPELINES} pipelines of {STEPS} steps"
+    return [
+        Row(f"location of {shape}: compiled, loaded", loads["cold"], loads["by hand"], "by hand with @graph", "1.0"),
+        Row(f"location of {shape}: loaded again", loads["warm"], loads["by hand"], "by hand with @graph", "0.5"),
+        Row(f"a run's process, location of {MANY}", launches["many"], launches["one"], "location of 1", "+1 s"),
+        Row("import of the definitions layer", processes["ours"], processes["dagster"], "import dagster", "+0.05 s"),
+        Row("orchestrator validate, whole process", processes["validate"], processes["dagster"], "import dagster",
+            "0.4 s"),
+    ]  # fmt: skip

@@ -78,6 +78,7 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     for step in log.split:  # what the other ops have paid for their items may stand behind the failure
         name = pipeline.by_id[step].op
         paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
+        paid += log.paid_before.get(name, UsageInfo())
         if step in log.outcomes:
             log.outcomes[step] = log.outcomes[step].model_copy(update={"usage": paid})
     stats = instance.get_run_record_by_id(run_id)

@@ -205,7 +205,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         if loop.single:
             here = here.with_own(_pass_view(step, seen, own[step.id]))
         if loop.while_ is not None and not holds(loop.while_, step, here, None, "while"):
-            return None
+            return
         if index >= most:
             _at_limit(step, most)
             return
@@ -213,13 +213,13 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
         found.append(one)
         seen = one.steps
         if one.status == "failed":
-            return None
+            return
         if loop.until is not None:
             here = here.seeing({**scope.outcomes, **seen})
             if loop.single:
                 here = here.with_own(_pass_view(step, seen, own[step.id]))
             if holds(loop.until, step, here, None, "until"):
-                return None
+                return
             if len(found) >= most and loop.while_ is None:
                 _at_limit(step, most)
                 return
