@@ -98,7 +98,7 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
             shown = pipeline or pipeline_of(run_id, instance)
             with progress_view(shown, quiet) as on_progress:
                 document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
-    except ResumeError as error:
+    except (ResumeError, InputsError) as error:
         _stop(error)
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)
@@ -117,8 +117,9 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         output = None
     if output is None:
         click.echo(text)
+    next_ = f"next: orchestrator resume {document['execution_id'][:8]}"
     if document["status"] == "canceled":
-        click.echo("interrupted", err=True)
+        click.echo(f"interrupted\n{next_}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     failure = document["error"]
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
@@ -126,7 +127,10 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         click.echo(f"error: {where}{failure['message']}", err=True)
     elif failure:
         click.echo(f"the run failed: {failure['step']}", err=True)
-    sys.exit(0 if document["success"] else EXIT_FAILED)
+    if document["success"]:
+        sys.exit(0)
+    click.echo(next_, err=True)
+    sys.exit(EXIT_FAILED)
 
 
 @main.command()

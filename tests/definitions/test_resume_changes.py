@@ -132,32 +132,27 @@ outputs: {score: "{{ score }}", all: "{{ each.results | length }}"}
 """
 
 
-def test_no_answered_call_is_made_again(
-    lab: Lab, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", model_server.url)
-    monkeypatch.setenv("OPENAI_API_BASE", model_server.url)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
-    score = {"score": "many"}
+def test_no_answered_call_is_made_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    score: dict[str, object] = {"score": "many"}
 
     def answer(request: Request) -> str:
         return json.dumps(score) if request.prompt.startswith("Score") else "four"
 
-    model_server.default = answer
-    lab.break_("v4")
-    failed = lab.run(ASKS)
-    assert statuses(failed) == {"first": "completed", "each": "completed", "score": "failed"}
-    asked = sorted(request.prompt.split("\n")[0][:5] for request in model_server.requests)
-    assert asked == ["Ask u", "Ask v", "Ask w", "First", "Score"]
-    assert failed["usage"]["calls"] == 5
-    score["score"] = 7  # type: ignore[assignment]
-    lab.break_()
-    lab.calls()
-    done = lab.resume(failed)
-    assert done["success"], done["error"]
-    assert lab.calls() == ["v4"]
-    assert len(model_server.requests) == 6
-    assert model_server.requests[-1].prompt.startswith("Score")
+    with ModelServer(default=answer) as server:
+        for name, value in {"BASE_URL": server.url, "API_BASE": server.url, "API_KEY": "sk-test-0123456789"}.items():
+            monkeypatch.setenv(f"OPENAI_{name}", value)
+        lab.break_("v4")
+        failed = lab.run(ASKS)
+        assert statuses(failed) == {"first": "completed", "each": "completed", "score": "failed"}
+        assert sorted(one.prompt[:5] for one in server.calls) == ["Ask u", "Ask v", "Ask w", "First", "Score"]
+        assert failed["usage"]["calls"] == 5
+        score["score"] = 7
+        lab.break_()
+        lab.calls()
+        done = lab.resume(failed)
+        assert done["success"], done["error"]
+        assert lab.calls() == ["v4"]
+        assert [one.prompt[:5] for one in server.calls[5:]] == ["Score"]
     # What all of it has cost, the call that failed as well.
     assert done["usage"]["calls"] == 6
     assert done["usage"]["tokens"] > failed["usage"]["tokens"]
