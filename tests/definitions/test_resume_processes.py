@@ -17,6 +17,7 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG
 from orchestrator_dagster.definitions.resume import resume_run
 from orchestrator_dagster.errors import ResumeError
+from orchestrator_dagster.stored_files import writer_mark
 
 TEXT = """\
 id: p
@@ -39,7 +40,9 @@ def last(lab: Lab) -> dg.DagsterRun:
 
 
 def test_a_run_that_was_interrupted(lab: Lab) -> None:
-    text = TEXT.replace("parameters: {name: b}", 'for_each: [x, y, z], max_parallel: 1, parameters: {name: "{{ item }}"}')
+    text = TEXT.replace(
+        "parameters: {name: b}", 'for_each: [x, y, z], max_parallel: 1, parameters: {name: "{{ item }}"}'
+    )
     lab.let("stopped", "y")
     assert forked(lambda: lab.elsewhere(text), None)
     stopped = last(lab)
@@ -57,10 +60,16 @@ def test_a_run_whose_process_is_gone(lab: Lab) -> None:
     killed = last(lab)
     assert killed.status == DagsterRunStatus.STARTED
     lab.let("killed")
+    out = lab.folder / "outputs" / "p"
+    process = killed.tags[PROCESS_TAG]
+    mark = writer_mark().removesuffix(str(os.getpid()))
+    (out / f".c.json.{mark}{process}-0123456789ab.tmp").write_text('{"na')  # what it was writing
+    (out / f".c.json.{mark}{os.getpid()}-0123456789ab.tmp").write_text('{"na')  # what another one writes now
     lab.calls()
     done = lab.resume({"execution_id": killed.run_id})
     assert done["success"], done["error"]
     assert lab.calls() == ["b", "c"]
+    assert list(lab.products()) == [f"p/.c.json.{writer_mark()}-0123456789ab.tmp", "p/a.json", "p/c.json"]
     ended = lab.instance.get_run_by_id(killed.run_id)
     assert ended is not None
     assert ended.status == DagsterRunStatus.FAILURE
@@ -103,7 +112,7 @@ def test_who_leads_a_run(lab: Lab) -> None:
 
     with pytest.raises(ResumeError, match=f"in the process {os.getpid()}"):
         lab.resume({"execution_id": started()})
-    with pytest.raises(ResumeError, match="it is started on elsewhere.example"):
+    with pytest.raises(ResumeError, match=r"it is started on elsewhere\.example"):
         lab.resume({"execution_id": started(host="elsewhere.example")})
     assert {BEGAN_TAG, HOST_TAG} <= tags.keys()
     reused = started(process_began="1")  # the number of a process that is gone, and another has it now
