@@ -107,7 +107,7 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
                 document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
                 if document["status"] == "canceled":
                     end_processes()
-    except (ResumeError, PipelineError) as error:
+    except (ResumeError, InputsError, PipelineError) as error:
         _stop(error)
     except OrchestratorError as error:
         _stop(error, EXIT_FAILED)
@@ -126,8 +126,9 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         output = None
     if output is None:
         click.echo(text)
+    next_ = f"next: orchestrator resume {document['execution_id'][:8]}"
     if document["status"] == "canceled":
-        click.echo("interrupted", err=True)
+        click.echo(f"interrupted\n{next_}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     failure = document["error"]
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
@@ -135,7 +136,10 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         click.echo(f"error: {where}{failure['message']}", err=True)
     elif failure:
         click.echo(f"the run failed: {failure['step']}", err=True)
-    sys.exit(0 if document["success"] else EXIT_FAILED)
+    if document["success"]:
+        sys.exit(0)
+    click.echo(next_, err=True)
+    sys.exit(EXIT_FAILED)
 
 
 @main.command()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     AnyPath = Union[Path, UPath]
 
+_WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{6})(?P<process>\d+)-[0-9a-f]+\.tmp\Z")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+::?/?/")
 
 
@@ -80,6 +83,29 @@ def write_whole(path: AnyPath, text: str) -> None:
         with contextlib.suppress(Exception):  # the first error is the one to tell
             temporary.unlink(missing_ok=True)
         raise
+
+
+def writer_mark() -> str:
+    """What names this process in the name of a file that it has not written whole yet: its machine and its number."""
+    return f"{_machine()}{os.getpid()}"
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a file was being written, under a name with :func:`writer_mark`, by a process that is gone."""
+    found = _WRITER.search(name)
+    if found is None or not is_temporary(name) or found["machine"] != _machine():
+        return False
+    try:
+        os.kill(int(found["process"]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
 def is_temporary(name: str) -> bool:

@@ -20,6 +20,7 @@ from typing import IO
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
 from orchestrator_dagster.folder import Folder, locked, open_folder
 from orchestrator_dagster.path_text import check_path_text
+from orchestrator_dagster.stored_files import writer_mark
 
 MEGABYTE = 1024 * 1024
 
@@ -356,7 +357,7 @@ class Workspace:
 
     def temporary_name(self, target: Path) -> str:
         """A new name, in the folder of ``target``, for the file that is to take its place."""
-        return f".{target.name[:40]}.{secrets.token_hex(6)}.tmp"
+        return f".{target.name[:40]}.{writer_mark()}-{secrets.token_hex(6)}.tmp"
 
     def _replaceable(self, folder: Folder, target: Path, replace: bool) -> int | None:
         try:

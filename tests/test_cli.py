@@ -113,6 +113,18 @@ def test_a_failed_run_prints_its_document_and_exits_1(write: Write, project: Pat
     assert document["error"]["step"] == "read"
     assert "pipelines/f.yaml:3:5" in done.stderr
     assert "Traceback" not in done.stderr
+    *_, next_ = done.stderr.splitlines()
+    assert next_ == f"next: orchestrator resume {document['execution_id'][:8]}"
+
+    (project / "no.txt").write_text("here it is")
+    resumed = orchestrator(*next_.split()[2:], cwd=project)
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["steps"]["read"]["value"]["content"] == "here it is"
+    assert "next:" not in resumed.stderr
+    again = orchestrator(*next_.split()[2:], "--quiet", cwd=project)
+    assert again.returncode == 2
+    assert "has been resumed or re-executed before" in again.stderr
+    assert "next: orchestrator" not in again.stderr
 
 
 def test_five_mistakes_give_five_messages(write: Write, project: Path) -> None:
@@ -313,6 +325,7 @@ steps:
     assert document["status"] == "canceled"
     assert document["steps"]["first"]["status"] == "completed"
     assert "Traceback" not in err
+    assert err.endswith(f"interrupted\nnext: orchestrator resume {document['execution_id'][:8]}\n")
 
 
 def test_two_files_of_a_folder_with_one_id(write: Write, project: Path) -> None:

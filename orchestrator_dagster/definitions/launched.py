@@ -37,14 +37,14 @@ def pipeline_kept(run: DagsterRun, instance: DagsterInstance) -> CompiledPipelin
 
 def is_of(run: DagsterRun, pipeline: CompiledPipeline) -> bool:
     """Whether a run is one of this pipeline, and of nothing else."""
-    if run.asset_selection is not None:
+    if run.asset_selection:
         return {tuple(key.path) for key in run.asset_selection} <= _keys(pipeline).keys()
     return run.job_name == job_name(pipeline)
 
 
 def products_of(run: DagsterRun, pipeline: CompiledPipeline) -> list[str] | None:
     """The variables whose products a run was asked for, None for the whole pipeline."""
-    if run.asset_selection is None:  # a run that Dagster launched may have taken over the tags of another
+    if not run.asset_selection:  # a run that Dagster launched may have taken over the tags of another
         led_here = run.remote_job_origin is None and PRODUCTS_TAG in run.tags
         return run.tags[PRODUCTS_TAG].split(",") if led_here else None
     keys = _keys(pipeline)

@@ -6,7 +6,9 @@ Dagster's own "re-execute from failure" sees the ops that raised. This also repa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ from orchestrator_dagster.definitions.unfinished import Done, same_input, steps_
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.kept_pipelines import DIGITS
 from orchestrator_dagster.project import refuse_unsupported
+from orchestrator_dagster.stored_files import is_left_behind
 
 #: Tags of Dagster's own that a resumed run takes over: those of its partition.
 _KEPT_TAGS = ("dagster/partition", "dagster/asset_partition")
@@ -84,6 +87,7 @@ def resume_run(
     products = products_of(parent, before)
     job = command_job(pipeline, root=root, instance=instance, products=products)
     work = _work(job, parent, pipeline, before, instance)
+    _remove_halves(root, work.output_dir)
     made = job.get_definition()
     tags = {name: value for name, value in parent.tags.items() if not name.startswith("dagster/")}
     tags |= {name: value for name, value in parent.tags.items() if name.startswith(_KEPT_TAGS)}
@@ -117,6 +121,7 @@ class _Work:
 
     plan: ExecutionPlan
     config: Mapping[str, Any]
+    output_dir: str | None
 
 
 def _work(
@@ -144,9 +149,26 @@ def _work(
     if not keys:
         raise ResumeError(f"the run {parent.run_id[:8]} is complete: nothing is left to do")
     if not done.keys or parent.execution_plan_snapshot_id is None:
-        return _Work(plan, config)
+        return _Work(plan, config, values.get("output_dir"))
     known = KnownExecutionState.build_for_reexecution(instance, parent).update_for_step_selection(keys)
-    return _Work(create_execution_plan(job, config, step_keys_to_execute=keys, known_state=known), config)
+    return _Work(
+        create_execution_plan(job, config, step_keys_to_execute=keys, known_state=known),
+        config,
+        values.get("output_dir"),
+    )
+
+
+def _remove_halves(root: Path, output_dir: str | None) -> None:
+    """Remove what killed processes were writing among the products: it would stay there for ever."""
+    if not output_dir:
+        return
+    folder = (root / output_dir).resolve()
+    if not folder.is_relative_to(root.resolve()):  # what else may be there is nobody's business
+        return
+    for place, _, names in os.walk(folder):
+        for name in filter(is_left_behind, names):
+            with suppress(OSError):
+                (Path(place) / name).unlink()
 
 
 def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:

@@ -14,17 +14,31 @@ from orchestrator_dagster.definitions.resume import resume_run
 from orchestrator_dagster.project import compile_or_raise
 
 TOOLS = '''
+import os
+import signal
+import time
 from pathlib import Path
 from orchestrator_dagster import tool
 
 
+def said(what, name):
+    file = Path(what)
+    return file.exists() and name in file.read_text().split()
+
+
 @tool
 def note(name: str) -> dict:
-    """Notes that it was called; fails when the file `broken` has its name."""
+    """Notes that it was called; does what the files `broken`, `killed`, `stopped` and `held` say of its name."""
     with open("calls.log", "a") as log:
         log.write(f"{name}\\n")
-    broken = Path("broken")
-    if broken.exists() and name in broken.read_text().split():
+    if said("killed", name):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if said("stopped", name):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+    while said("held", name):
+        time.sleep(0.01)
+    if said("broken", name):
         raise RuntimeError(f"{name} is broken")
     return {"name": name}
 '''
@@ -39,7 +53,18 @@ class Lab:
 
     def break_(self, *names: str) -> None:
         """Let the tool fail for these names, and for no others."""
-        (self.folder / "broken").write_text(" ".join(names), encoding="utf-8")
+        self.let("broken", *names)
+
+    def let(self, what: str, *names: str) -> None:
+        """Let it be `broken`, `killed`, `stopped` or `held` for these names, and for no others."""
+        new = self.folder / f".{what}"
+        new.write_text(" ".join(names), encoding="utf-8")
+        new.replace(self.folder / what)
+
+    def elsewhere(self, text: str) -> None:
+        """Run a pipeline in this process, which has been forked for it: with an instance of its own."""
+        with DagsterInstance.from_config(self.instance.root_directory) as instance:
+            run_pipeline(self.compiled(text), {}, root=self.folder, instance=instance)
 
     def calls(self) -> list[str]:
         """The calls since the last look, sorted."""

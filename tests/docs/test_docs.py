@@ -20,6 +20,7 @@ import yaml
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
+from orchestrator_dagster.definitions.instance import open_instance
 from orchestrator_dagster.language.read import read_pipeline_text
 from orchestrator_dagster.project import compile_file, known
 
@@ -30,6 +31,8 @@ PAGES = sorted([REPOSITORY / "README.md", *DOCS.rglob("*.md"), *REPOSITORY.glob(
 RUN = [page for page in PAGES if DOCS / "reference" not in page.parents and page.parent != DOCS / "decisions"]
 #: Pages whose pipelines are right. The pages of the codes show wrong ones as well: test_codes.py has them.
 RIGHT = [page for page in PAGES if page.parent != DOCS / "reference" / "diagnostics"]
+#: How a page shows the id of a run.
+RUN_ID = r"(?<=orchestrator resume )[0-9a-f]{8}\b"
 
 
 def _blocks_module() -> Any:
@@ -138,6 +141,8 @@ def _run_console(text: str, where: str, project: Path) -> None:
     for part in commands[1:]:
         command, _, shown = part.partition("\n")
         code, output = _command(command, project)
+        if (named := re.search(RUN_ID, shown)) is not None:  # no two runs have one
+            output = re.sub(RUN_ID, named[0], output)
         if shown.strip():
             fits = parse.expected(shown).fullmatch(output.rstrip("\n") + "\n")
             assert fits, f"{where}: $ {command}\n--- shown\n{shown}\n--- is\n{output}"
@@ -150,6 +155,9 @@ def _command(line: str, project: Path) -> tuple[int, str]:
     words = shlex.split(line)
     if words[0] != "orchestrator" or "|" in words:
         return _shell(line, project)
+    if words[1] == "resume":  # the id that a page shows is that of the last run
+        with open_instance(project) as instance:
+            words[2] = instance.get_runs(limit=1)[0].run_id[:8]
     known.cache_clear()  # in a process of its own, it would see the files as they are now
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
