@@ -235,7 +235,9 @@ def test_it_starts_threads_that_never_end(executor: str, project: Path, pipeline
     ran = command("run", str(pipeline("start_threads", executor)), "-q")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["success"]
-    assert ran.stderr.strip() == "left behind, because they do not end: endless 0, endless 1, endless 2"
+    # Threads of a step's thread are daemons as that is, those of the main thread are not.
+    left = "left behind, because they do not end: endless 0, endless 1, endless 2"
+    assert ran.stderr.strip() == ("" if executor == "threads" else left)
 
 
 @pytest.mark.slow
