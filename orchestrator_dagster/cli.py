@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from orchestrator_dagster.cli_prune import pruned_text, seconds
-from orchestrator_dagster.cli_signals import leading
+from orchestrator_dagster.cli_signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run(
     from orchestrator_dagster.project import compile_or_raise, find_project
 
     root = Path.cwd()
+    output = output and output.absolute()  # a tool may change the current folder
     if output is not None and not _writable(output):
         _stop(OrchestratorError(f'the result cannot be written to "{output}"', hint="give a file in a folder of yours"))
     try:
@@ -90,6 +92,7 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
     from orchestrator_dagster.project import compile_or_raise, find_project
 
     root = Path.cwd()
+    output = output and output.absolute()  # a tool may change the current folder
     if output is not None and not _writable(output):
         _stop(OrchestratorError(f'the result cannot be written to "{output}"', hint="give a file in a folder of yours"))
     try:
@@ -116,30 +119,37 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
 
 def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoReturn:
     """Print the result document, or write it; end with the code that says how the run went."""
+    code = EXIT_INTERRUPTED if document["status"] == "canceled" else 0 if document["success"] else EXIT_FAILED
+    end_without_threads(code)
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
     try:
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:  # what the run came to is never lost
-        click.echo(f'error: "{output}" cannot be written ({error.strerror}); the result follows', err=True)
+        _say(f'error: "{output}" cannot be written ({error.strerror}); the result follows')
         output = None
     if output is None:
-        click.echo(text)
+        with suppress(ValueError):  # a tool has closed stdout; the run is recorded all the same
+            click.echo(text)
     next_ = f"next: orchestrator resume {document['execution_id'][:8]}"
     if document["status"] == "canceled":
-        click.echo(f"interrupted\n{next_}", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        _say(f"interrupted\n{next_}")
+        sys.exit(code)
     failure = document["error"]
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
-        click.echo(f"error: {where}{failure['message']}", err=True)
+        _say(f"error: {where}{failure['message']}")
     elif failure:
-        click.echo(f"the run failed: {failure['step']}", err=True)
-    if document["success"]:
-        sys.exit(0)
-    click.echo(next_, err=True)
-    sys.exit(EXIT_FAILED)
+        _say(f"the run failed: {failure['step']}")
+    if not document["success"]:
+        _say(next_)
+    sys.exit(code)
+
+
+def _say(line: str) -> None:
+    with suppress(ValueError, OSError):  # a tool has closed stderr, or who reads it is gone
+        click.echo(line, err=True)
 
 
 @main.command()

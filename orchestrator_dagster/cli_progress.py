@@ -33,8 +33,8 @@ def progress_view(pipeline: CompiledPipeline, quiet: bool = False) -> Iterator[O
 
 
 def _plain(event: Progress) -> None:
-    # Whoever read it may be gone (`2>&1 | head`, a closed terminal): the run goes on all the same.
-    with contextlib.suppress(OSError):
+    # Whoever read it may be gone (`2>&1 | head`, a closed terminal), a tool may have closed it: the run goes on.
+    with contextlib.suppress(OSError, ValueError):
         print(_line(event), file=sys.stderr, flush=True)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 from orchestrator_dagster.processes import adopt_orphans, end_below
@@ -29,3 +32,28 @@ def leading() -> Iterator[Callable[[], None]]:
     finally:
         if takes and number is not None:
             signal.signal(number, signal.SIG_DFL)
+
+
+def end_without_threads(code: int) -> None:
+    """Let this process end with ``code`` also when threads that tools have started do not: Python waits for them.
+
+    They are given :data:`GRACE` seconds after everything else is done.
+    """
+
+    def end() -> None:
+        main = threading.main_thread()
+        main.join()  # returns when only other threads keep the process
+        until = time.monotonic() + GRACE
+        while names := [one.name for one in threading.enumerate() if not one.daemon and one is not main]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        if not names:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            print(f"left behind, because they do not end: {', '.join(names)}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
+
+    threading.Thread(target=end, name="end", daemon=True).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from typing import TYPE_CHECKING, Any, Optional
 
 import dagster as dg
@@ -20,6 +21,9 @@ from orchestrator_dagster.stored_files import shown, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath
+
+
+_LONG_NUMBER = re.compile(r"\d{4301}")
 
 
 class _JsonFiles(dg.UPathIOManager):
@@ -41,13 +45,15 @@ class _JsonFiles(dg.UPathIOManager):
             path = self._get_path(context)
             self.make_directory(path.parent)
             self.dump_to_path(context, obj, path)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             said = usage_metadata(obj.usage) if isinstance(obj, Outcome) else {}
             raise _refused(f"what {_step(context)} has left cannot be kept in", self._base_path, error, said) from None
         context.add_output_metadata({"path": dg.MetadataValue.path(str(path))})
 
     def dump_to_path(self, context: OutputContext, obj: Any, path: UPath) -> None:
         text = obj.model_dump_json() if isinstance(obj, BaseModel) else json.dumps(obj, ensure_ascii=False, default=str)
+        if _LONG_NUMBER.search(text):
+            json.loads(text)  # Python reads no integer of more digits: that is to be said here, not by the next step
         # In place in one move, so that a killed run never leaves half an outcome behind.
         write_whole(path, text)
 
@@ -82,6 +88,10 @@ def _refused(what: str, place: object, error: Exception, said: dict[str, Any]) -
     reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
     number = error.errno if isinstance(error, OSError) else None
     hint = _HINTS.get(number or 0, "make the folder usable, then resume the run: what is done stays done")
+    if isinstance(error, ValueError):
+        hint = (
+            "have the step give values that JSON can hold: text that can be encoded, integers of at most 4,300 digits"
+        )
     failure = failure_of(StorageError(f'{what} "{shown(place)}": {reason}', hint=hint))
     return dg.Failure(failure.description, metadata={**failure.metadata, **said}, allow_retries=False)
 

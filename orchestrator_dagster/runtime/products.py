@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
-from orchestrator_dagster.errors import ProductError
+from orchestrator_dagster.errors import ProductError, StepError
 from orchestrator_dagster.language.template_filters import json_value, to_text
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.language.types import type_of
@@ -93,7 +93,14 @@ def encode(value: Any, product: CompiledProduct) -> bytes:
         raise ProductError(
             f'there is no product format "{product.format}"', hint=f"choose one of {', '.join(_ENCODERS)}"
         )
-    return encoder(value, product)
+    try:
+        return encoder(value, product)
+    except StepError:
+        raise
+    except Exception as error:  # a text that is no text, a list that holds itself, a type that a writer does not take
+        raise ProductError(
+            f'"{product.variable}" cannot be written as {product.format}: {type(error).__name__}: {error}'
+        ) from error
 
 
 def table_rows(value: Any) -> list[Mapping[str, Any]] | None:
@@ -169,7 +176,7 @@ def _json(value: Any, product: CompiledProduct) -> bytes:
 
 def _jsonl(value: Any, product: CompiledProduct) -> bytes:
     items = value if isinstance(value, (list, tuple)) else [value]
-    lines = [json.dumps(item, ensure_ascii=False, default=json_value) for item in items]
+    lines = [json.dumps(item, ensure_ascii=False, default=json_value, allow_nan=False) for item in items]
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import threading
 import typing
 import warnings
 from collections.abc import Callable, Mapping
@@ -167,6 +168,14 @@ class Action:
             raise
         except Exception as error:
             raise ToolError(f"{self.tool}.{self.name} failed: {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            # What stops a process is the end of this step only, unless it is the run that is stopped: then steps see
+            # `interrupted`, and where they run in the main thread the interrupt itself arrives here.
+            in_main = threading.current_thread() is threading.main_thread()
+            if context.interrupted() or (in_main and not isinstance(error, SystemExit)):
+                raise
+            said = f": {error}" if str(error) else ""
+            raise ToolError(f"{self.tool}.{self.name} wanted to stop the run: {type(error).__name__}{said}") from error
         if isinstance(result, BaseModel):
             return result.model_dump(mode="python")
         return result

@@ -221,3 +221,45 @@ def test_a_broker_that_does_not_answer(example: Path) -> None:
     assert "refused" in ran.stderr
     assert json.loads(ran.stdout)["status"] == "failed"
     assert "a-secret-9f2" not in ran.stderr + ran.stdout
+
+
+WAITING = '''
+import time
+from pathlib import Path
+
+from orchestrator_dagster import tool
+
+
+@tool
+def wait() -> dict:
+    """Works until it may go on."""
+    with open("held", "a") as log:
+        log.write("begun\\n")
+    while not Path("go").exists():
+        time.sleep(0.05)
+    return {"text": "let go"}
+'''
+
+
+@pytest.mark.skipif(
+    not os.environ.get("TEST_REDIS_RESTART"), reason="TEST_REDIS_RESTART is not set: a command that does it"
+)
+@on_redis
+def test_redis_is_restarted(example: Path, place: Any, environment: dict[str, str]) -> None:
+    """A Redis that keeps nothing loses the steps that wait. The step that works ends, and the run goes on after it."""
+    place.settings(example / "celery.yaml")
+    (example / "tools.py").write_text(WAITING, encoding="utf-8")
+    (example / "pipelines" / "held.yaml").write_text(HELD.replace("tool: hold", "tool: wait"), encoding="utf-8")
+    with workers("one", "two", folder=example, environment=environment, queue=place.name):
+        run = subprocess.Popen(
+            [*COMMAND, "pipelines/held.yaml", "-o", "result.json"],
+            cwd=example, env=environment, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        wait_until((example / "held").is_file, "the step", run)  # type: ignore[arg-type]
+        wait_until((example / "outputs" / "held" / "said.txt").is_file, "the other step", run)  # type: ignore[arg-type]
+        subprocess.run(os.environ["TEST_REDIS_RESTART"], shell=True, check=True)  # noqa: S602 - the tester's own
+        (example / "go").touch()
+        _, said = run.communicate(timeout=2 * PATIENCE)
+    print(run.returncode, said)
+    assert run.returncode == 0, said
+    assert json.loads((example / "result.json").read_text())["success"]
