@@ -37,7 +37,7 @@ _TYPES = {
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.STEP_SUCCESS,
     DagsterEventType.STEP_OUTPUT,
-    DagsterEventType.STEP_EXPECTATION_RESULT,
+    DagsterEventType.ENGINE_EVENT,
     DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.RUN_FAILURE,
@@ -59,8 +59,8 @@ class RunLog:
     products: dict[str, list[ProductFile]] = field(default_factory=dict)
     paid: dict[str, UsageInfo] = field(default_factory=dict)  # by step key
     paid_before: dict[str, UsageInfo] = field(default_factory=dict)  # by op
-    lost: set[str] = field(default_factory=set)
     split: set[str] = field(default_factory=set)  # steps that failed in one of the ops that do their work
+    lost: set[str] = field(default_factory=set)
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
 
@@ -75,12 +75,6 @@ def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeli
     if run is None:
         raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
     log = read_chain(instance, ancestry(instance, run), pipeline)
-    for step in log.split:  # what the other ops have paid for their items may stand behind the failure
-        name = pipeline.by_id[step].op
-        paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
-        paid += log.paid_before.get(name, UsageInfo())
-        if step in log.outcomes:
-            log.outcomes[step] = log.outcomes[step].model_copy(update={"usage": paid})
     stats = instance.get_run_record_by_id(run_id)
     assert stats is not None
     began = _time(stats.start_time) or stats.create_timestamp
@@ -129,6 +123,10 @@ def read_chain(instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeli
         for entry in instance.all_logs(run.run_id, of_type=_TYPES):
             if entry.dagster_event is not None:
                 _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+    for step in log.split & log.outcomes.keys():  # what other ops paid for their items may stand behind the failure
+        name = pipeline.by_id[step].op
+        paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
+        log.outcomes[step] = log.outcomes[step].model_copy(update={"usage": paid})
     for step, outcome in log.outcomes.items():
         before = log.paid_before.get(pipeline.by_id[step].op, UsageInfo())
         log.outcomes[step] = outcome.having_paid(before)
@@ -144,6 +142,7 @@ def _forget(key: str, pipeline: CompiledPipeline, log: RunLog) -> None:
         found.pop(name, None)
     log.outcomes.pop(step, None)
     log.lost.discard(step)
+    log.split.discard(step)
     for one in [one for one in log.paid if one == key or (key.endswith("[?]") and one.startswith(key[:-2]))]:
         log.paid_before[name] = log.paid_before.get(name, UsageInfo()) + log.paid.pop(one)
 
@@ -165,9 +164,10 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: Ru
         named = "outcome" if part_of(event.step_key) == "" else "result"
         if event.step_output_data.output_name == named and event.step_key:
             log.paid[event.step_key] = usage_of_metadata(event.step_output_data.metadata)
-    elif kind == DagsterEventType.STEP_EXPECTATION_RESULT:
-        if event.step_key and part_of(event.step_key) in ("", "run"):  # what the attempts so far took
-            log.paid[event.step_key] = usage_of_metadata(event.step_expectation_result_data.expectation_result.metadata)
+    elif kind == DagsterEventType.ENGINE_EVENT:
+        usage = usage_of_metadata(event.engine_event_data.metadata) if event.step_key else UsageInfo()
+        if event.step_key and usage != UsageInfo():  # what the attempts so far took
+            log.paid[event.step_key] = usage
     elif kind == DagsterEventType.STEP_FAILURE:
         _read_failure(event, name, at, pipeline, log)
     elif kind == DagsterEventType.ASSET_MATERIALIZATION:
@@ -267,7 +267,9 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     log.error = log.error or {"type": kind, "message": message, "step": step or str(text.get("step") or name)}
     if step is None:
         return
-    log.paid[event.step_key or ""] = usage_of_metadata(said)
+    usage = usage_of_metadata(said)
+    if part_of(event.step_key) in ("", "run"):  # what `outcome` says is the sum of what the `run`s have said
+        log.paid[event.step_key or ""] = usage
     if part_of(event.step_key) == "run":
         log.split.add(step)
     made = pipeline.by_id[step]
@@ -286,7 +288,7 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         ),
         tool=made.tool,
         action=made.action,
-        usage=log.paid[event.step_key or ""],
+        usage=usage,
         attempts=attempts,
         started_at=log.started.get(name, at),
         completed_at=at,
