@@ -117,7 +117,7 @@ def resume_run(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is left to do: Dagster's plan of it, and the run config."""
+    """What is left to do: Dagster's plan of it, the run config, and where the products are when that is known."""
 
     plan: ExecutionPlan
     config: Mapping[str, Any]
