@@ -96,7 +96,9 @@ def test_the_event_log_does_not_fit(project: Path, pipeline: Path) -> None:
         before = calls(project)
         grow("size=30m")
         run_id = last_run(project)
-        assert f'the run {run_id} cannot be recorded in "{project / ".orchestrator"}": no space left' in str(caught.value)
+        assert f'the run {run_id} cannot be recorded in "{project / ".orchestrator"}": no space left' in str(
+            caught.value
+        )
         assert f"orchestrator resume {run_id}" in str(caught.value)
         document = resumed(project, run_id)
         assert document["success"], document["error"]
@@ -113,7 +115,12 @@ def test_the_command_says_it_in_a_few_lines(project: Path, pipeline: Path) -> No
         assert "Traceback" not in ran.stderr
         assert len(ran.stderr.splitlines()) < 25
         grow("size=30m")
-        (run_id,) = {word for line in ran.stderr.splitlines() if "orchestrator resume" in line for word in line.strip("`").split()[-1:]}
+        (run_id,) = {
+            word
+            for line in ran.stderr.splitlines()
+            if "orchestrator resume" in line
+            for word in line.strip("`").split()[-1:]
+        }
         ran = command("resume", run_id, "-q")
         assert ran.returncode == 0, ran.stderr
 

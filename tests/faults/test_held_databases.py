@@ -61,9 +61,7 @@ def runs_of(project: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_is_held_too_long(
-    name: str, project: Path, pipeline: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_held_too_long(name: str, project: Path, pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first step on; the run is resumed when the database is free."""
     monkeypatch.setattr(sqlite_event_log, "SQLITE_BUSY_TIMEOUT_SECONDS", 0.5)  # Dagster's 30, and 5 for runs.db
     home = project / ".orchestrator"

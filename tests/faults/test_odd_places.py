@@ -79,7 +79,7 @@ def test_a_folder_stands_where_a_product_goes(project: Path, run: Run) -> None:
 
 @pytest.mark.parametrize("path", ["{{ 'x' * 300 }}.txt", "{{ 'é' * 200 }}.txt", "{{ 'y/' * 2500 }}z.txt"])
 def test_a_path_that_is_too_long(path: str, project: Path, run: Run) -> None:
-    result, said = run(path)
+    result, _ = run(path)
     assert result.error["step"] == "odd"
     assert result.error["type"] == "PathError"
     assert "is too long: 255 bytes a name" in result.error["message"]

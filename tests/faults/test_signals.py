@@ -98,7 +98,10 @@ def test_the_run_is_canceled_and_resumed(
     assert "Traceback" not in said
     document = json.loads(out)
     assert document["status"] == "canceled"
-    assert {name: step["status"] for name, step in document["steps"].items()} == {"first": "completed", "hold": "failed"}
+    assert {name: step["status"] for name, step in document["steps"].items()} == {
+        "first": "completed",
+        "hold": "failed",
+    }
     assert not [one for one in processes if lives(one)]
     assert sorted(one.name for one in (project / "outputs" / "held").iterdir()) == ["one.txt"]
     with open_instance(project) as instance:
