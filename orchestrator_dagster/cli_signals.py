@@ -20,17 +20,18 @@ GRACE = 2.0
 def leading() -> Iterator[Callable[[], None]]:
     """While this process leads a run: a function that ends every process that the run has started.
 
-    Ctrl-C and SIGTERM are taken by Dagster. SIGHUP ends the run in the same way, unless it is ignored (``nohup``).
+    Ctrl-C and SIGTERM are taken by Dagster. SIGHUP ends the run in the same way, except where it is ignored, as by
+    ``nohup``.
     """
     adopt_orphans()  # what a step's process leaves behind when it is stopped would be nobody's otherwise
-    number = getattr(signal, "SIGHUP", None)  # Windows has none
-    takes = number is not None and signal.getsignal(number) is signal.SIG_DFL
-    if takes and number is not None:
+    number = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+    takes = hasattr(signal, "SIGHUP") and signal.getsignal(number) is signal.SIG_DFL
+    if takes:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield lambda: end_below(os.getpid(), GRACE)
     finally:
-        if takes and number is not None:
+        if takes:
             signal.signal(number, signal.SIG_DFL)
 
 

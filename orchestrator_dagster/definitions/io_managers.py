@@ -89,7 +89,7 @@ def _refused(what: str, place: object, error: Exception, said: dict[str, Any]) -
     number = error.errno if isinstance(error, OSError) else None
     hint = _HINTS.get(number or 0, "make the folder usable, then resume the run: what is done stays done")
     if isinstance(error, ValueError):
-        hint = "have the step give values that JSON holds: text that can be encoded, integers of at most 4,300 digits"
+        hint = "give values that JSON can hold: text that can be encoded, integers of at most 4,300 digits"
     failure = failure_of(StorageError(f'{what} "{shown(place)}": {reason}', hint=hint))
     return dg.Failure(failure.description, metadata={**failure.metadata, **said}, allow_retries=False)
 

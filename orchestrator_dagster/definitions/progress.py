@@ -12,6 +12,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata, UsageMetadata
+from orchestrator_dagster.definitions.recording import short_reason
 
 ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", "product"]
 
@@ -113,7 +114,7 @@ def error_message(error: SerializableErrorInfo | None) -> str:
         return "it gave no reason"
     if error.cls_name == "DagsterExecutionInterruptedError":
         return "it was interrupted"
-    return re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1)
+    return short_reason(re.sub(r"^[\w.]+: ", "", str(error.message).strip(), count=1))
 
 
 def _metadata(event: DagsterEvent) -> Mapping[str, object]:

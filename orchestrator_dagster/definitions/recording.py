@@ -73,11 +73,9 @@ def short_reason(text: str) -> str:
 def locked_files(place: Path, run_id: str | None) -> list[str]:
     """The instance's SQLite files that nobody can write now, because another process holds them."""
     history = place / "history"
-    files = [
-        history / "runs.db",
-        history / "runs" / "index.db",
-        *([history / "runs" / f"{run_id}.db"] if run_id else []),
-    ]
+    files = [history / "runs.db", history / "runs" / "index.db"]
+    if run_id:
+        files.append(history / "runs" / f"{run_id}.db")
     found = []
     for file in files:
         if file.is_file():
