@@ -428,7 +428,7 @@ steps:
     )
     done = orchestrator("run", "pipelines/past.yaml", cwd=project)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "the run failed: read"
+    assert done.stderr.splitlines()[-2] == "the run failed: read"
     error = json.loads(done.stdout)["error"]
     assert (error["step"], error["type"]) == ("read", "FileMissingError")
     assert 'pipelines/past.yaml:3:5: step "read" failed: ' in error["message"]
@@ -451,4 +451,4 @@ outputs:
     )
     done = orchestrator("run", "pipelines/out.yaml", cwd=project)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: finish: ")
+    assert done.stderr.splitlines()[-2].startswith("error: finish: ")

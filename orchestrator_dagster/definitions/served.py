@@ -27,7 +27,7 @@ from orchestrator_dagster.definitions.jobs import job_name
 from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
 from orchestrator_dagster.errors import OrchestratorError
 from orchestrator_dagster.kept_pipelines import keep_list, kept_list, kept_pipeline
-from orchestrator_dagster.project import LoadedFile, find_project, known, load_folder, shown
+from orchestrator_dagster.project import LoadedFile, find_project, known, load_folder
 from orchestrator_dagster.tools.registry import BUILTIN
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ def load_served(folder: Path, root: Path) -> Served:
         folder: The folder of pipeline files.
         root: The workspace root.
     """
-    name = f"{_METADATA}{shown(folder, root)}"
+    # By its whole path: one process may load locations of several projects.
+    name = f"{_METADATA}{folder.resolve()}"
     told = _told(name)
     if told is not None:
         pipelines = _kept(told)

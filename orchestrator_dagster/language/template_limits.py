@@ -21,6 +21,8 @@ MAX_WORK = 25
 MAX_ENTRIES = 1_000_000
 #: Values that one value may be made of, all the way down.
 MAX_VALUES = 10_000_000
+#: Characters of all texts in one value together, as often as each stands in it: as JSON it has them all.
+MAX_CHARACTERS = 256 * 1024 * 1024
 #: Bits of an integer.
 MAX_BITS = 100_000
 

@@ -185,9 +185,13 @@ class _Plain:
 
     def __init__(self) -> None:
         self.count = 0
+        self.characters = 0
 
     def of(self, value: Any) -> Any:
         if isinstance(value, str):
+            self.characters += len(value)
+            if self.characters > limits.MAX_CHARACTERS:
+                raise SecurityError(f"a value with texts of more than {limits.MAX_CHARACTERS:,} characters together")
             return str(value)
         if isinstance(value, (int, float)) or value is None:
             return value

@@ -40,7 +40,8 @@ def problems(path: Path, project: Path) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize("name", [*NAMES, "plant:fast", "plant.executors:Fast.one"])
 def test_names_that_compile(name: str, write: Write, project: Path) -> None:
     path = write("p.yaml", with_executor(name))
-    assert not problems(path, project)
+    # That its package is not installed here is a warning.
+    assert {code for code, _ in problems(path, project)} <= {"executor-missing"}
     assert compile_file(path, project).pipeline.executor == name  # type: ignore[union-attr]
 
 

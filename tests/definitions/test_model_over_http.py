@@ -185,7 +185,7 @@ def test_a_failed_step_says_what_it_took_and_why(
         instance=instance, resources=resources(model_server), on_progress=seen.append
     )
     assert not result.success
-    assert result.document["usage"]["calls"] == 1
+    assert result.document["usage"]["calls"] == 2  # both attempts were paid
     (retrying,) = [event for event in seen if event.kind == "retrying"]
     assert "openai:gpt-4o-mini" in retrying.message
     (failed,) = [event for event in seen if event.kind == "failed"]

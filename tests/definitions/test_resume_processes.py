@@ -14,7 +14,7 @@ from killing import forked
 from resuming import Lab, statuses
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG
+from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG, give_up, lead
 from orchestrator_dagster.definitions.resume import resume_run
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.stored_files import writer_mark
@@ -110,8 +110,11 @@ def test_who_leads_a_run(lab: Lab) -> None:
         )
         return run.run_id
 
+    led = started()
+    lead(led)
     with pytest.raises(ResumeError, match=f"in the process {os.getpid()}"):
-        lab.resume({"execution_id": started()})
+        lab.resume({"execution_id": led})
+    give_up(led)
     with pytest.raises(ResumeError, match=r"it is started on elsewhere\.example"):
         lab.resume({"execution_id": started(host="elsewhere.example")})
     assert {BEGAN_TAG, HOST_TAG} <= tags.keys()
