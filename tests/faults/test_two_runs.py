@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from faulty import COMMAND, left_over
 
-import orchestrator_dagster as orc
-
 TOOLS = '''
 from orchestrator_dagster import tool
 
@@ -82,23 +80,6 @@ def check(project: Path) -> None:
     for name, whole in WHOLE.items():
         assert digest((folder / f"{name}.txt").read_bytes()) in whole
     assert not left_over(project)
-
-
-def test_runs_in_threads_of_one_process(project: Path, pipeline: Path) -> None:
-    compiled = orc.compile(pipeline)
-    results: dict[str, orc.Result] = {}
-    with Reader(project / "outputs" / "both") as reader:
-        both = [
-            threading.Thread(target=lambda letter=letter: results.update({letter: compiled.run(letter=letter)}))
-            for letter in "ab"
-        ]
-        for thread in both:
-            thread.start()
-        for thread in both:
-            thread.join()
-    assert {letter: result.success for letter, result in results.items()} == {"a": True, "b": True}
-    assert not reader.odd
-    check(project)
 
 
 @pytest.mark.slow
