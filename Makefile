@@ -41,8 +41,9 @@ demo: $(VENV)/.runs  ## Run the main pipeline here and say where its products ar
 dev: $(VENV)/.runs  ## Open the Dagster UI
 	@$(BIN)/orchestrator dev
 
-test: $(VENV)/.develops  ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+# On CI, which sets CI, also those that take long.
+test: $(VENV)/.develops  ## Run the tests; with CI=1 also the slow ones
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(if $(CI),,-m "not slow")
 
 check: $(VENV)/.develops  ## Lint and check types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
