@@ -140,7 +140,8 @@ def check(project: Path, case: tuple[Steps, list[str], list[str], list[str]]) ->
     text = written(steps, handled)
     inputs = {"off": [one for one in off if one], "bad": bad}
     note(f"{text}{inputs}")
-    ends = reference["run"](steps, false=inputs["off"], failing=bad)
+    ways = {name: steps[name].get("on_failure") or "fail" for name in bad if name in steps}
+    ends = reference["run"](steps, false=inputs["off"], failing=ways)
     words = {name: ends[name].word for name in steps}
     path = project / "pipelines" / "p.yaml"
     path.write_text(text, encoding="utf-8")
