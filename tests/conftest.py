@@ -12,9 +12,11 @@ from dagster import DagsterInstance
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Shells start background jobs with SIGINT ignored, and programs started here would inherit that.
+# Shells start background jobs with SIGINT ignored, nohup with SIGHUP, and programs started here would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE")
 
