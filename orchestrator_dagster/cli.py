@@ -293,7 +293,10 @@ def schema(output: Path | None) -> None:
     "--outcomes", metavar="FOLDER", help="Folder or URL of `base_path`, where `orchestrator_outcomes` has one."
 )
 def prune(older_than: float, dry_run: bool, call_store: str | None, outcomes: str | None) -> None:
-    """Remove old outcomes and stored calls. Runs in progress, products and records of runs are left alone."""
+    """Remove old outcomes, stored calls and kept pipelines.
+
+    Runs in progress, what locations serve, products and records of runs are left alone.
+    """
     from orchestrator_dagster.definitions.instance import open_instance
     from orchestrator_dagster.definitions.prune import prune as prune_files
     from orchestrator_dagster.project import find_project

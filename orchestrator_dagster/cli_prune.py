@@ -25,7 +25,11 @@ def pruned_text(pruned: Pruned, dry_run: bool) -> str:
     verb = "would remove" if dry_run else "removed"
     lines = [
         f"{verb} {_count(one.files, what)}{_runs(one)}, {one.bytes:,} bytes"
-        for one, what in ((pruned.calls, "stored call"), (pruned.outcomes, "outcome"))
+        for one, what in (
+            (pruned.calls, "stored call"),
+            (pruned.outcomes, "outcome"),
+            (pruned.pipelines, "kept pipeline"),
+        )
         if one.files or one.bytes
     ]
     if not lines:

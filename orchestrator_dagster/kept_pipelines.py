@@ -41,13 +41,17 @@ def keep_pipeline(storage: Path, pipeline: CompiledPipeline) -> str:
     text = pipeline.to_json()
     content = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     key = f"{pipeline.fingerprint[:DIGITS]}-{content[:DIGITS]}"
-    path = storage / FOLDER / f"{key}.json"
+    _keep(storage / FOLDER / f"{key}.json", text)
+    return key
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write the file, or say that it is of use: the newest of one fingerprint is the one served last."""
     if path.is_file():
-        with contextlib.suppress(OSError):  # the newest of one fingerprint is the one served last
+        with contextlib.suppress(OSError):
             os.utime(path)
     else:
         write_whole(path, text)
-    return key
 
 
 def kept_pipeline(storage: Path, fingerprint: str) -> CompiledPipeline | None:
@@ -96,9 +100,7 @@ def keep_list(storage: Path, entries: Sequence[Mapping[str, Any]]) -> str:
     """
     text = json.dumps(list(entries), ensure_ascii=False)
     name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    path = _list_path(storage, name)
-    if not path.is_file():
-        write_whole(path, text)
+    _keep(_list_path(storage, name), text)
     return name
 
 

@@ -17,6 +17,7 @@ BASE = {
     "text",
     "frozen",
     "tables",
+    "roots",
     "workspace",
     "folder",
     "path_text",

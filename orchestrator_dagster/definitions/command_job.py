@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,9 @@ from orchestrator_dagster.definitions.executor_choice import leaves_the_process,
 from orchestrator_dagster.definitions.factory import default_resources
 from orchestrator_dagster.definitions.jobs import job_name, pipeline_job
 from orchestrator_dagster.errors import ExecutorError, InputsError
+from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
 from orchestrator_dagster.text import nearest
 
-#: Folder in the instance's storage that has the compiled pipelines of such runs, each under its hash.
-FOLDER = "orchestrator_pipelines"
 #: Names of the loggers that such a run writes to.
 LOGGERS = ("quiet",)
 
@@ -73,21 +69,30 @@ def command_job(
             f'the executor "{name}" runs steps in other processes, which resources given to this run do not reach',
             hint="give them to build_definitions() and launch the job from there, or use `executor: threads`",
         )
-    path = _store(pipeline, Path(instance.storage_directory()) / FOLDER)
+    storage = instance.storage_directory()
     wanted = list(products) if products is not None else None
-    arguments: Any = (str(path), str(root), wanted)
-    return dg.build_reconstructable_job(__name__, job_from_file.__name__, arguments)
+    arguments: Any = (storage, keep_pipeline(Path(storage), pipeline), str(root), wanted)
+    return dg.build_reconstructable_job(__name__, job_of_kept.__name__, arguments)
 
 
-def job_from_file(path: str, root: str, products: Sequence[str] | None) -> dg.JobDefinition:
+def job_of_kept(storage: str, key: str, root: str, products: Sequence[str] | None) -> dg.JobDefinition:
     """The job made anew: processes of steps call this.
 
     Args:
-        path: The compiled pipeline, as JSON.
+        storage: The instance's storage folder, where the pipeline is kept.
+        key: Its key there.
         root: The workspace root.
         products: As given to :func:`command_job`.
+
+    Raises:
+        ExecutorError: The pipeline is not kept any more.
     """
-    pipeline = CompiledPipeline.from_json(Path(path).read_text(encoding="utf-8"))
+    pipeline = kept_pipeline(Path(storage), key)
+    if pipeline is None:
+        raise ExecutorError(
+            f'the pipeline of this run is not in "{storage}" any more',
+            hint="processes of steps need the instance's storage folder, on every machine that runs them",
+        )
     return _job(pipeline, Path(root), None, products)
 
 
@@ -106,20 +111,6 @@ def _job(
         executor=pipeline_executor(pipeline, root) or default_executor(),
     )
     return definitions.resolve_job_def(job_name(pipeline)).with_logger_defs({"quiet": _quiet})
-
-
-def _store(pipeline: CompiledPipeline, folder: Path) -> Path:
-    """Keep the compiled pipeline, where it is not there yet; gives its file."""
-    text = pipeline.to_json()
-    path = folder / f"{hashlib.sha256(text.encode('utf-8')).hexdigest()}.json"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # Whole at once: another run may look for it meanwhile.
-        Path(temporary).replace(path)
-    return path
 
 
 def _selection(pipeline: CompiledPipeline, products: Sequence[str] | None) -> list[dg.AssetKey] | None:

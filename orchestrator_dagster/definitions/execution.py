@@ -16,6 +16,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
+from orchestrator_dagster.definitions.instance import leave_logging_alone
 from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.launched import PRODUCTS_TAG, kept_tags
 from orchestrator_dagster.definitions.leader import give_up, lead, process_tags
@@ -87,6 +88,7 @@ def watch(
     on_progress: OnProgress | None,
 ) -> None:
     """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
+    leave_logging_alone(instance)
     lead(run.run_id)
     try:
         for event in events:

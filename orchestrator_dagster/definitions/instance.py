@@ -75,3 +75,14 @@ def _alone(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def leave_logging_alone(instance: DagsterInstance) -> None:
+    """Have runs of this process not configure Python's logging anew, unless the instance has settings for it.
+
+    Dagster calls ``logging.config.dictConfig`` at the start of every run, also with nothing to configure. That closes
+    the handlers of the program around it, and hangs when another run of the process writes an event at that moment: the
+    one waits for the other's handler, which waits for the lock of logging.
+    """
+    if not instance.get_settings("python_logs").get("dagster_handler_config"):
+        instance.get_yaml_python_handlers = list  # type: ignore[method-assign]

@@ -11,6 +11,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.metadata import code_reference
 
+#: Tag of a run: the first 16 digits of its pipeline's fingerprint.
+FINGERPRINT_TAG = "orchestrator/fingerprint"
+
 
 def job_name(pipeline: CompiledPipeline) -> str:
     """Name of the pipeline's job."""
@@ -47,7 +50,7 @@ def pipeline_job(
         config=flat if pipeline.partitions is None else None,
         description=_describe(pipeline),
         tags=dict(pipeline.tags),
-        run_tags={"orchestrator/pipeline": pipeline.id, "orchestrator/fingerprint": pipeline.fingerprint[:16]},
+        run_tags={"orchestrator/pipeline": pipeline.id, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
         metadata=code_reference(pipeline),
         executor_def=executor,
     )

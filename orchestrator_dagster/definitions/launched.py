@@ -9,7 +9,7 @@ from typing import Any
 from dagster import DagsterInstance, DagsterRun
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.jobs import job_name
+from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG, job_name
 from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
 
 #: Tags of a run: the key of its pipeline among those that are kept, its workspace root, the products asked for.
@@ -31,7 +31,7 @@ def kept_tags(pipeline: CompiledPipeline, root: Path, instance: DagsterInstance)
 
 def pipeline_kept(run: DagsterRun, instance: DagsterInstance) -> CompiledPipeline | None:
     """The pipeline that a run was launched with, None when it is not kept."""
-    key = run.tags.get(PIPELINE_TAG) or run.tags.get("orchestrator/fingerprint")
+    key = run.tags.get(PIPELINE_TAG) or run.tags.get(FINGERPRINT_TAG)
     return kept_pipeline(Path(instance.storage_directory()), key) if key else None
 
 

@@ -1,4 +1,4 @@
-"""Removes what runs left behind and nobody will ask for again: outcomes of steps, and stored answers of models.
+"""Removes what runs left behind and nobody will ask for again: outcomes of steps, answers of models, old pipelines.
 
 Outcomes and answers of a run serve its retries and its re-executions. A run, its re-executions and their re-executions
 are one family here: nothing of a family is removed while one of them is in progress or has ended too lately. Products,
@@ -8,6 +8,7 @@ records of runs (the assets ``[<id>, run]``), logs and Dagster's own tables are 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,10 @@ from typing import TYPE_CHECKING, Any, Union
 
 from dagster import DagsterInstance
 
+from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
+from orchestrator_dagster.definitions.launched import PIPELINE_TAG
+from orchestrator_dagster.kept_pipelines import FOLDER as PIPELINES
+from orchestrator_dagster.kept_pipelines import kept_list
 from orchestrator_dagster.models.call_store import ALWAYS, RUN
 from orchestrator_dagster.stored_files import files_below, is_temporary, modified, open_folder, shown
 
@@ -48,6 +53,7 @@ class Pruned:
 
     calls: Removed = field(default_factory=Removed)
     outcomes: Removed = field(default_factory=Removed)
+    pipelines: Removed = field(default_factory=Removed)
     in_progress: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -60,7 +66,7 @@ def prune(
     outcomes: str | None = None,
     dry_run: bool = False,
 ) -> Pruned:
-    """Remove the stored calls and outcomes that are older than so many seconds.
+    """Remove the stored calls, outcomes and kept pipelines that are older than so many seconds.
 
     What belongs to a run is as old as the end of the run's family. Answers that count in every run, and what runs left
     that the instance does not know (any more), are as old as their files.
@@ -82,6 +88,7 @@ def prune(
     pruning.in_runs(_folders(calls / RUN), files_below, pruning.done.calls)
     pruning.by_age(files_below(calls / ALWAYS), pruning.done.calls)
     pruning.in_runs((one for one in _folders(runs) if _RUN_ID.match(one.name)), _outcomes_of, pruning.done.outcomes)
+    pruning.by_age(_pipelines_unused(Path(storage), pruning.families.pipelines(pruning.limit)), pruning.done.pipelines)
     pruning.done.in_progress = len(pruning.busy)
     return pruning.done
 
@@ -93,17 +100,26 @@ class _Families:
         self._instance = instance
         self._roots: dict[str, str] = {}
         self._ends: dict[str, float | None] = {}
+        self._pipelines: dict[str, set[str]] = {}
         for record in instance.get_run_records():
             run = record.dagster_run
             root = run.root_run_id or run.run_id
             end = (record.end_time or record.update_timestamp.timestamp()) if run.is_finished else None
             self._roots[run.run_id] = root
+            self._pipelines.setdefault(root, set()).update(
+                run.tags[tag] for tag in (PIPELINE_TAG, FINGERPRINT_TAG) if tag in run.tags
+            )
             before = self._ends.get(root, 0.0)
             self._ends[root] = None if end is None or before is None else max(end, before)
 
     def knows(self, run: str) -> bool:
         """Whether the instance has the run, or one that was re-executed from it."""
         return run in self._roots or run in self._ends
+
+    def pipelines(self, limit: float) -> set[str]:
+        """Keys and fingerprints of the pipelines of families that are in progress, or have ended since ``limit``."""
+        ends = self._ends.items()
+        return {key for root, end in ends if end is None or end >= limit for key in self._pipelines.get(root, ())}
 
     def root(self, run: str) -> str:
         """The first run of the family."""
@@ -179,6 +195,22 @@ def _outcomes_of(folder: AnyPath) -> Iterator[Any]:
         parts = path.relative_to(folder).parts
         ours = path.name.endswith(".json") or is_temporary(path.name)
         if ours and len(parts) > 1 and parts[0] != _LOGS:
+            yield path
+
+
+def _pipelines_unused(storage: Path, of_runs: set[str]) -> Iterator[Path]:
+    """Kept pipelines that no run of ``of_runs`` and no code location needs, and the lists of what was served then."""
+    folder = storage / PIPELINES
+    needed = set(of_runs)
+    for index in folder.glob("index-*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # of another version
+            needed |= {entry["key"] for entry in json.loads(index.read_text(encoding="utf-8"))["files"].values()}
+    for path in folder.glob("*.json"):
+        if path.name.startswith("served-"):
+            served = kept_list(storage, path.stem.removeprefix("served-")) or []
+            if not {str(one.get("key")) for one in served} <= needed:
+                yield path
+        elif not path.name.startswith("index-") and needed.isdisjoint({path.stem, path.stem.partition("-")[0]}):
             yield path
 
 

@@ -23,7 +23,7 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG, PARTITION_NAME_TAG, RO
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.execution import given_inputs, watch
-from orchestrator_dagster.definitions.jobs import launch_config
+from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG, launch_config
 from orchestrator_dagster.definitions.launched import (
     PRODUCTS_TAG,
     ROOT_TAG,
@@ -255,7 +255,7 @@ def _pipeline_before(run: DagsterRun, instance: DagsterInstance, pipeline: Compi
     kept = pipeline_kept(run, instance)
     if kept is not None:
         return kept
-    if run.tags.get("orchestrator/fingerprint") == pipeline.fingerprint[:DIGITS]:
+    if run.tags.get(FINGERPRINT_TAG) == pipeline.fingerprint[:DIGITS]:
         return pipeline
     raise ResumeError(
         f"the pipeline that the run {run.run_id[:8]} was launched with is not kept, so nobody can tell what of"

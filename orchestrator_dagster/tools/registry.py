@@ -17,9 +17,12 @@ import importlib.util
 import sys
 import threading
 import traceback
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import decode_source, module_from_spec
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from orchestrator_dagster.errors import ToolError, UnknownToolError
 from orchestrator_dagster.text import nearest
@@ -234,16 +237,31 @@ def _content(file: Path) -> bytes:
     return file.read_bytes()
 
 
+class _Loader(InspectLoader):
+    """Loads a file by the content it is given: an older compiled file is never served, whatever its time says."""
+
+    def __init__(self, file: Path, content: bytes) -> None:
+        self._file, self._content = file, content
+
+    def get_source(self, fullname: str) -> str:
+        """The text of the file."""
+        return decode_source(self._content)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The file, compiled."""
+        return self.source_to_code(self._content, str(self._file))
+
+
 def _run_file(file: Path, content: bytes) -> ModuleType:
     # A name of its own for each path, so that two projects' files do not meet and no import finds them by accident.
     name = f"_orchestrator_dagster_tools_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
-    module = ModuleType(name)
+    loader = _Loader(file, content)
+    module = module_from_spec(ModuleSpec(name, loader, origin=str(file)))
     module.__file__ = str(file)
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and get_type_hints look their module up
     try:
-        # Compiled here: the import system would serve an older compiled file when size and second are the same.
-        exec(compile(content, str(file), "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         sys.modules.pop(name)
         if before is not None:

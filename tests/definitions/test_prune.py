@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli_prune import pruned_text
+from orchestrator_dagster.definitions.instance import open_instance
 from orchestrator_dagster.definitions.prune import prune
 from orchestrator_dagster.models.call_store import CallStore, StoredCall
 from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest, Usage
@@ -148,6 +150,50 @@ def test_a_store_behind_a_url(pipeline: orc.Pipeline, instance: DagsterInstance)
     assert not list(store.folder.rglob("*.json"))
 
 
+def kept(instance: DagsterInstance) -> set[str]:
+    """The ids of the pipelines that are kept, and the kinds of what stands beside them."""
+    folder = Path(instance.storage_directory()) / "pipelines"
+    names = [path.name for path in folder.glob("*.json")]
+    beside = {name.partition("-")[0] for name in names if name.startswith(("index-", "served-"))}
+    read = [json.loads((folder / name).read_text()) for name in names if name.partition("-")[0] not in beside]
+    return {pipeline["id"] for pipeline in read} | beside
+
+
+def test_kept_pipelines_go_when_no_run_and_no_location_needs_them(
+    pipeline: orc.Pipeline, instance: DagsterInstance, write: Write
+) -> None:
+    pipeline.run(instance=instance)
+    other = orc.compile(write("other/q.yaml", TEXT.replace("id: p", "id: q"))).run(instance=instance)
+    assert kept(instance) == {"p", "q"}
+    assert prune(instance, DAY).pipelines.files == 0
+    run = instance.get_run_by_id(other.run_id)
+    assert run is not None
+    job = pipeline.definitions().resolve_job_def("p_job")
+    again = instance.create_run_for_job(
+        job, status=DagsterRunStatus.STARTED, parent_run_id=run.run_id, root_run_id=run.run_id
+    )
+    done = prune(instance, 0)
+    assert (done.pipelines.files, kept(instance)) == (1, {"q"}), "a family in progress has its pipeline"
+    assert done.pipelines.bytes > 0
+    instance.report_run_canceled(again)
+    assert prune(instance, 0).pipelines.files == 1
+    assert kept(instance) == set()
+
+
+def test_what_a_location_serves_stays(write: Write, project: Path) -> None:
+    write("pipelines/p.yaml", TEXT)
+    write("pipelines/q.yaml", TEXT.replace("id: p", "id: q").replace("a.txt", "q.txt"))
+    with open_instance(project) as instance:
+        orc.build_definitions("pipelines", root=project)
+        assert kept(instance) == {"p", "q", "index", "served"}
+        assert prune(instance, 0).pipelines.files == 0
+        (project / "pipelines/q.yaml").unlink()
+        orc.build_definitions("pipelines", root=project)
+        assert prune(instance, 0, dry_run=True).pipelines.files == 2, "the pipeline, and the list of both"
+        assert prune(instance, 0).pipelines.files == 2
+        assert kept(instance) == {"p", "index", "served"}
+
+
 def orchestrator(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "orchestrator_dagster.cli", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
@@ -162,10 +208,11 @@ def test_the_command(write: Write, project: Path) -> None:
     assert (said.returncode, said.stdout) == (0, "nothing to remove\n")
     said = orchestrator("prune", "--older-than", "0", "--dry-run", cwd=project)
     assert said.stdout.startswith("would remove 2 outcomes of 1 run, ")
+    assert "would remove 1 kept pipeline, " in said.stdout
     assert files(storage) == before
     said = orchestrator("prune", "--older-than", "0s", cwd=project)
     assert said.stdout.startswith("removed 2 outcomes of 1 run, ")
-    assert len(files(storage)) == len(before) - 2
+    assert len(files(storage)) == len(before) - 3
     wrong = orchestrator("prune", "--older-than", "a month", cwd=project)
     assert wrong.returncode == 2
     assert '"a month" is no duration; write 30d' in wrong.stderr
