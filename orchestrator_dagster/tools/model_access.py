@@ -1,0 +1,57 @@
+"""How a tool asks a model: what the run lends it, whatever client stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class ModelReply:
+    """What a model said to a tool.
+
+    Args:
+        text: The answer's text.
+        value: The checked value, where a schema was given.
+        model: Who answered, as ``provider:name``.
+        tokens: Tokens in and out together, over all calls.
+        cost: US dollars, None when a price is unknown.
+    """
+
+    text: str
+    value: Any = None
+    model: str = ""
+    tokens: int = 0
+    cost: float | None = 0.0
+
+
+class ModelAccess(Protocol):
+    """A run's models, for tools. What is asked counts for the step: its usage, its budget, the store of answers."""
+
+    def ask(
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        model: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        images: Sequence[bytes] = (),
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> ModelReply:
+        """Ask once; an answer that does not fit the schema is repaired as in a model step.
+
+        Args:
+            prompt: What is asked.
+            system: The system prompt.
+            model: As ``provider:name``, default the one that the step or the pipeline names.
+            schema: JSON Schema (an object) of the answer.
+            images: Pictures (PNG or JPEG bytes) that go with the prompt.
+            temperature: 0 to 2.
+            max_tokens: Most tokens of the answer.
+
+        Raises:
+            ModelError: What went wrong; ``permanent`` says whether a retry can help.
+        """
+        ...
