@@ -91,7 +91,7 @@ class Reachability:
     ) -> None:
         self._endpoints = dict(endpoints)
         self._own = dict(own)
-        self._offline = offline
+        self.offline = offline
         self._probes: dict[str, _Probe] = {}
         self._lock = threading.Lock()
 
@@ -136,14 +136,14 @@ class Reachability:
         if variables:
             held = next((one for one in variables if os.environ.get(one, "").strip()), variables[0])
             return self._server(provider, name, url, f"{held} is set")
-        return self._server(provider, name, url, "its credentials are found, or not, when it is called")
+        return self._server(provider, name, url, "seen when it is called")
 
     def _server(self, provider: str, name: str, url: str | None, said: str) -> Reach:
         """A model at a server that there is a key for, or that asks for none."""
         if url is None or not is_local(url):
             return Reach(True, said or "reached as litellm does")
         shown = public_url(url)
-        if self._offline:
+        if self.offline:
             return Reach(False, "local servers are taken as absent", "leave out --offline, or name another model")
         probe = self._probe(provider, url)
         if not probe.answers:

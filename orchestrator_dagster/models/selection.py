@@ -69,7 +69,7 @@ class Considered:
     """A candidate: whether it fits, its score, why it was refused and what would change that.
 
     ``cost`` is the estimate of one call in US dollars, ``price`` is in US dollars per million tokens, ``notes`` is what
-    is not known of it.
+    is not known of it. ``unreached``: it would fit, and cannot be reached.
     """
 
     model: str
@@ -82,6 +82,7 @@ class Considered:
     refused: tuple[str, ...] = ()
     fix: str = ""
     notes: tuple[str, ...] = ()
+    unreached: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,12 @@ def consider(
     said = _limits(card, needs, rules)
     refused += [reason for reason, _ in said]
     fix = fix or (said[0][1] if said else "")
+    unreached = False
     if not refused and reach is not None:
         found = reach(card.reference)
         if not found.ok:
             refused.append(found.said)
-            fix = found.fix
+            fix, unreached = found.fix, True
     return Considered(
         str(card.reference),
         not refused,
@@ -174,6 +176,7 @@ def consider(
         tuple(refused),
         fix,
         tuple(notes),
+        unreached,
     )
 
 
@@ -281,7 +284,7 @@ def refusals(decision: Decision) -> str:
 def next_step(decision: Decision) -> str | None:
     """What to set so that the best of the refused candidates fits; those that only cannot be reached come first."""
     fixes = [
-        (len(one.refused), one.score is None, -(one.score or 0.0), one.model, one.fix)
+        (not one.unreached, len(one.refused), one.score is None, -(one.score or 0.0), one.model, one.fix)
         for one in decision.considered
         if one.fix and not one.fits
     ]

@@ -98,15 +98,14 @@ def choose(
             one = consider(known.catalogue.card(reference), needs, rules, None, named=True)
             fallbacks.append(one)
             order += [reference] if one.fits else []
-    decision = replace(
-        decision,
-        considered=(*decision.considered, *(one for one in fallbacks if not one.fits)),
-        servers=known.reach.servers,
-    )
+    reason = _reason(step, decision, order)
+    before = {one.model for one in decision.considered}
+    more = [one for one in fallbacks if not one.fits and one.model not in before]
+    decision = replace(decision, considered=(*decision.considered, *more), servers=known.reach.servers)
     if not order and strict:
-        raise _no_model(step, decision)
+        raise no_model(step, decision)
     timeout = float(schema.timeout) if isinstance(schema.timeout, (int, float)) else None
-    return Chosen(tuple(order), decision, _reason(step, decision, order), timeout)
+    return Chosen(tuple(order), decision, reason, timeout)
 
 
 def _reason(step: CompiledStep, decision: Decision, order: Sequence[ModelReference]) -> str:
@@ -117,14 +116,18 @@ def _reason(step: CompiledStep, decision: Decision, order: Sequence[ModelReferen
     return f"{step.model_reason}: {decision.reason}" if decision.reason else step.model_reason
 
 
-def _no_model(step: CompiledStep, decision: Decision) -> NoModelError:
+def no_model(step: CompiledStep, decision: Decision) -> NoModelError:
+    """The error for a step that no model fits."""
     if len(decision.considered) == 1:
         one = decision.considered[0]
         message = f'the model {one.model} does not fit step "{step.id}": {"; ".join(one.refused)}'
     else:
         count = len(decision.considered)
         message = f'none of {count} models fits step "{step.id}" ({step.model_reason}):\n{refusals(decision)}'
-    return NoModelError(message, hint=next_step(decision))
+    hint = next_step(decision)
+    if step.choice is not None and step.choice.catalogue:
+        hint = f"{f'{hint}; ' if hint else ''}`orchestrator models` lists what can be reached, and what to set"
+    return NoModelError(message, hint=hint)
 
 
 def needs_for(step: CompiledStep, request: ModelRequest | None, max_tokens: int | None = None) -> Needs:
