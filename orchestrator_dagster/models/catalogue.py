@@ -7,7 +7,7 @@ models a selection schema picks from when no candidates are named. Nothing here 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from types import MappingProxyType
@@ -90,20 +90,27 @@ class Catalogue:
 
     Args:
         own: The models of ``models.yaml``.
+        cards: Other models to pick from than those of ``catalogue.yaml``; what they say wins over litellm's map.
     """
 
-    def __init__(self, own: UserModels = MappingProxyType({})) -> None:
+    def __init__(self, own: UserModels = MappingProxyType({}), cards: Iterable[ModelCard] | None = None) -> None:
         self.own = dict(own)
+        self._cards = None if cards is None else {card.reference: card for card in cards}
 
     def card(self, reference: ModelReference) -> ModelCard:
         """What is known of a model; a card with nothing on it when nothing is."""
+        if self._cards and reference in self._cards:
+            return self._cards[reference]
         if reference.provider == OWN and reference.name in self.own:
             return _own_card(self.own[reference.name])
         return _card(reference)
 
     def choices(self) -> tuple[ModelCard, ...]:
         """The models that are picked from where no candidates are named: those of the catalogue, and one's own."""
-        listed = [self.card(reference) for reference, entry in _ours().items() if not entry.get("only_named")]
+        if self._cards is not None:
+            listed = list(self._cards.values())
+        else:
+            listed = [self.card(reference) for reference, entry in _ours().items() if not entry.get("only_named")]
         return (*listed, *(_own_card(model) for model in self.own.values()))
 
     def everything(self) -> tuple[ModelCard, ...]:

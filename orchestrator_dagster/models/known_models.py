@@ -19,6 +19,7 @@ class KnownModels:
         own: The models of ``models.yaml``.
         endpoints: Providers with an own URL or key.
         offline: Take local servers as absent.
+        catalogue: Another catalogue than the usual one.
     """
 
     def __init__(
@@ -27,9 +28,10 @@ class KnownModels:
         endpoints: Mapping[str, Place] = MappingProxyType({}),
         *,
         offline: bool = False,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.own = dict(own)
-        self.catalogue = Catalogue(self.own)
+        self.catalogue = catalogue or Catalogue(self.own)
         self.reach = Reachability(endpoints, self.own, offline=offline)
 
     def parse(self, name: str) -> ModelReference:
