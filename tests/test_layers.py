@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
     "kept_pipelines": {"compiler", *BASE},
     "project": {"project", "compiler", "language", "models", "tools", *BASE},
+    "sources": {"compiler", "models", *BASE},
     "testing": {"testing"},
 }
 ONLY_DEFINITIONS = {"dagster", "dagster_graphql", "dagster_webserver"}
