@@ -175,6 +175,7 @@ class _Assembler:
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
             models=models.names if models else (),
             model_reason=models.reason if models else "",
+            choice=models.choice if models else None,
             personality=step.personality or (models.personality if models else None) or pipeline.personality,
             settings=_settings(step, work, models),
             retries=self.retries(step, work, draft.handlers),

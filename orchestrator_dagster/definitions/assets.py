@@ -94,9 +94,13 @@ def _tags(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, str
     return {**product.tags, **{f"{_KIND}{kind}": "" for kind in kinds}}
 
 
+def _only_built_in(step: CompiledStep) -> bool:
+    return bool(step.models) and all(name.startswith(f"{BUILTIN}:") for name in step.models)
+
+
 def _maker(step: CompiledStep) -> str:
     """What makes a step's products, by the names that the UI has icons for."""
     inside = [one for one in step.walk() if one.kind == "model"]
     if inside:
-        return "extractive" if all(one.models[0].startswith(BUILTIN) for one in inside) else "llm"
+        return "extractive" if all(_only_built_in(one) for one in inside) else "llm"
     return _TOOL_KINDS.get(step.tool or "", step.tool or "python")

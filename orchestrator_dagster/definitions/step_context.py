@@ -50,6 +50,7 @@ def services_of(context: OpExecutionContext) -> Services:
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
+        known_models=context.resources.models.known(workspace.root),
     )
 
 
