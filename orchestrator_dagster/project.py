@@ -15,6 +15,7 @@ from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
+from orchestrator_dagster.models.capabilities import why_no_tools
 from orchestrator_dagster.models.personalities import find_personality, home_folder
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -64,7 +65,12 @@ def known(root: Path) -> Known:
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
     folders = (root / "personalities", home_folder())
-    return Known(registry, parse_reference, functools.partial(find_personality, folders=folders), root)
+    personalities = functools.partial(find_personality, folders=folders)
+    return Known(registry, parse_reference, personalities, root, _why_no_tools)
+
+
+def _why_no_tools(name: str) -> str | None:
+    return why_no_tools(parse_reference(name))
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:

@@ -27,7 +27,6 @@ _HEADER = {
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {
-    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
     "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
     "budget": "budgets",
 }  # fmt: skip
