@@ -59,10 +59,11 @@ class Toolbox(Protocol):
         """Whether the call changes nothing, so that it may run at the same time as others of that kind."""
         ...
 
-    def run(self, call: ToolCall, timeout: float | None) -> str:
+    def run(self, number: int, call: ToolCall, timeout: float | None) -> str:
         """Make a call and give the text that goes back to the model, also for a call that is wrong or fails.
 
         Args:
+            number: Which call it is, from 1.
             call: As the model wrote it, not yet checked. It may name any function, with any text as arguments.
             timeout: Seconds that are left for everything, None without limit.
 
@@ -232,14 +233,19 @@ class _Loop:
 
     def results(self, calls: Sequence[ToolCall]) -> list[str]:
         """What calls give: neighbours that change nothing at the same time, the others one after another."""
+
+        def run(one: tuple[int, ToolCall]) -> str:
+            return self.toolbox.run(*one, self.talk.left)
+
         found: list[str] = []
-        for beside, group in groupby(calls, self.toolbox.runs_beside_others):
+        numbered = enumerate(calls, self.made.total() + 1)
+        for beside, group in groupby(numbered, lambda one: self.toolbox.runs_beside_others(one[1])):
             some = list(group)
             if not beside or len(some) == 1:
-                found += [self.toolbox.run(call, self.talk.left) for call in some]
+                found += map(run, some)
                 continue
             with ThreadPoolExecutor(min(len(some), _AT_ONCE), thread_name_prefix="tool-call") as pool:
-                found += pool.map(lambda call: self.toolbox.run(call, self.talk.left), some)
+                found += pool.map(run, some)
         return found
 
     def close(self) -> None:

@@ -99,7 +99,7 @@ def run_model_step(
         structure=None if usage.served else answer.way,
     )
     return Done(
-        value=value, variables=variables, model=use, usage=usage, tool_calls=tuple(box.calls) if box is not None else ()
+        value=value, variables=variables, model=use, usage=usage, tool_calls=box.calls if box is not None else ()
     )
 
 
@@ -109,7 +109,7 @@ def _tool_calls_noted(box: OfferedTools | None) -> Iterator[None]:
     try:
         yield
     except StepError as error:
-        error.tool_calls = tuple(box.calls) if box is not None else ()
+        error.tool_calls = box.calls if box is not None else ()
         raise
 
 

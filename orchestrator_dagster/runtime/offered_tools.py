@@ -122,19 +122,24 @@ class OfferedTools:
         self._actions = offered_actions(entries, services.tools)
         self._pipeline, self._services = pipeline, services
         self._offers = tuple(offer(name, *one) for name, one in self._actions.items())
-        self.calls: list[ToolCallInfo] = []
+        self._calls: dict[int, ToolCallInfo] = {}
 
     @property
     def offers(self) -> tuple[ToolOffer, ...]:
         """The functions, in the order of the step's ``tools``."""
         return self._offers
 
+    @property
+    def calls(self) -> tuple[ToolCallInfo, ...]:
+        """The calls so far, in the model's order."""
+        return tuple(self._calls[number] for number in sorted(self._calls))
+
     def runs_beside_others(self, call: ToolCall) -> bool:
         """Whether the action only reads."""
         found = self._actions.get(call.name)
         return found is not None and found[1].reads_only
 
-    def run(self, call: ToolCall, timeout: float | None) -> str:
+    def run(self, number: int, call: ToolCall, timeout: float | None) -> str:
         """Make a call; see :meth:`~orchestrator_dagster.models.tool_use.Toolbox.run`."""
         started = time.monotonic()
         ok = False
@@ -146,12 +151,12 @@ class OfferedTools:
             ends = isinstance(error, StepInterruptedError) or (timeout is not None and timeout <= MAX_SECONDS)
             name, text = self._shown_name(call), _said(error)
             if ends:
-                self._note(name, call, started, text, ok)
+                self._note(number, name, call, started, text, ok)
                 raise
         except StepError as error:
             name, text = self._shown_name(call), _said(error)
         text = self._services.redactor.text(text)
-        self._note(name, call, started, text, ok)
+        self._note(number, name, call, started, text, ok)
         return _delimited(text)
 
     def _result(self, call: ToolCall, timeout: float | None) -> tuple[str, Any]:
@@ -178,15 +183,15 @@ class OfferedTools:
             f"{found[0].name}.{found[1].name}" if found else self._services.redactor.text(call.name)[:_NAME_CHARACTERS]
         )
 
-    def _note(self, name: str, call: ToolCall, started: float, text: str, ok: bool) -> None:
+    def _note(self, number: int, name: str, call: ToolCall, started: float, text: str, ok: bool) -> None:
         arguments = self._services.redactor.text(_plain_arguments(call.arguments))
         if len(arguments) > _SHOWN_ARGUMENTS:
             arguments = f"{arguments[:_SHOWN_ARGUMENTS]}…"
         seconds = time.monotonic() - started
         info = ToolCallInfo(name=name, arguments=arguments, seconds=round(seconds, 3), characters=len(text), ok=ok)
-        self.calls.append(info)
+        self._calls[number] = info
         end = f"{len(text)} characters" if ok else f"failed: {text[:_SHOWN_ARGUMENTS]}"
-        self._services.log(f"the model calls {name} {arguments}: {end}, {seconds:.2f} s")
+        self._services.log(f"tool call {number} of the model: {name} {arguments}: {end}, {seconds:.2f} s")
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:
