@@ -79,6 +79,18 @@ def _check_entry(step: Step, place: Place, number: int, entry: str, reading: Rea
             hint=f"choose one of {', '.join(sorted(tool.actions))}",
         )
         return
+    actions = [tool.find(action)] if dot else list(tool.actions.values())
+    pipeline = reading.pipeline
+    timed = step.timeout is not None or (pipeline is not None and pipeline.timeout is not None)
+    if timed and tools.only_in_memory(tool.name) and not all(one.is_async for one in actions):
+        problems.add(
+            "wrong-value",
+            f'step "{step.id}" has a timeout and offers its model the tool "{tool.name}", which exists only in the '
+            "memory of this program, so it cannot be called in a process that can be stopped",
+            at,
+            step=step.id,
+            hint="put the tool into the project's `tools.py`, or make its functions `async`",
+        )
     if not tool.model_may_call:
         problems.add(
             "tool-permission",
