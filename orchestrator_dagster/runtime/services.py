@@ -41,6 +41,8 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        item_done: Called with the step's id, an item's number and how many there are (None for passes), for the loops
+            of the top level.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
     """
 
@@ -52,6 +54,7 @@ class Services:
     interrupted: Callable[[], bool] = lambda: False
     calls: CallStore | None = None
     occurrence: str = ""
+    item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
 
     @property
