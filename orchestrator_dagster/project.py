@@ -15,6 +15,7 @@ from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
+from orchestrator_dagster.models.capabilities import why_no_tools
 from orchestrator_dagster.models.personalities import find_personality, home_folder
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models_file import own_models
@@ -70,7 +71,8 @@ def known(root: Path) -> Known:
         registry.load_file(root / "tools.py")
     folders = (root / "personalities", home_folder())
     models = functools.partial(parse_reference, own=own_models(root))
-    return Known(registry, models, functools.partial(find_personality, folders=folders), root)
+    personalities = functools.partial(find_personality, folders=folders)
+    return Known(registry, models, personalities, root, lambda name: why_no_tools(models(name)))
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:

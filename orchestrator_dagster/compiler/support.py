@@ -27,7 +27,6 @@ _HEADER = {
     "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {
-    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
     "budget": "budgets",
 }  # fmt: skip
 
