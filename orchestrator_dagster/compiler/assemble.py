@@ -80,6 +80,7 @@ def assemble(
         schedules=pipeline.schedule or (),
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
+        on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
         includes=dict(includes),

@@ -166,6 +166,7 @@ class CompiledPipeline(Compiled):
     triggers: tuple[Trigger, ...] = ()
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None
     partitions: Partitions | None = None
+    on_change: Literal["run"] | None = None
     executor: str | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()

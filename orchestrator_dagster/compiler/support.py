@@ -24,10 +24,9 @@ LATER_TOOLS = frozenset((
 
 _HEADER = {
     "budget": "budgets", "limits": "limits by provider",
-    "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
+    "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {
-    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
     "budget": "budgets",
 }  # fmt: skip
 

@@ -60,6 +60,9 @@ class OutcomeMetadata(NamespacedMetadataSet):
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
+    structure: Optional[str] = None  # noqa: UP045
+    tool_calls: Optional[int] = None  # noqa: UP045
+    failed_tool_calls: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
 
     @classmethod
@@ -191,7 +194,7 @@ def _schema(product: ProductFile) -> dg.TableSchema:
 
 def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
     """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
-    model = outcome.model
+    model, calls = outcome.model, outcome.all_tool_calls
     said = dict(
         OutcomeMetadata(
             status=outcome.status,
@@ -202,6 +205,9 @@ def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, An
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
+            structure=model.structure if model else None,
+            tool_calls=len(calls) or None,
+            failed_tool_calls=sum(not call.ok for call in calls) or None,
             seconds=round(outcome.duration, 3),
         )
     )

@@ -57,6 +57,10 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
     )
+    allow_for_models: list[str] = Field(
+        default=[],
+        description="Tools (or `tool.action`) that steps may offer to models although they run code or commands.",
+    )
     _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
 
     def registry(self, root: Path) -> ToolRegistry:
@@ -67,10 +71,13 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ToolError: The file cannot be loaded.
+            UnknownToolError: A tool of ``allow_for_models`` is none.
         """
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
-                self._registry = project_tools(root, self.file)
+                registry = project_tools(root, self.file)
+                registry.allow_for_models(self.allow_for_models)
+                self._registry = registry
             return self._registry
 
 

@@ -121,13 +121,30 @@ class DecisionInfo(Record):
 
 
 class ModelUse(Record):
-    """The model a step asked: its name, what it is, why it was this one, and how it was chosen."""
+    """The model a step asked: its name, what it is, why it was this one, and how it was chosen.
+
+    ``structure`` is how it was made to answer in a structure: ``schema`` (held to it by the provider), ``tool`` (the
+    arguments of a call) or ``prompt``; None for a text, and for an answer from the call store.
+    """
 
     name: str
     provider: str
     reason: str
     about: str | None = None
+    structure: str | None = None
     decision: DecisionInfo | None = None
+
+
+class ToolCallInfo(Record):
+    """A tool call of a model: the tool's action, its arguments as JSON text (no secrets, cut), seconds, the size of the
+    result in characters, and whether it succeeded.
+    """
+
+    name: str
+    arguments: str
+    seconds: float
+    characters: int
+    ok: bool
 
 
 class ProductFile(Record):
@@ -162,7 +179,8 @@ class Outcome(Record):
     """The end of one step: its value and variables when it completed, the reason when it did not.
 
     ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
-    ``iterations``. ``carried`` are failures inside it that the run goes on past, and ends failed with.
+    ``iterations``. ``tool_calls`` are those of its model in the last attempt. ``carried`` are failures inside it that
+    the run goes on past, and ends failed with.
     """
 
     step: str
@@ -177,6 +195,7 @@ class Outcome(Record):
     action: str | None = None
     model: ModelUse | None = None
     usage: UsageInfo = Field(default_factory=UsageInfo)
+    tool_calls: tuple[ToolCallInfo, ...] = ()
     attempts: int = 1
     state: State = State.COMPLETED
     routed_to: str | None = None
@@ -188,6 +207,12 @@ class Outcome(Record):
     def having_paid(self, before: UsageInfo) -> Outcome:
         """This outcome with what earlier attempts took as well."""
         return self.model_copy(update={"usage": before + self.usage}) if before != UsageInfo() else self
+
+    @property
+    def all_tool_calls(self) -> tuple[ToolCallInfo, ...]:
+        """The tool calls of its model, and of the models of the steps that it repeats."""
+        inside = (step for one in self.iterations or () for step in one.steps.values())
+        return (*self.tool_calls, *(call for step in inside for call in step.all_tool_calls))
 
     @property
     def failures(self) -> tuple[ErrorInfo, ...]:
