@@ -195,7 +195,12 @@ def ask_in_turn(
     started, whole = time.monotonic(), step.timeout is not None  # then the time is that of all calls together
     for number, reference in enumerate(chosen.order):
         left = request.timeout - (time.monotonic() - started) if whole else request.timeout
-        mine = replace(request, model=reference, timeout=min(left, chosen.timeout or left))
+        mine = replace(
+            request,
+            model=reference,
+            timeout=min(left, chosen.timeout or left),
+            abilities=services.known_models.catalogue.card(reference).capabilities,
+        )
         reason = chosen.reason if not failures else f"fallback, because {failures[-1]}"
         question = Question(pipeline, step.model_copy(update={"model_reason": reason}), mine, services)
         try:
