@@ -11,11 +11,12 @@ from typing import Protocol
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.support import REFUSED
-from orchestrator_dagster.errors import PipelineError
+from orchestrator_dagster.errors import PipelineError, UnknownModelError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
 from orchestrator_dagster.models.personalities import find_personality, home_folder
+from orchestrator_dagster.models.prices import price_of
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.tools.registry import ToolRegistry
 
@@ -64,7 +65,16 @@ def known(root: Path) -> Known:
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
     folders = (root / "personalities", home_folder())
-    return Known(registry, parse_reference, functools.partial(find_personality, folders=folders), root)
+    personalities = functools.partial(find_personality, folders=folders)
+    return Known(registry, parse_reference, personalities, root, is_priced)
+
+
+def is_priced(name: str) -> bool:
+    """Whether the price of a model is known, by its name; also of a name that is no model's: that is said elsewhere."""
+    try:
+        return price_of(parse_reference(name)) is not None
+    except UnknownModelError:
+        return True
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import assemble
+from orchestrator_dagster.compiler.auto import check_auto
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
+from orchestrator_dagster.compiler.budgets import IsPriced, check_budgets
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
@@ -45,12 +47,14 @@ class Known:
         models: Reads a model's name, raises UnknownModelError for what names none.
         personalities: Finds a personality for a name or prompt, raises PersonalityError for a name that is nowhere.
         root: The workspace root; included files are looked up beside the pipeline file, then here.
+        is_priced: Whether the price of a model is known, by its name.
     """
 
     tools: ToolShapes
     models: ModelNames
     personalities: Callable[[str], object]
     root: Path | None = None
+    is_priced: IsPriced = lambda name: True
 
 
 def compile_pipeline(reading: Reading, known: Known) -> Compilation:
@@ -93,6 +97,8 @@ class _Compiler:
         check_schemas(pipeline, top, includes, document, problems)
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
+        check_auto(reading, top)
+        check_budgets(reading, top, self.known.is_priced)
         _find_products(reading, top)
         check_timing(
             reading,

@@ -103,4 +103,5 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
         "timed_out": bool(failed and failed.type in ("StepTimeoutError", "ModelTimeoutError")),
         "cached": outcome.usage.served > 0,
         "dependencies": list(step.dependencies),
+        **({"decisions": [one.model_dump(mode="json") for one in outcome.decisions]} if outcome.decisions else {}),
     }

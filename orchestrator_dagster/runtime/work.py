@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.services import Services
@@ -48,11 +49,13 @@ def run_tool_step(
         log=services.log,
         interrupted=services.interrupted,
     )
-    if timeout is None or action.is_async:
-        result = action.call(context, parameters)
-    else:  # a function that runs cannot be stopped, a process can
-        result = call_killable(services.tools, action, context, parameters)
-    _check_success(step, result)
+    with audited_tool(services, str(step.tool), step.action, parameters) as call:
+        if timeout is None or action.is_async:
+            result = action.call(context, parameters)
+        else:  # a function that runs cannot be stopped, a process can
+            result = call_killable(services.tools, action, context, parameters)
+        call.result = result
+        _check_success(step, result)
     variables = variables_of_result(pipeline, step, result, names)
     return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
 
