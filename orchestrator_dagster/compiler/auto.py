@@ -19,7 +19,7 @@ STEP_PLACES = (
 #: Keys of the header that stand for all steps.
 _HEADER_PLACES = ("personality", "timeout")
 #: Where the tag means "let the schema choose".
-_MODELS = ("model", "default_model", "experts", "expert", "selection_schema")
+_MODELS = ("orchestrator", "model", "default_model", "experts", "expert", "selection_schema")
 #: Texts for people, which are read by nobody else.
 _FOR_PEOPLE = ("name", "description", "metadata", "version")
 _WHERE = (
