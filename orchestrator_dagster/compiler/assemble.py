@@ -77,6 +77,8 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        orchestrator=pipeline.orchestrator,
+        budget=pipeline.budget,
         schedules=pipeline.schedule or (),
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
