@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -58,7 +58,7 @@ def console(stderr: bool = False) -> Any:
     stream = sys.stderr if stderr else sys.stdout
     if stream.isatty():
         return Console(file=stream, highlight=False)
-    return Console(file=_Trimmed(stream), width=_columns(), highlight=False)
+    return Console(file=cast("IO[str]", _Trimmed(stream)), width=_columns(), highlight=False)
 
 
 class _Trimmed(io.TextIOBase):
