@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from orchestrator_dagster.models.catalogue import Catalogue
 from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.models.prices import Price, price_of
 from orchestrator_dagster.models.reach import Place, Reachability
 from orchestrator_dagster.models.references import parse_reference
-from orchestrator_dagster.models.user_models import UserModels
+from orchestrator_dagster.models.user_models import OWN, UserModels
 
 
 class KnownModels:
@@ -41,3 +42,12 @@ class KnownModels:
             UnknownModelError: It stands for none.
         """
         return parse_reference(name, self.own)
+
+    def price(self, model: ModelReference) -> Price | None:
+        """The price of a model, None for an unknown one: a model of one's own has the prices of its entry."""
+        own = self.own.get(model.name) if model.provider == OWN else None
+        if own is None:
+            return price_of(model)
+        if own.input_price is not None and own.output_price is not None:
+            return Price(own.input_price, own.output_price)
+        return price_of(ModelReference(own.provider, own.model)) if own.base_url is None else None
