@@ -19,11 +19,12 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
+    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines", "model_choice",
     "tool_use",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
@@ -282,3 +283,17 @@ def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
     assert said == shown
     assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("model_choice")
+def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "feedback.yaml", "--json", "-i", 'messages=["one", "two", "three"]'])
+    assert end.value.code == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(step["model"], step["times"], step["fallbacks"]) for step in plan["steps"]] == [
+        ("own:small", 1, []),
+        ("own:large", 3, []),
+        ("own:small", 1, ["own:large"]),
+    ]
+    assert plan["estimate_complete"]
