@@ -291,7 +291,7 @@ def test_after_the_limit_it_has_to_answer(
     assert [json.loads(call.arguments)["word"] for call in outcome.tool_calls] == ["a", "b", "c"]
     assert results(model_server)[-1] == "This call was not made: the limit of 3 tool calls is reached."
     last = model_server.calls[-1].body
-    assert "You have made 3 tool calls" in last["messages"][-1]["content"]
+    assert "No more tool calls: you have made 3" in last["messages"][-1]["content"]
     assert last["tool_choice"] == ({"type": "function", "function": {"name": "final_answer"}} if vars_ else "none")
     assert last["tools"]
 
@@ -308,6 +308,16 @@ def test_a_model_that_never_stops(compiled: Compile, asking: Services, model_ser
     assert caught.value.usage is not None
     assert (caught.value.usage.calls, caught.value.usage.input_tokens) == (6, 60)
     assert len(caught.value.tool_calls) == 10
+
+
+def test_a_provider_that_cannot_forbid_calls_is_told_in_words(
+    compiled: Compile, asking: Services, model_server: ModelServer
+) -> None:
+    model_server.then(uses(find()), faults.bad_parameter("Unsupported parameter: tool_choice"), "Snow.")
+    outcome = run(compiled(f"{STEP}    max_tool_calls: 1\n"), asking)
+    assert (outcome.value, outcome.usage.calls) == ("Snow.", 3)
+    assert ["tool_choice" in call.body for call in model_server.calls] == [False, True, False]
+    assert model_server.calls[2].prompt.startswith("No more tool calls: you have made 1")
 
 
 def test_none_at_all(compiled: Compile, asking: Services, model_server: ModelServer) -> None:

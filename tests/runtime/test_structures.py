@@ -35,6 +35,8 @@ Ask = Callable[..., Outcome]
 
 #: A model of each way, as litellm's price map has them; the last one is in no list.
 NATIVE, CALLS, PLAIN = "openai:gpt-4o-mini", "openai:gpt-4", "openai:our-own-model"
+#: A server of one's own that holds any model to a schema.
+SERVER = "hosted_vllm:our-own-model"
 
 VARS = """
       - mood: {type: string, enum: [glad, sad]}
@@ -67,7 +69,8 @@ def ask(compiled: Compile, project: Path, model_server: ModelServer, said: list[
     """Runs a step with these variables against the server."""
     (project / "schemas").mkdir()
     (project / "schemas" / "size.json").write_text('{"type": "string", "enum": ["small", "large"]}', encoding="utf-8")
-    clients = ModelClients({"openai": Endpoint(model_server.url, "sk-any")})
+    here = Endpoint(model_server.url, "sk-any")
+    clients = ModelClients({"openai": here, "hosted_vllm": here})
     services = Services(Workspace(project), ToolRegistry(), clients, log=said.append)
 
     def run(variables: str = VARS, model: str = NATIVE, more: str = "") -> Outcome:
@@ -79,7 +82,7 @@ def ask(compiled: Compile, project: Path, model_server: ModelServer, said: list[
     return run
 
 
-@pytest.mark.parametrize(("model", "way"), [(NATIVE, "schema"), (CALLS, "tool"), (PLAIN, "prompt")])
+@pytest.mark.parametrize(("model", "way"), [(NATIVE, "schema"), (SERVER, "schema"), (CALLS, "tool"), (PLAIN, "prompt")])
 def test_the_way_follows_what_the_model_can(ask: Ask, model_server: ModelServer, model: str, way: str) -> None:
     answer = Answer(tool_calls=[ToolUse("final_answer", GOOD)]) if way == "tool" else json.dumps(GOOD)
     wrong = {**GOOD, "day": "tomorrow", "inline": {"n": 3}, "filed": "huge", "raw": "{", "shape": {"x": "a"}}
