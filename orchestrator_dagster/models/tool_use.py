@@ -31,6 +31,7 @@ from orchestrator_dagster.models.structured import (
     Log,
     Talk,
     as_answer,
+    as_said,
     checked,
     empty_answer,
     in_some_way,
@@ -231,7 +232,7 @@ class _Loop:
         results = dict(zip(map(id, taken), self.results(taken), strict=True))
         self.made.update(call.name for call in taken)
         late = _NOT_MADE.format(most=self.most)
-        self.say(Message("assistant", answer.text, answer.tool_calls))
+        self.say(as_said(answer))
         for call in answer.tool_calls:
             early = self.by_call and call.name == ANSWER
             said = _TOO_EARLY if early else results.get(id(call), late)

@@ -163,19 +163,19 @@ def test_what_is_wrong_with_a_call_goes_back_as_its_result(
 ) -> None:
     model_server.then(
         uses(
-            ToolUse("notes__fnd", {"word": "x"}),
+            ToolUse("notes fnd", {"word": "x"}, id="same"),
             ToolUse("notes__find", {"wort": "x", "most": 9}),
             ToolUse("notes__find", "{broken"),
             ToolUse("notes__find", "[1]"),
             ToolUse("notes__burn"),
-            ToolUse("notes__refuse"),
+            ToolUse("notes__refuse", id="same"),
         ),
         "Nothing works.",
     )
     outcome = run(compiled(STEP), asking)
     assert outcome.value == "Nothing works."
     unknown, wrong, broken, no_object, burnt, refused = results(model_server)
-    assert 'there is no function "notes__fnd"; did you mean "notes__find"?' in unknown
+    assert 'there is no function "notes fnd"; did you mean "notes__find"?' in unknown
     assert 'the parameter "word" is missing' in wrong
     assert 'there is no parameter "wort"; did you mean "word"?' in wrong
     assert '"most": Input should be less than or equal to 5' in wrong
@@ -185,7 +185,12 @@ def test_what_is_wrong_with_a_call_goes_back_as_its_result(
     assert "Traceback" not in burnt
     assert "not today" in refused
     assert [call.ok for call in outcome.tool_calls] == [False] * 6
-    assert [call.name for call in outcome.tool_calls][:2] == ["notes__fnd", "notes.find"]
+    assert [call.name for call in outcome.tool_calls][:2] == ["notes fnd", "notes.find"]
+    # Providers refuse a conversation with such names, arguments and ids.
+    back = next(one["tool_calls"] for one in model_server.calls[1].body["messages"] if one.get("tool_calls"))
+    assert back[0]["function"]["name"] == "notes_fnd"
+    assert [json.loads(one["function"]["arguments"]) for one in back[2:4]] == [{}, {}]
+    assert len({one["id"] for one in back}) == len(back)
 
 
 def test_calls_that_only_read_meet_and_others_keep_their_order(
