@@ -63,7 +63,7 @@ def test_a_budget_holds_over_the_whole_run_and_its_resumes(
     assert result.error is not None
     assert result.error["type"] == "BudgetError"
     assert result.error["step"] == "three"
-    assert '3 of 3 calls are spent' in result.error["message"]
+    assert "3 of 3 calls are spent" in result.error["message"]
     assert result.steps["three"]["retries"] == 0
     assert result.document["usage"]["calls"] == 3
     assert len(server.calls) == 3
@@ -136,7 +136,8 @@ def test_decisions_numbers_and_the_record_of_calls(
         for event in events
         if event.event_type == dg.DagsterEventType.STEP_OUTPUT and event.step_output_data.output_name == "decision"
     }
-    assert said["gated.gate.decide"]["orchestrator/decisions"].value[0]["model"] == "openai:gpt-4o"  # type: ignore[index]
+    decided: Any = said["gated.gate.decide"]["orchestrator/decisions"].value
+    assert decided[0]["model"] == "openai:gpt-4o"
 
     folder = Path(instance.storage_directory()) / result.run_id
     calls = list(calls_on_record(folder))

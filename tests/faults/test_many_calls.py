@@ -42,7 +42,12 @@ class Provider:
         with self.lock:
             if self.random.random() < 0.05:
                 self.failed += 1
-                kinds = (faults.rate_limited(0), faults.server_error(), faults.cut_in_body(), faults.cut_before_headers())
+                kinds = (
+                    faults.rate_limited(0),
+                    faults.server_error(),
+                    faults.cut_in_body(),
+                    faults.cut_before_headers(),
+                )
                 return self.random.choice(kinds)
             number = int(request.prompt.removeprefix("Name number ").rstrip("."))
             self.accepted.append(number)

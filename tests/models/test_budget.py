@@ -174,7 +174,7 @@ print(made)
     ]
     made = [int(process.communicate(timeout=60)[0]) for process in running]
     assert sum(made) == 50
-    assert ledger_in(tmp_path).look("") .spent == Spent(50, 350, 12.5)
+    assert ledger_in(tmp_path).look("").spent == Spent(50, 350, 12.5)
     assert ledger_in(tmp_path).look("each").spent.calls == 50
     client = within(Limit("", "the run", calls=50), ledger=ledger_in(tmp_path))
     with pytest.raises(BudgetError, match="50 of 50 calls"):  # what the run before has paid counts
