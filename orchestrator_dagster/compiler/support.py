@@ -5,14 +5,13 @@ A file that says such things compiles, so that it can be checked and drawn; a ru
 
 from __future__ import annotations
 
-from orchestrator_dagster.language.auto_tags import has_auto
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.step import Step, walk_steps
 
 #: Codes of what a run is refused for.
-REFUSED = frozenset(("not-supported", "no-model", "no-orchestrator"))
+REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
@@ -23,11 +22,9 @@ LATER_TOOLS = frozenset((
 
 _HEADER = {
     "limits": "limits by provider",
-    "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
+    "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
-_STEP = {
-    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
-    "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
+_STEP: dict[str, str] = {
 }  # fmt: skip
 
 
@@ -47,11 +44,6 @@ def _check_step(step: Step, place: tuple[str | int, ...], document: Document, pr
     for key, what in _STEP.items():
         if getattr(step, key) not in (None, (), {}):
             _refuse(problems, document, (*place, key), key, what, step.id)
-    for number, name in enumerate(step.model or ()):
-        if has_auto(name):
-            _refuse(problems, document, (*place, "model", number), "<AUTO>", "<AUTO> on a model", step.id)
-    if has_auto(step.parameters.get("model")):
-        _refuse(problems, document, (*place, "parameters", "model"), "<AUTO>", "<AUTO> on a model", step.id)
 
 
 def _refuse(

@@ -60,6 +60,8 @@ CODES: dict[str, str] = {
     "output-path": "The output folder leaves the workspace.",
     "unknown-model": "A model reference names no known provider.",
     "no-model": "Nothing names a model for the step.",
+    "model-without-tools": "The model of a step that offers tools cannot call any.",
+    "tool-permission": "A model may call this tool only where the `tools` resource allows it.",
     "auto-tag": "An <AUTO> tag is not whole, or stands inside a template's code.",
     "auto-place": "<AUTO> stands where nothing decides it.",
     "no-orchestrator": "Nothing can decide the <AUTO> values of the file.",

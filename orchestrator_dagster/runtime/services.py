@@ -12,6 +12,7 @@ from orchestrator_dagster.language.settings import Budget
 from orchestrator_dagster.models.budget import Limit
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ModelClient, ModelReference
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import Ledger
 from orchestrator_dagster.models.personalities import home_folder
 from orchestrator_dagster.models.prices import Price, price_of
@@ -46,6 +47,9 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        item_done: Called with the step's id, an item's number and how many there are (None for passes), for the loops
+            of the top level.
+        known_models: What is known of models, and which can be reached: what a choice is made from.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
         audit: Called with the entry of every call of a model or a tool, without secrets, as JSON values.
         ledger: The run's book of what its calls take, for all of its processes. Without one, of these services alone.
@@ -61,7 +65,9 @@ class Services:
     interrupted: Callable[[], bool] = lambda: False
     calls: CallStore | None = None
     occurrence: str = ""
+    item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
+    known_models: KnownModels = field(default_factory=KnownModels)
     audit: Callable[[Mapping[str, Any]], None] = lambda entry: None
     ledger: Ledger = field(default_factory=Ledger)
     limits: tuple[Limit, ...] = ()

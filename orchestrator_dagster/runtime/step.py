@@ -72,6 +72,7 @@ def run_step(
         action=step.action,
         model=done.model,
         usage=decisions.usage + meter.counted(done.usage),
+        tool_calls=done.tool_calls,
         decisions=tuple(decisions.made),
         attempts=attempt,
         started_at=started,

@@ -279,7 +279,9 @@ steps:
     assert done["other"].value == {"x": "b4"}
     assert done["missing"].value == "none found"
     assert done["missing"].usage.calls == 1
-    schemas = {call.prompt.partition("stands at `")[2].partition("`")[0]: schema_of(call) for call in model_server.calls}
+    schemas = {
+        call.prompt.partition("stands at `")[2].partition("`")[0]: schema_of(call) for call in model_server.calls
+    }
     assert schemas["inputs.kind"]["enum"] == ["a", "b"]
     assert schemas["inputs.count"] == {"type": "integer", "minimum": 1}
 
