@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from orchestrator_dagster.cli_models import models
+from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
 from orchestrator_dagster.cli_signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
@@ -30,6 +32,10 @@ EXIT_FAILED, EXIT_WRONG, EXIT_INTERRUPTED = 1, 2, 130
 @click.version_option(package_name="orchestrator-dagster", prog_name="orchestrator")
 def main() -> None:
     """AI pipelines written as YAML, run as Dagster assets."""
+
+
+main.add_command(models)
+main.add_command(plan)
 
 
 @main.command()

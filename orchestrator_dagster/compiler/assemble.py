@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.plans import BodyFlow
 from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.compiler.support import REFUSED
 from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler, Retries
@@ -77,9 +78,12 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        orchestrator=pipeline.orchestrator,
+        budget=pipeline.budget,
         schedules=pipeline.schedule or (),
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
+        on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
         includes=dict(includes),
@@ -138,7 +142,7 @@ class _Assembler:
         if draft.repeats:
             made = self.loop(draft, made, upstream)
         constants, outputs = self.pipeline.constants, self.pipeline.outputs
-        around = {
+        around: dict[str, Any] = {
             "constants": {one: thaw(constants[one]) for one in sorted(draft.constants)},
             "outputs": {one: thaw(outputs[one]) for one in sorted(draft.outputs)},
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
@@ -147,6 +151,8 @@ class _Assembler:
             if draft.work and draft.work.kind == "model"
             else None,
         }
+        if auto_in(draft.step.model_dump(exclude={"steps"})):  # who decides is a part of what is done
+            around["orchestrator"] = self.pipeline.orchestrator
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
 
     def work(self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath]) -> CompiledStep:
@@ -174,6 +180,7 @@ class _Assembler:
             variables=dict(step.vars) or {one: VariableSpec() for one in step.products},
             models=models.names if models else (),
             model_reason=models.reason if models else "",
+            choice=models.choice if models else None,
             personality=step.personality or (models.personality if models else None) or pipeline.personality,
             settings=_settings(step, work, models),
             retries=self.retries(step, work, draft.handlers),

@@ -211,7 +211,7 @@ def said_of(way: Way | None) -> str:
 def ways_for(request: ModelRequest) -> tuple[Way, ...]:
     """How the structure can be asked for. Providers hold a model to objects only."""
     assert request.schema is not None
-    ways = ways_of(request.model)
+    ways = ways_of(request.model, request.abilities)
     return ways if request.schema.get("type") == "object" else ("prompt",)
 
 
