@@ -16,8 +16,8 @@ from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, rend
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
 from orchestrator_dagster.models.capabilities import why_no_tools
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.personalities import find_personality, home_folder
-from orchestrator_dagster.models.prices import price_of
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -77,7 +77,7 @@ def known(root: Path) -> Known:
     def is_priced(name: str) -> bool:
         """Also of a name that is no model's: that is said elsewhere."""
         try:
-            return price_of(models(name)) is not None
+            return KnownModels(own_models(root)).price(models(name)) is not None
         except UnknownModelError:
             return True
 

@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from orchestrator_dagster.models.catalogue import Catalogue
 from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.models.prices import Price, price_of
 from orchestrator_dagster.models.reach import Place, Reachability
 from orchestrator_dagster.models.references import parse_reference
-from orchestrator_dagster.models.user_models import UserModels
+from orchestrator_dagster.models.user_models import OWN, UserModels
 
 
 class KnownModels:
@@ -41,3 +42,12 @@ class KnownModels:
             UnknownModelError: It stands for none.
         """
         return parse_reference(name, self.own)
+
+    def price(self, model: ModelReference) -> Price | None:
+        """The price of a model, None when it is unknown: of one's own what ``models.yaml`` says."""
+        if model.provider != OWN:
+            return price_of(model)
+        card = self.catalogue.card(model)
+        if card.input_price is None or card.output_price is None:
+            return None
+        return Price(card.input_price, card.output_price)
