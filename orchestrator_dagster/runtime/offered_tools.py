@@ -26,6 +26,7 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.models.client import ToolCall, ToolOffer
 from orchestrator_dagster.models.structured import ANSWER, as_data
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ToolCallInfo
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -171,10 +172,12 @@ class OfferedTools:
         seconds = MAX_SECONDS if timeout is None else min(timeout, MAX_SECONDS)
         context = tool_context(self._pipeline, self._services, seconds)
         in_place = action.is_async or (timeout is None and self._services.tools.only_in_memory(tool.name))
-        if in_place:
-            result = action.call(context, parameters)
-        else:  # a function that runs cannot be stopped, a process can
-            result = call_killable(self._services.tools, action, context, parameters)
+        with audited_tool(self._services, tool.name, action.name, parameters, by="model") as made:
+            if in_place:
+                result = action.call(context, parameters)
+            else:  # a function that runs cannot be stopped, a process can
+                result = call_killable(self._services.tools, action, context, parameters)
+            made.result = result
         return f"{tool.name}.{action.name}", result
 
     def _shown_name(self, call: ToolCall) -> str:
