@@ -59,7 +59,6 @@ def services_of(context: OpExecutionContext) -> Services:
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
         known_models=known,
-        prices=known.price,
         audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
         ledger=ledger_in(kept / root_run / SPENT),
     )
