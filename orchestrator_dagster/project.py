@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator_dagster.compiler.across import problems_across
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.support import REFUSED
@@ -137,7 +138,17 @@ def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[Lo
             if first != file.pipeline.file:
                 file = LoadedFile(path, None, (*file.diagnostics, *_taken(file.pipeline, path, first)))
         loaded.append(file)
-    return loaded
+    across = problems_across([(file.path, file.pipeline) for file in loaded if file.pipeline is not None])
+    return [_with_problems(file, across.get(file.path, ())) for file in loaded]
+
+
+def _with_problems(file: LoadedFile, found: tuple[Diagnostic, ...]) -> LoadedFile:
+    """The file with further problems; without its pipeline when one of them is an error."""
+    if not found:
+        return file
+    wrong = any(one.severity == "error" for one in found)
+    pipeline = None if wrong else file.pipeline
+    return LoadedFile(file.path, pipeline, (*file.diagnostics, *found), None if wrong else file.key)
 
 
 def _load_file(path: Path, root: Path, cache: Cache | None) -> LoadedFile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import assemble
+from orchestrator_dagster.compiler.asset_inputs import check_asset_inputs
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder
@@ -81,6 +82,7 @@ class _Compiler:
             return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
+        check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)

@@ -80,7 +80,8 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
+    changes. ``asset_inputs`` are the inputs that it reads, or that what is inside it reads, and that are loaded from assets.
+    A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
     """
 
     id: str
@@ -109,6 +110,7 @@ class CompiledStep(Compiled):
     cache: CacheMode = "run"
     products: tuple[CompiledProduct, ...] = ()
     includes: tuple[str, ...] = ()
+    asset_inputs: tuple[str, ...] = ()
     code_version: str = ""
 
     @property
@@ -187,6 +189,11 @@ class CompiledPipeline(Compiled):
     def op(self) -> str:
         """Its name in Dagster: graph and group."""
         return self.id.replace("-", "_")
+
+    @cached_property
+    def asset_inputs(self) -> dict[str, InputSpec]:
+        """The inputs that are loaded from assets, by name."""
+        return {name: spec for name, spec in self.inputs.items() if spec.asset}
 
     @property
     def run_key(self) -> AssetPath:

@@ -15,6 +15,7 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.asset_values import AssetValues
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
@@ -22,7 +23,7 @@ from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
 from orchestrator_dagster.definitions.served import load_served
-from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.shared_parts import ASSETS_IO, OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.language.diagnostics import Problems
@@ -144,6 +145,7 @@ def default_resources(root: Path) -> dict[str, Any]:
         "models": ModelsResource(),
         OUTCOMES_IO: OutcomeIOManager(),
         PRODUCTS_IO: ProductIOManager(),
+        ASSETS_IO: AssetValues(),
     }
 
 

@@ -16,9 +16,11 @@ from orchestrator_dagster.errors import ProductError, StepError
 from orchestrator_dagster.language.template_filters import json_value, to_text
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.language.types import type_of
+from orchestrator_dagster.remote_files import allowed_url, is_url, joined_url, local_path, write_url
 from orchestrator_dagster.runtime.outcome import ProductFile
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tables import markdown_table
+from orchestrator_dagster.workspace import Workspace
 
 _PREVIEW_LINES = 20
 _PREVIEW_ROWS = 10
@@ -40,7 +42,7 @@ def write_product(
         pipeline: The pipeline.
         product: What is to be written.
         path: Its rendered path, relative to ``folder``.
-        folder: The output folder, relative to the workspace root.
+        folder: The output folder, relative to the workspace root; or a URL that the workspace allows.
         value: The variable's value.
         names: Names for the product's template.
         services: Where files go.
@@ -49,14 +51,6 @@ def write_product(
         ProductError: The value cannot be written in this format.
         PathError: The path leaves the output folder, or this leaves the workspace.
     """
-    workspace = services.workspace
-    base = workspace.resolve(folder)
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or path.startswith("~"):
-        raise ProductError(
-            f'the product "{product.variable}" has the path "{path}", which starts outside the output folder',
-            hint="its path is relative to `output_dir`",
-        )
     if product.template:
         value = render(
             pipeline.includes[product.template],
@@ -65,21 +59,44 @@ def write_product(
             autoescape=product.format == "html",
         )
     data = encode(value, product)
-    written = workspace.write(base / relative, data, within=base)
+    workspace = services.workspace
+    place, size, digest = _write(workspace, product, folder, path, data)
     rows = table_rows(value)
     columns = _columns(rows) if rows is not None else None
     return ProductFile(
         variable=product.variable,
         key=product.key,
-        path=workspace.relative(written.path),
+        path=place,
         format=product.format,
-        bytes=written.bytes,
-        sha256=written.sha256,
+        bytes=size,
+        sha256=digest,
         rows=len(rows) if rows is not None else None,
         columns=tuple(columns) if columns is not None else None,
         column_types=_types(rows, columns) if rows is not None and columns is not None else None,
         preview=services.redactor.text(preview(value, product.format)),
     )
+
+
+def _write(
+    workspace: Workspace, product: CompiledProduct, folder: str, path: str, data: bytes
+) -> tuple[str, int, str]:
+    """Put the file in place; gives its path (or URL), size and SHA-256."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or path.startswith("~"):
+        raise ProductError(
+            f'the product "{product.variable}" has the path "{path}", which starts outside the output folder',
+            hint="its path is relative to `output_dir`",
+        )
+    if is_url(folder):
+        local = local_path(folder)
+        if local is None:
+            url = joined_url(allowed_url(folder, workspace.urls), path)
+            workspace.check_size(len(data), url)
+            return (url, *write_url(url, data))
+        folder = local
+    base = workspace.resolve(folder)
+    written = workspace.write(base / relative, data, within=base)
+    return workspace.relative(written.path), written.bytes, written.sha256
 
 
 def encode(value: Any, product: CompiledProduct) -> bytes:
