@@ -108,7 +108,7 @@ def _circle(
     document: Document,
     problems: Problems,
 ) -> None:
-    name = next(name for name, spec in pipeline.asset_inputs.items() if made.get(spec.asset_key) == way[-2])
+    name = next(name for name, spec in pipeline.asset_inputs.items() if made.get(spec.asset_key) == way[1])
     problems.add(
         "asset-cycle",
         f'the pipeline "{pipeline.id}" waits for itself: {" → ".join(way)}',

@@ -61,8 +61,8 @@ def find(context: InputContext, *, own_value: bool = False) -> Found:
     wanted = _partitions(context)
     made = materializations(context.instance, key, wanted)
     files = {partition: file_of(one) for partition, one in made.items()}
-    if own_value and (not made or None in files.values()):
-        value = _own_value(context, bool(made))
+    if own_value and not any(map(_is_product, made.values())):
+        value = _own_value(context, next(iter(files.values()), None), bool(made))
         if value is not None:
             return value
     found = {partition: one or _unreadable(key.to_user_string()) for partition, one in files.items()}
@@ -148,13 +148,25 @@ def file_of(made: AssetMaterialization) -> AssetFile | AssetFiles | None:
     return None
 
 
+def _is_product(made: AssetMaterialization) -> bool:
+    """Whether it is one of a pipeline's product, whose IO manager keeps nothing but the file."""
+    return ProductMetadata.extract(made.metadata).format is not None
+
+
 def _types(made: AssetMaterialization) -> dict[str, str]:
     table = TableMetadataSet.extract(made.metadata)
     return {one.name: one.type for one in table.column_schema.columns} if table.column_schema else {}
 
 
-def _own_value(context: InputContext, was_made: bool) -> Found | None:
-    """The value that the asset's own IO manager gives, None when nothing says that it has one."""
+def _own_value(context: InputContext, file: AssetFile | AssetFiles | None, was_made: bool) -> Found | None:
+    """The value that the asset's own IO manager gives; None when it has none, or nothing where there is a file.
+
+    Args:
+        context: Of the input.
+        file: The file that the asset's metadata names. The IO manager may have written it as well.
+        was_made: Whether the asset was materialized.
+    """
+    beside = file if isinstance(file, AssetFile) else None
     step = context.step_context
     layer, key = step.job_def.asset_layer, context.asset_key
     node = layer.get(key) if layer.has(key) else None
@@ -170,12 +182,14 @@ def _own_value(context: InputContext, was_made: bool) -> Found | None:
     live = step.scoped_resources_builder.resource_instance_dict.get(manager)
     try:
         if live is not None:
-            return AssetData(live.load_input(context))  # type: ignore[attr-defined]
-        resources = step.job_def.resource_defs
-        needed = _with_those_needed(manager, resources)
-        with dg.build_resources(needed, context.instance) as built:
-            return AssetData(getattr(built, manager).load_input(context))
+            value = live.load_input(context)  # type: ignore[attr-defined]
+        else:
+            with dg.build_resources(_with_those_needed(manager, step.job_def.resource_defs), context.instance) as built:
+                value = getattr(built, manager).load_input(context)
+        return None if value is None and file is not None else AssetData(value, beside)
     except Exception as error:  # whatever a person's IO manager raises
+        if file is not None or not was_made:
+            return None
         said = str(error).strip().splitlines()
         name = key.to_user_string()
         return AssetMissing(

@@ -32,9 +32,10 @@ class AssetFile:
 
 @dataclass(frozen=True)
 class AssetData:
-    """A value that the asset's own IO manager has given."""
+    """A value that the asset's own IO manager has given, and the file that its metadata names beside it."""
 
     value: Any
+    file: AssetFile | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def _value(spec: InputSpec, found: Found, workspace: Workspace) -> Any:
     if isinstance(found, AssetFile):
         return _of_file(spec, found, workspace)
     assert isinstance(found, AssetData)
+    if spec.type == "path" and found.file is not None:
+        return _of_file(spec, found.file, workspace)
     return _of_data(spec, found.value)
 
 
