@@ -16,6 +16,7 @@ from dagster._utils.warnings import disable_dagster_warnings
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.asset_values import AssetValues
+from orchestrator_dagster.definitions.checks import pipeline_checks
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
@@ -114,6 +115,7 @@ def definitions_of(
     both = list(zip(pipelines, jobs, strict=True))
     return dg.Definitions(
         assets=assets,
+        asset_checks=[one for one in map(pipeline_checks, pipelines) if one is not None],
         jobs=jobs,
         schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
         sensors=[one for pipeline, job in both for one in pipeline_triggers(pipeline, job)],

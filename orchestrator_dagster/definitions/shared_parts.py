@@ -89,6 +89,27 @@ def an_output(
     return kind(dg.Any, description=description, is_required=required, io_manager_key=io_manager)
 
 
+class _Nothing(dg.Out):
+    """An output without a value that stands in many ops: the result of a check is an event."""
+
+    def to_definition(self, annotation_type: Any, name: Any, description: Any, code_version: Any) -> OutputDefinition:
+        """The same object for the same name."""
+        return _nothing_output(name)
+
+
+@lru_cache(maxsize=20_000)
+def _nothing_output(name: str) -> OutputDefinition:
+    return OutputDefinition(dg.Nothing, name, is_required=False, io_manager_key=OUTCOMES_IO)
+
+
+_NOTHING = _Nothing(dg.Nothing, is_required=False, io_manager_key=OUTCOMES_IO)
+
+
+def checks_after(count: int, results: Iterable[str]) -> tuple[dict[str, Any], dict[str, dg.Out]]:
+    """What the ``ins`` and ``outs`` of an op of checks take: so many assets that come before, and these results."""
+    return {f"after_{number}": _nothing(f"after_{number}") for number in range(count)}, dict.fromkeys(results, _NOTHING)
+
+
 def inputs_named(names: Iterable[str]) -> dict[str, Any]:
     """What an op's ``ins`` take for inputs of these names."""
     return {name: _input(name) for name in names}

@@ -18,6 +18,7 @@ from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.language.types import type_of
 from orchestrator_dagster.remote_files import allowed_url, is_url, joined_url, local_path, write_url
 from orchestrator_dagster.runtime.outcome import ProductFile
+from orchestrator_dagster.runtime.product_checks import READ_BACK, faults_of, spec_of
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tables import markdown_table
 from orchestrator_dagster.workspace import Workspace
@@ -74,7 +75,18 @@ def write_product(
         columns=tuple(columns) if columns is not None else None,
         column_types=_types(rows, columns) if rows is not None and columns is not None else None,
         preview=services.redactor.text(preview(value, product.format)),
+        faults=_faults(pipeline, product, data, services),
     )
+
+
+def _faults(
+    pipeline: CompiledPipeline, product: CompiledProduct, data: bytes, services: Services
+) -> tuple[tuple[str, str, str], ...]:
+    """What is wrong with a file that has just been written, as far as it is small enough to be read back at once."""
+    if len(data) > READ_BACK:
+        return ()
+    found = faults_of(data, product, spec_of(pipeline, product), PurePosixPath(product.path).name)
+    return tuple((one.part, services.redactor.text(one.message), one.next) for one in found)
 
 
 def _write(
