@@ -36,5 +36,8 @@ def income(offer: pd.DataFrame) -> dg.MaterializeResult[float]:
     return dg.MaterializeResult(value=total, metadata={"euros": total})
 
 
-pipelines = orc.build_definitions("pipelines", root=HERE)
-defs = dg.Definitions.merge(pipelines, dg.Definitions(assets=[prices, hello, income]))
+# One Definitions object at the top of the module: Dagster takes no second one.
+defs = dg.Definitions.merge(
+    orc.build_definitions("pipelines", root=HERE),
+    dg.Definitions(assets=[prices, hello, income]),
+)
