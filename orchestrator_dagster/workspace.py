@@ -147,9 +147,8 @@ class Workspace(Roots):
         Raises:
             PathError: As for :meth:`existing_file`, or the URL is not allowed.
         """
-        if is_url(place) and (local := local_path(place)) is None:
-            return allowed_url(place, self.urls)
-        return self.relative(self.existing_file(local if is_url(place) else place))
+        local = local_path(place) if is_url(place) else place
+        return allowed_url(place, self.urls) if local is None else self.relative(self.existing_file(local))
 
     def read_place(self, place: str) -> bytes:
         """The content of a file that is at a path, or at a URL that is allowed.
@@ -157,10 +156,10 @@ class Workspace(Roots):
         Raises:
             PathError: As for :meth:`read_bytes`, or the URL is not allowed.
         """
-        if not is_url(place):
-            return self.read_bytes(place)
-        local = local_path(place)
-        return self.read_bytes(local) if local else read_url(allowed_url(place, self.urls), self.max_file_bytes)
+        local = local_path(place) if is_url(place) else place
+        if local is not None:
+            return self.read_bytes(local)
+        return read_url(allowed_url(place, self.urls), self.max_file_bytes)
 
     def read_text(self, path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
         """The text of an existing file, to the character: line ends are not translated.

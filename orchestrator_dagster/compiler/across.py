@@ -1,4 +1,4 @@
-"""What the pipelines of one folder ask of each other: that a product which one loads is made by another, without circles."""
+"""What the pipelines of one folder ask of each other: products that one loads and another makes, without circles."""
 
 from __future__ import annotations
 

@@ -140,7 +140,11 @@ def _check_inputs(draft: Draft, pipeline: CompiledPipeline, reading: Reading) ->
                     hint=f"see `inputs` in {pipeline.file}",
                 )
     for name, spec in pipeline.inputs.items():
-        if (spec.is_required or spec.asset) and step.inputs.get(name) is None and not reading.lost((*draft.place, "inputs"), name):
+        if (
+            (spec.is_required or spec.asset)
+            and step.inputs.get(name) is None
+            and not reading.lost((*draft.place, "inputs"), name)
+        ):
             at = (*draft.place, "inputs")
             problems.add(
                 "missing-key",

@@ -29,7 +29,11 @@ def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
         pipeline_graph(pipeline),
         keys_by_input_name=loaded,
         keys_by_output_name={**keys, "run": run_key},
-        internal_asset_deps={**deps, "run": {*keys.values(), *loaded.values()}},
+        # What a product is made from, the run is made from through it.
+        internal_asset_deps={
+            **deps,
+            "run": {*keys.values(), *loaded.values()}.difference(*deps.values()) | {*keys.values()},
+        },
         can_subset=True,
         partitions_def=partitions_of(pipeline),
         automation_conditions_by_output_name=dict.fromkeys((*keys, "run"), _automation(pipeline)),

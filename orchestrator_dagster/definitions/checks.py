@@ -10,7 +10,7 @@ files again and says both.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Optional
+from typing import Any
 
 import dagster as dg
 from dagster import AssetCheckSeverity, AssetKey, AssetMaterialization, OpExecutionContext
@@ -34,7 +34,7 @@ _ABOUT = {
 }
 
 
-def pipeline_checks(pipeline: CompiledPipeline) -> Optional[dg.AssetChecksDefinition]:
+def pipeline_checks(pipeline: CompiledPipeline) -> dg.AssetChecksDefinition | None:
     """The checks of a pipeline's products, which can be executed from their pages; None when it has no product."""
     products = {AssetKey(product.key): product for product in pipeline.products}
     if not products:
@@ -48,7 +48,7 @@ def pipeline_checks(pipeline: CompiledPipeline) -> Optional[dg.AssetChecksDefini
             wanted.setdefault(one.asset_key, []).append(one.name)
         for key, names in wanted.items():
             product = products[key]
-            partitions: Optional[Sequence[str]] = [] if pipeline.partitions is not None else None
+            partitions: Sequence[str] | None = [] if pipeline.partitions is not None else None
             made = materializations(context.instance, key, partitions)
             if not made:
                 yield from (_never(key, name) for name in names)
@@ -65,7 +65,7 @@ def pipeline_checks(pipeline: CompiledPipeline) -> Optional[dg.AssetChecksDefini
                     check_name=name,
                     severity=severity_of(fault for fault, _ in own),
                     description=f"{own[0][1]}: {own[0][0]}" if own else None,
-                    metadata={"orchestrator/files": files, **fault_metadata(own)},
+                    metadata=fault_metadata(own, files),
                 )
 
     specs = {
@@ -75,7 +75,7 @@ def pipeline_checks(pipeline: CompiledPipeline) -> Optional[dg.AssetChecksDefini
     }
     # Made directly, of shared parts: a location makes one for each of its pipelines.
     ins, outs = checks_after(len(products), specs)
-    return dg.AssetChecksDefinition.create(
+    made: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
         keys_by_input_name=dict(zip(ins, products, strict=True)),
         node_def=dg.OpDefinition(
             name=f"check_products_of__{pipeline.op}",
@@ -89,6 +89,7 @@ def pipeline_checks(pipeline: CompiledPipeline) -> Optional[dg.AssetChecksDefini
         check_specs_by_output_name=specs,
         can_subset=True,
     )
+    return made
 
 
 def _never(key: AssetKey, name: str) -> dg.AssetCheckResult:
@@ -104,16 +105,17 @@ def severity_of(faults: Any) -> AssetCheckSeverity:
     return AssetCheckSeverity.WARN if parts == {"not empty"} else AssetCheckSeverity.ERROR
 
 
-def fault_metadata(faults: Sequence[tuple[Fault, str]]) -> dict[str, Any]:
-    """What failed and the next step, as the UI shows it."""
+def fault_metadata(faults: Sequence[tuple[Fault, str]], files: int) -> dict[str, Any]:
+    """How many files were checked where it is not one; what failed and the next step, as the UI shows it."""
+    found: dict[str, Any] = {"orchestrator/files": files} if files != 1 else {}
     if not faults:
-        return {}
+        return found
     rows = "\n".join(
         f"| {place} | {fault.part} | {_cell(fault.message)} | {_cell(fault.next)} |" for fault, place in faults[:20]
     )
     more = f"\n\nand {len(faults) - 20:,} more" if len(faults) > 20 else ""
     table = f"| file | fails | why | next |\n| --- | --- | --- | --- |\n{rows}{more}"
-    return {"orchestrator/problems": dg.MarkdownMetadataValue(table), "orchestrator/next": faults[0][0].next}
+    return {**found, "orchestrator/problems": dg.MarkdownMetadataValue(table), "orchestrator/next": faults[0][0].next}
 
 
 def _cell(text: str) -> str:
@@ -147,7 +149,7 @@ def _read(
     return faults, len(files)
 
 
-def _hash(hashes: Sequence[tuple[str, str]], of_items: bool) -> Optional[str]:
+def _hash(hashes: Sequence[tuple[str, str]], of_items: bool) -> str | None:
     """The hash as the materialization has it: of the one file, or of all files of a loop."""
     if not of_items:
         return hashes[0][1] if hashes else None
@@ -155,7 +157,7 @@ def _hash(hashes: Sequence[tuple[str, str]], of_items: bool) -> Optional[str]:
 
 
 def sound_at_once(
-    key: Sequence[str], faults: Sequence[tuple[Fault, str]], files: int, target: Optional[Mapping[str, Any]]
+    key: Sequence[str], faults: Sequence[tuple[Fault, str]], files: int, target: Mapping[str, Any] | None
 ) -> dg.AssetCheckEvaluation:
     """What the step that wrote a product says of it.
 
@@ -171,6 +173,6 @@ def sound_at_once(
         passed=not faults,
         severity=severity_of(fault for fault, _ in faults),
         description=f"{faults[0][1]}: {faults[0][0]}" if faults else None,
-        metadata={"orchestrator/files": files, **fault_metadata(faults)},
+        metadata=fault_metadata(faults, files),
         target_materialization_data=AssetCheckEvaluationTargetMaterializationData(**target) if target else None,
     )

@@ -14,8 +14,8 @@ import dagster as dg
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.asset_values import AssetValues
+from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.checks import pipeline_checks
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor

@@ -9,8 +9,8 @@ import dagster as dg
 from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.launched import kept_tags
 from orchestrator_dagster.definitions.asset_values import how_to_make, needed_inputs
+from orchestrator_dagster.definitions.launched import kept_tags
 from orchestrator_dagster.definitions.shared_parts import (
     ASSET_PREFIX,
     ASSETS_IO,

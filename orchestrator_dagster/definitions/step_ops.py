@@ -55,9 +55,7 @@ MOST_TICKETS = 16
 #: The most failed items of a loop that the log names; all of them stand in its outcome.
 _FAILED_ITEMS_SHOWN = 20
 
-_Yielded = Iterator[
-    Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization, dg.AssetCheckEvaluation]
-]
+_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization, dg.AssetCheckEvaluation]]
 
 
 def product_output(product: CompiledProduct) -> str:
@@ -347,7 +345,7 @@ def _ended(
 
 def _sound(context: OpExecutionContext, files: Sequence[ProductFile]) -> dg.AssetCheckEvaluation:
     """The check of a product that has just been materialized."""
-    faults = [(Fault(*fault), file.path) for file in files for fault in file.faults]
+    faults = [(Fault.of(fault), file.path) for file in files for fault in file.faults]
     key = dg.AssetKey(files[0].key)
     records = context.instance.fetch_materializations(key, limit=1).records
     target = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +28,11 @@ class Fault:
     part: Part
     message: str
     next: str
+
+    @classmethod
+    def of(cls, stored: tuple[str, str, str]) -> Fault:
+        """The fault that an outcome has kept."""
+        return cls(cast(Part, stored[0]), stored[1], stored[2])
 
     def __str__(self) -> str:
         return f"{self.part}: {self.message}; next: {self.next}"
@@ -89,7 +94,7 @@ def _column_problems(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, Typ
             yield f"the column {name} is missing"
             continue
         cells = [_cell(row[name], spec) for row in rows if row.get(name) not in (None, "")]
-        adapter: TypeAdapter[Any] = TypeAdapter(list[python_type(spec)])  # type: ignore[misc]
+        adapter: TypeAdapter[Any] = TypeAdapter(list[python_type(spec)])  # type: ignore[misc, arg-type]
         try:
             adapter.validate_python(cells)
         except ValidationError as error:

@@ -86,9 +86,7 @@ def _faults(
     return tuple((one.part, services.redactor.text(one.message), one.next) for one in found)
 
 
-def _write(
-    workspace: Workspace, product: CompiledProduct, folder: str, path: str, data: bytes
-) -> tuple[str, int, str]:
+def _write(workspace: Workspace, product: CompiledProduct, folder: str, path: str, data: bytes) -> tuple[str, int, str]:
     """Put the file in place; gives its path (or URL), size and SHA-256."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or path.startswith("~"):

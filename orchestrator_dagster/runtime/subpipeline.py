@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from pydantic import ValidationError
 
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeoutError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree

@@ -97,7 +97,7 @@ def test_in_a_location(locate: Locate, project: Path, instance: DagsterInstance)
     found = lineage(definitions)
     assert found["report/sum"] == {"sales/table"}
     assert found["report/about"] == {"sales/more", "sales/note"}
-    assert found["report/run"] == {"report/sum", "report/about", "sales/table", "sales/more", "sales/note"}
+    assert found["report/run"] == {"report/sum", "report/about"}
     failed = definitions.resolve_job_def("report_job").execute_in_process(instance=instance, raise_on_error=False)
     assert not failed.success
     error = failed.failure_data_for_node("report.inputs")
@@ -175,7 +175,9 @@ def test_own_assets_above_and_below(locate: Locate, project: Path, instance: Dag
 def test_what_does_not_fit_is_said(locate: Locate, project: Path, instance: DagsterInstance) -> None:
     takes = "id: takes\ninputs:\n  odd: {asset: own/odd}\n  file: {asset: own/file, type: array}\nsteps: [{id: s, action: echo, parameters: {message: '{{ odd }}'}}]\n"
     definitions = dg.Definitions.merge(locate(takes), dg.Definitions(assets=[odd, file]))
-    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance, raise_on_error=False)
+    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance, raise_on_error=False
+    )
     error = done.failure_data_for_node("takes.inputs")
     assert error is not None
     assert error.user_failure_data is not None
@@ -210,7 +212,9 @@ def test_a_step_gives_what_an_asset_gives_otherwise(project: Path, instance: Dag
         "id: sub\ninputs:\n  rows: {asset: sales/table, type: array}\nsteps: [{id: s, action: echo, parameters: {message: '{{ rows | length }}'}}]\noutputs: {n: '{{ s }}'}\n"
     )
     path = project / "pipelines" / "main.yaml"
-    path.write_text("id: main\nsteps: [{id: s, pipeline: sub.yaml, inputs: {rows: [1, 2]}}]\noutputs: {n: '{{ s.n }}'}\n")
+    path.write_text(
+        "id: main\nsteps: [{id: s, pipeline: sub.yaml, inputs: {rows: [1, 2]}}]\noutputs: {n: '{{ s.n }}'}\n"
+    )
     assert orc.compile(path).run(instance=instance).outputs == {"n": 2}
     path.write_text("id: main\nsteps: [{id: s, pipeline: sub.yaml}]\noutputs: {n: '{{ s.n }}'}\n")
     with pytest.raises(orc.PipelineError, match='needs the input "rows"'):
@@ -287,7 +291,14 @@ def test_the_run_of_another_pipeline(locate: Locate, project: Path, instance: Da
 def test_names_and_circles_between_files(project: Path) -> None:
     both(project)
     step = "steps: [{id: t, action: echo, parameters: {message: hi}, products: [t: t.txt]}]\n"
-    for name, asset in (("a", "b/t"), ("b", "c/t"), ("c", "a/t"), ("d", "sales/tabel"), ("e", "sale/table"), ("f", "x/y")):
+    for name, asset in (
+        ("a", "b/t"),
+        ("b", "c/t"),
+        ("c", "a/t"),
+        ("d", "sales/tabel"),
+        ("e", "sale/table"),
+        ("f", "x/y"),
+    ):
         (project / "pipelines" / f"{name}.yaml").write_text(f"id: {name}\ninputs: {{i: {{asset: {asset}}}}}\n{step}")
     found = {one.path.stem: one for one in load_folder(project / "pipelines", project)}
     said = {name: [(one.code, one.severity, one.message) for one in file.diagnostics] for name, file in found.items()}
@@ -320,7 +331,9 @@ def test_names_and_circles_between_files(project: Path) -> None:
 )
 def test_what_is_wrong_in_one_file(project: Path, inputs: str, code: str) -> None:
     path = project / "pipelines" / "p.yaml"
-    path.write_text(f"id: p\ninputs: {inputs}\nsteps: [{{id: t, action: echo, parameters: {{message: hi}}, products: [t: t.txt]}}]\n")
+    path.write_text(
+        f"id: p\ninputs: {inputs}\nsteps: [{{id: t, action: echo, parameters: {{message: hi}}, products: [t: t.txt]}}]\n"
+    )
     with pytest.raises(orc.PipelineError) as wrong:
         orc.compile(path)
     assert [one.code for one in wrong.value.diagnostics] == [code]

@@ -61,7 +61,9 @@ GOOD = dict.fromkeys(("table", "facts", "each"), True)
 
 
 @pytest.mark.parametrize("way", ["location", "command"])
-def test_what_was_written_is_said_to_be_sound(way: str, locate: Locate, project: Path, instance: DagsterInstance) -> None:
+def test_what_was_written_is_said_to_be_sound(
+    way: str, locate: Locate, project: Path, instance: DagsterInstance
+) -> None:
     definitions = locate(TEXT)
     if way == "command":
         assert orc.compile("pipelines/sales.yaml").run(instance=instance).success
@@ -93,7 +95,9 @@ def test_what_happens_to_files_is_found(locate: Locate, project: Path, instance:
     sound, unchanged = evaluations(instance, "sound"), evaluations(instance, "unchanged")
     assert passed(sound) == {"table": False, "facts": False, "each": True}
     assert passed(unchanged) == {"table": False, "facts": False, "each": False}
-    assert "greater than or equal to 0" in (sound["table"].description or "") or "at least 0" in (sound["table"].description or "")
+    assert "greater than or equal to 0" in (sound["table"].description or "") or "at least 0" in (
+        sound["table"].description or ""
+    )
     assert "exists" in (sound["facts"].description or "")
     assert "| outputs/sales/table.csv | schema |" in str(sound["table"].metadata["orchestrator/problems"].value)
     assert "materialize sales/table again" in str(sound["table"].metadata["orchestrator/next"].value)

@@ -120,14 +120,24 @@ def test_written_checked_and_loaded_again(url: str, compiled: Any, tmp_path: Pat
     assert done.output_for_node("below") == "007"
     with fsspec.open(f"{place}/parts/b.txt", "wt") as file:
         file.write("changed")
-    chosen = {AssetCheckKey(AssetKey(["sales", name]), check) for name in ("table", "each") for check in ("sound", "unchanged")}
-    assert job.get_subset(asset_selection=set(), asset_check_selection=chosen).execute_in_process(instance=instance).success
+    chosen = {
+        AssetCheckKey(AssetKey(["sales", name]), check)
+        for name in ("table", "each")
+        for check in ("sound", "unchanged")
+    }
+    assert (
+        job.get_subset(asset_selection=set(), asset_check_selection=chosen)
+        .execute_in_process(instance=instance)
+        .success
+    )
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(chosen))
     failed = {f"{key.asset_key.path[-1]} {key.name}" for key, one in records.items() if one.status.value == "FAILED"}
     assert failed == {"each unchanged"}
 
 
-def test_what_is_not_allowed_is_refused(compiled: Any, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_allowed_is_refused(
+    compiled: Any, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sales, _ = compiled("memory://bucket/reports")
     result = sales.run(instance=instance)
     assert result.error is not None
@@ -158,7 +168,10 @@ def test_ways_around_are_refused(url: str) -> None:
 
 def test_other_stores_get_whole_files_by_a_rename(compiled: Any, slow: type[Slow], instance: DagsterInstance) -> None:
     sales, _ = compiled("slow://reports")
-    given: Any = {"instance": instance, "resources": {"workspace": WorkspaceResource(root=str(Path.cwd()), extra_roots=["slow://"])}}
+    given: Any = {
+        "instance": instance,
+        "resources": {"workspace": WorkspaceResource(root=str(Path.cwd()), extra_roots=["slow://"])},
+    }
     result = sales.run(**given, products=["table"])
     assert result.success, result.error
     folder = Path(slow.base) / "reports"
