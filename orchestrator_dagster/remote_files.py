@@ -1,7 +1,7 @@
 """Files behind URLs: which of them may be touched, and how one is written whole.
 
-A URL is allowed when it stands below one that the workspace allows. Like paths, URLs are compared part by part after they
-have been brought into one spelling; ``..``, what is encoded, passwords and queries are refused.
+A URL is allowed when it stands below one that the workspace allows. Like paths, URLs are compared part by part after
+they have been brought into one spelling; ``..``, what is encoded, passwords and queries are refused.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(:|//)")
 _WRONG = re.compile(r"[\x00-\x20\x7f\\]|%2e|%2f|%5c", re.IGNORECASE)
-#: Stores in which a file appears when all of it has arrived, so that writing it is one step. Elsewhere it is written under
-#: another name and renamed, which is one step where the server's rename is.
+#: Stores in which a file appears when all of it has arrived, so that writing it is one step. Elsewhere it is written
+#: under another name and renamed, which is one step where the server's rename is.
 _WHOLE = frozenset(
     ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "r2", "tos", "obs", "cos", "memory")
 )

@@ -80,8 +80,8 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. ``asset_inputs`` are the inputs loaded from assets that it, or what is inside it, reads. A step that repeats
-    has a ``loop``, one that runs another pipeline has that ``pipeline``.
+    changes. ``asset_inputs`` are the inputs loaded from assets that it, or what is inside it, reads. A step that
+    repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Finding what an asset holds: the file that its latest materialization names, else the value that its IO manager keeps.
+"""Finding what an asset holds: the file that its latest materialization names, else the value its IO manager keeps.
 
 For the inputs of pipelines, and for products that an asset written by hand takes. Dagster draws the lineage.
 """
@@ -35,7 +35,7 @@ _OWN = ("", ".pickle", ".pkl")
 
 
 class AssetValues(dg.ConfigurableIOManager):
-    """Finds what the inputs of pipelines are loaded from. It reads no file: that is done by the op, in the workspace."""
+    """Finds what the inputs of pipelines are loaded from. Files are read by the op, through the workspace."""
 
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         """Refuse: nothing is stored here.
@@ -85,7 +85,8 @@ def materializations(
         wanted: Keys of partitions, an empty collection for all that are materialized, None for the latest of any.
     """
     if wanted is None:
-        return {None: one for one in _latest(instance, key, None)}
+        latest = next(_latest(instance, key, None), None)
+        return {None: latest} if latest is not None else {}
     if not wanted:
         wanted = sorted(instance.get_materialized_partitions(key))
     return {partition: one for partition in wanted for one in _latest(instance, key, partition)}
@@ -130,7 +131,8 @@ def never(key: AssetKey, wanted: Collection[str] | None = None) -> AssetMissing:
 def _unreadable(key: str) -> AssetMissing:
     return AssetMissing(
         f'the asset "{key}" names no file, and its value is kept by an IO manager that this run does not have',
-        "launch the pipeline from the code location that has the asset, or give its materialization the metadata `path`",
+        "launch the pipeline from the code location that has the asset, or give its materialization the metadata"
+        " `path`",
     )
 
 

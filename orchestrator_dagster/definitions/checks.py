@@ -1,8 +1,8 @@
 """Asset checks of products: ``sound`` (it is there, can be read, holds something, is what its variable declares) and
 ``unchanged`` (its file is the one that was written).
 
-``sound`` is said with every materialization, by the step that made the file. On demand one op for each pipeline reads the
-files again and says both.
+``sound`` is said with every materialization, by the step that made the file. On demand one op for each pipeline reads
+the files again and says both.
 """
 
 # No `from __future__ import annotations` here: Dagster looks at the type of `context` itself.

@@ -85,7 +85,7 @@ def _schema_problems(value: Any, format: str, spec: VariableSpec) -> list[str]:
 
 
 def _column_problems(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, TypeSpec]) -> Iterable[str]:
-    """Columns that are missing, and cells that do not fit. An empty cell is no value: a table cannot tell "" from it."""
+    """Columns that are missing, and cells that do not fit. An empty cell is no value: "" looks the same."""
     columns = set(rows[0])
     if any(None in row for row in rows):
         yield "a line has more cells than the first one"
