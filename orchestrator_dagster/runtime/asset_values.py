@@ -146,7 +146,7 @@ def _plain(spec: InputSpec, value: Any) -> Any:
         return json_value(value)
     raise ProductError(
         f'the asset "{spec.asset}" holds {type(value).__name__}, which is no value of a pipeline',
-        hint="let it return text, numbers, lists, maps or a data frame; or write a file, and say its `path` as metadata",
+        hint="let it return text, numbers, lists, maps or a data frame, or write a file and say its `path` as metadata",
     )
 
 
