@@ -110,6 +110,9 @@ def _tokens(value: Any) -> Any:
     return value
 
 
+_Warmth, _Tokens = BeforeValidator(_warmth), BeforeValidator(_tokens)
+
+
 class Step(Model):
     """One step. It does exactly one thing: call a tool, ask a model, run a pipeline, or repeat further steps."""
 
@@ -139,12 +142,8 @@ class Step(Model):
     selection_schema: SelectionSchema | None = Field(None, description="How a model is chosen.")
     requires_model: ModelNeeds | None = Field(None, description="What the model must bring.")
     personality: str | None = Field(None, description="A personality's name, or a system prompt.")
-    temperature: Annotated[Number | str | None, BeforeValidator(_warmth)] = Field(
-        None, description="Sampling temperature, 0 to 2."
-    )
-    max_tokens: Annotated[Integer | str | None, BeforeValidator(_tokens)] = Field(
-        None, description="Most tokens of the answer."
-    )
+    temperature: Annotated[Number | str | None, _Warmth] = Field(None, description="Sampling temperature, 0 to 2.")
+    max_tokens: Annotated[Integer | str | None, _Tokens] = Field(None, description="Most tokens of the answer.")
     max_tool_calls: Integer | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
     repair: Integer | None = Field(None, ge=0, le=10, description="Times a wrong answer is sent back; default 2.")
     budget: Budget | None = Field(None, description="The most that the step may spend.")

@@ -44,7 +44,8 @@ def schema_of(request: Request) -> Any:
 @pytest.fixture
 def asking(flow: Any, model_server: ModelServer, tmp_path: Path) -> Services:
     clients = ModelClients({"openai": Endpoint(model_server.url, "sk-planted-0123456789abcdef")})
-    return replace(flow.services, models=clients, calls=CallStore(tmp_path / "calls", "run-1"))
+    services: Services = flow.services
+    return replace(services, models=clients, calls=CallStore(tmp_path / "calls", "run-1"))
 
 
 @pytest.fixture
@@ -255,3 +256,60 @@ steps:
 def test_without_a_model_that_can_decide_nothing_runs(flow: Any, text: str, said: str) -> None:
     with pytest.raises(PipelineError, match=said):
         refuse_unsupported(flow.compile(text))
+
+
+def test_pipelines_that_steps_run_and_fallbacks(run: Run, flow: Any, model_server: ModelServer) -> None:
+    flow.write(
+        "sub",
+        "id: sub\ninputs: {count: {type: integer, minimum: 1}, kind: {enum: [a, b], default: a}}\n"
+        "steps: [{id: s, action: echo, parameters: {message: '{{ kind }}{{ count }}'}}]\noutputs: {x: '{{ s }}'}",
+    )
+    model_server.when(asked_for("inputs.count"), reply=decides(4))
+    model_server.when(asked_for("inputs.kind"), reply=decides("b"))
+    model_server.when(asked_for("fallback"), reply=decides("none found"))
+    done = run("""
+steps:
+  - {id: other, pipeline: sub.yaml, inputs: {count: <AUTO>how many</AUTO>, kind: <AUTO>which</AUTO>}}
+  - id: missing
+    tool: filesystem
+    action: read
+    parameters: {path: nothing.txt}
+    failure_handlers: [{fallback: <AUTO>what to say when there is no file</AUTO>}]
+""")
+    assert done["other"].value == {"x": "b4"}
+    assert done["missing"].value == "none found"
+    assert done["missing"].usage.calls == 1
+    schemas = {
+        call.prompt.partition("stands at `")[2].partition("`")[0]: schema_of(call) for call in model_server.calls
+    }
+    assert schemas["inputs.kind"]["enum"] == ["a", "b"]
+    assert schemas["inputs.count"] == {"type": "integer", "minimum": 1}
+
+
+def test_budgets_around_each_other_and_decisions_count(
+    run: Run, flow: Any, asking: Services, model_server: ModelServer
+) -> None:
+    flow.write(
+        "sub",
+        "id: sub\nbudget: {calls: 1}\ndefault_model: openai:gpt-4o-mini\n"
+        "steps: [{id: x, prompt: X}, {id: y, prompt: 'Y {{ x }}'}]",
+    )
+    model_server.when(lambda request: "You decide" in request.text, reply=decides("word"))
+    model_server.when(lambda request: True, reply="fine")
+    done = run("""
+budget: {calls: 5}
+steps:
+  - {id: a, prompt: <AUTO>a word</AUTO>}
+  - {id: sub, depends_on: a, pipeline: sub.yaml, on_failure: continue}
+  - {id: b, depends_on: sub, budget: {calls: 1}, prompt: <AUTO>a word</AUTO>, on_failure: continue}
+  - {id: c, prompt: C, depends_on: b}
+  - {id: d, prompt: D, depends_on: c}
+""")
+    assert done["a"].usage.calls == 2
+    failed = {name: one.error.message for name, one in done.items() if one.error}
+    assert 'the budget of the pipeline "sub" does not allow another call' in failed["sub"]
+    assert 'the budget of the step "b" does not allow another call' in failed["b"]
+    made = asking.ledger.look("").spent.calls
+    assert made == len(model_server.calls) == 5
+    assert sum(one.usage.calls for one in done.values()) == 5
+    assert 'the budget of the pipeline "p" does not allow another call: 5 of 5 calls' in failed["d"]
