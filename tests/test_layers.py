@@ -17,6 +17,7 @@ BASE = {
     "text",
     "frozen",
     "tables",
+    "remote_files",
     "roots",
     "workspace",
     "folder",

@@ -33,9 +33,6 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for key, what in _HEADER.items():
         if getattr(pipeline, key) not in (None, (), {}):
             _refuse(problems, document, (key,), key, what)
-    for name, spec in pipeline.inputs.items():
-        if spec.asset:
-            _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
     for place, step in walk_steps(pipeline.steps):
         _check_step(step, place, document, problems)
 

@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "auto_values", "extract", "first_pipeline", "hosted_model", "loops", "model_choice", "own_assets",
     "own_tool", "routing", "sub_pipelines", "tables", "tool_use",
+    "two_pipelines",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -55,6 +57,8 @@ def loaded(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    # Dagster serves no module that has a second one.
+    assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) == 1
     return module
 
 
@@ -199,6 +203,32 @@ def test_own_assets(example: Path, instance: DagsterInstance) -> None:
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["warmest"].value == "town"
+
+
+@of("two_pipelines")
+def test_two_pipelines(example: Path, instance: DagsterInstance) -> None:
+    with pytest.raises(orc.InputsError, match=r"market/prices.*never been materialized") as missing:
+        orc.compile("pipelines/letter.yaml").run(instance=instance)
+    assert any("next: `orchestrator run pipelines/harvest.yaml`" in one for one in missing.value.problems)
+    definitions: dg.Definitions = loaded(example / "location.py").defs
+    graph = definitions.resolve_asset_graph()
+    above = {"harvest/trees", "market/prices"}
+    assert {key.to_user_string() for key in graph.get(AssetKey(["letter", "offer"])).parent_keys} == above
+    assert {key.to_user_string() for key in graph.get(AssetKey(["letter", "letter"])).parent_keys} == {
+        "letter/offer",
+        "market/hello",
+    }
+    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert done.success
+    offer = json.loads((example / "outputs/letter/offer.json").read_text())
+    euros = {row["tree"]: row["euros"] for row in offer}
+    assert euros == {"apple": round(218.5 * 1.8, 2), "pear": round(75.5 * 2.4, 2), "plum": round(12 * 3.1, 2)}
+    assert done.output_for_node("market__income") == pytest.approx(sum(euros.values()))
+    letter = (example / "outputs/letter/letter.md").read_text()
+    assert "We picked in the morning." in letter
+    assert re.search(r"\| apple \| +218\.5 \|", letter)
+    alone = definitions.resolve_job_def("letter_job").execute_in_process(instance=instance)
+    assert alone.output_for_node("letter", "run")["outputs"]["total"] == pytest.approx(sum(euros.values()))
 
 
 @of("tables")
