@@ -24,6 +24,7 @@ BASE = {
     "glob_pattern",
     "markdown_text",
     "processes",
+    "shell_text",
     "stored_files",
 }
 MAY_IMPORT = {

@@ -36,7 +36,9 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "python_executor": "orchestrator_dagster.tools.commands.python",
     "report_generator": "orchestrator_dagster.tools.report",
+    "terminal": "orchestrator_dagster.tools.commands.terminal",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -45,9 +47,16 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "python": "python_executor",
+    "python_code": "python_executor",
+    "python_executor_tool": "python_executor",
+    "code_executor": "python_executor",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
+    "bash": "terminal",
+    "shell": "terminal",
+    "terminal_tool": "terminal",
 }
 """Older and other names of built-in tools."""
 
