@@ -24,6 +24,7 @@ BASE = {
     "glob_pattern",
     "markdown_text",
     "processes",
+    "retry_after",
     "shell_text",
     "stored_files",
 }

@@ -47,6 +47,7 @@ def run_tool_step(
         folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
         log=services.log,
         interrupted=services.interrupted,
+        settings=services.tools.settings,
     )
     if timeout is None or action.is_async:
         result = action.call(context, parameters)
