@@ -19,7 +19,7 @@ LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser",
     "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
     "pipeline_executor", "prompt_optimization", "task_delegation", "user_prompt",
-    "validation", "video_processing", "visualization", "web_search",
+    "validation", "video_processing", "visualization",
 ))  # fmt: skip
 
 _HEADER = {

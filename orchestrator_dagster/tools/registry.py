@@ -41,6 +41,7 @@ BUILTIN: dict[str, str] = {
     "python_executor": "orchestrator_dagster.tools.commands.python",
     "report_generator": "orchestrator_dagster.tools.report",
     "terminal": "orchestrator_dagster.tools.commands.terminal",
+    "web_search": "orchestrator_dagster.tools.search",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -49,7 +50,6 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
-    "http": "http_client",
     "http_client_tool": "http_client",
     "http_request": "http_client",
     "python": "python_executor",
@@ -62,6 +62,7 @@ ALIASES: dict[str, str] = {
     "bash": "terminal",
     "shell": "terminal",
     "terminal_tool": "terminal",
+    "web_search_tool": "web_search",
 }
 """Older and other names of built-in tools."""
 

@@ -378,7 +378,7 @@ outputs: {{method: "{{{{ ask.method }}}}", status: "{{{{ again.status_code }}}}"
     assert "planted-0123" not in json.dumps(result.document)
     write(
         "pipelines/q.yaml",
-        "id: q\nsteps: [{id: a, tool: http, action: get, parameters: {url: 'http://x/'}, vars: {a: '{{ result.jsn }}', b: '{{ result.text }}'}}]\n",
+        "id: q\nsteps: [{id: a, tool: http_request, action: get, parameters: {url: 'http://x/'}, vars: {a: '{{ result.jsn }}', b: '{{ result.text }}'}}]\n",
     )
     with pytest.raises(orc.PipelineError, match='no "jsn"; did you mean "json"'):
         orc.compile("pipelines/q.yaml")
