@@ -37,6 +37,7 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "headless_browser": "orchestrator_dagster.tools.browser",
     "http_client": "orchestrator_dagster.tools.http",
     "python_executor": "orchestrator_dagster.tools.commands.python",
     "report_generator": "orchestrator_dagster.tools.report",
@@ -50,6 +51,9 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "browser": "headless_browser",
+    "headless_browser_tool": "headless_browser",
+    "web_scraper": "headless_browser",
     "http_client_tool": "http_client",
     "http_request": "http_client",
     "python": "python_executor",
