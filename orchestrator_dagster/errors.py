@@ -85,14 +85,17 @@ class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 
     ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
-    code that is not this package's raised it. ``paid`` is what the model calls took that were made before it, None when
-    nothing noted it: a step can fail after its model has answered.
+    code that is not this package's raised it. ``usage`` is what the model calls took that it ended, None where nothing
+    says so; ``tool_calls`` are those that the model made. ``paid`` is what the model calls took that were made before
+    it, None when nothing noted it: a step can fail after its model has answered.
     """
 
     permanent = False
     kinds: tuple[str, ...] = ()
     trace: str | None = None
     paid: object = None
+    usage: Usage | None = None
+    tool_calls: tuple[object, ...] = ()
 
 
 class TemplateError(StepError):
@@ -171,6 +174,12 @@ class HttpStatusError(ToolError):
         self.retry_after = retry_after
 
 
+class ToolNotAllowedError(StepError):
+    """A step offers its model a tool that models may call only where the ``tools`` resource allows it by name."""
+
+    permanent = True
+
+
 class UnknownToolError(StepError):
     """No tool, or no action of the tool, has this name."""
 
@@ -224,8 +233,6 @@ class ModelError(StepError):
     ``usage`` is what the failed call took, None where no answer came: an empty answer and a refusal are billed too.
     """
 
-    usage: Usage | None = None
-
 
 class ModelUnreachableError(ModelError):
     """The model's endpoint does not answer: refused connection, unknown host, no route."""
@@ -253,6 +260,15 @@ class ModelAnswerTruncatedError(ModelAnswerError):
     permanent = True
 
 
+class ToolCallLimitError(ModelAnswerError):
+    """The model has made as many tool calls as it may, was told to answer, and called a tool again.
+
+    Trying again would repeat its calls, with what they cost and what they change.
+    """
+
+    permanent = True
+
+
 class ModelRefusalError(ModelError):
     """The model or its content filter refused to answer."""
 
@@ -273,6 +289,12 @@ class ModelKeyError(ModelError):
 
 class UnknownModelError(ModelError):
     """No provider or no model has this name, or the provider does not serve it."""
+
+    permanent = True
+
+
+class NoModelError(ModelError):
+    """No model fits a step: the message names each candidate with its reason, the hint says what to set."""
 
     permanent = True
 

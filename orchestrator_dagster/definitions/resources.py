@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Optional
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
+from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
@@ -74,6 +77,10 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     search: Optional[SearchConfig] = Field(  # noqa: UP045
         default=None, description="Where the tool `web-search` looks, when its step does not say it."
     )
+    allow_for_models: list[str] = Field(
+        default=[],
+        description="Tools (or `tool.action`) that steps may offer to models although they run code or commands.",
+    )
     _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
 
     def registry(self, root: Path) -> ToolRegistry:
@@ -84,11 +91,14 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ToolError: The file cannot be loaded.
+            UnknownToolError: A tool of ``allow_for_models`` is none.
         """
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
-                self._registry = project_tools(root, self.file)
-                self._registry.settings = self._settings(self._registry.settings)
+                registry = project_tools(root, self.file)
+                registry.settings = self._settings(registry.settings)
+                registry.allow_for_models(self.allow_for_models)
+                self._registry = registry
             return self._registry
 
     def _settings(self, of_file: ToolSettings) -> ToolSettings:
@@ -98,14 +108,15 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             said["allowed_hosts"] = tuple(self.allowed_hosts)
         if self.allow_private_addresses:
             said["allow_private_addresses"] = True
-        if self.search is not None:
-            said["search"] = SearchSettings(
-                backend=self.search.backend,
-                folder=self.search.folder,
-                url=self.search.url,
-                key=self.search.key,
-            )
-        return ToolSettings(**{**dict(of_file), **said})
+        try:
+            if self.search is not None:
+                said["search"] = SearchSettings.model_validate(
+                    {name: getattr(self.search, name) for name in ("backend", "folder", "url", "key")}
+                )
+            return ToolSettings.model_validate({**dict(of_file), **said})
+        except ValidationError as error:
+            wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise ToolError(f"the resource `tools` is wrong: {wrong}", permanent=True) from None
 
 
 def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
@@ -141,15 +152,34 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         " `calls` in the instance's storage folder.",
     )
     _clients: Optional[ModelClients] = PrivateAttr(default=None)  # noqa: UP045
+    _known: Optional[KnownModels] = PrivateAttr(default=None)  # noqa: UP045
 
     def clients(self) -> ModelClients:
         """The clients with these settings, made once."""
         with _ONCE:
             if self._clients is None:
-                self._clients = ModelClients(
-                    {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
-                )
+                self._clients = ModelClients(self._places())
             return self._clients
+
+    def known(self, root: Path) -> KnownModels:
+        """What is known of models, those of `models.yaml` among them, and which can be reached; made once.
+
+        Args:
+            root: The workspace root.
+
+        Raises:
+            StepError: `models.yaml` has errors.
+        """
+        with _ONCE:
+            if self._known is None:
+                try:
+                    self._known = KnownModels(own_models(root), self._places())
+                except PipelineError as error:
+                    raise ModelRequestError(error.message) from None
+            return self._known
+
+    def _places(self) -> dict[str, Endpoint]:
+        return {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
 
     def calls(self, storage: str, root: Path, run: str) -> CallStore:
         """The store of accepted answers, as it counts for a run.

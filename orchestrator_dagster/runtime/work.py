@@ -10,7 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.killable.call import call_killable
-from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
 from orchestrator_dagster.tools.tool import ToolContext
@@ -18,13 +18,17 @@ from orchestrator_dagster.tools.tool import ToolContext
 
 @dataclass(frozen=True)
 class Done:
-    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products."""
+    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products.
+
+    ``tool_calls`` are those of its model.
+    """
 
     value: Any
     variables: dict[str, Any] = field(default_factory=dict)
     model: ModelUse | None = None
     usage: UsageInfo = field(default_factory=UsageInfo)
     products: tuple[ProductFile, ...] = ()
+    tool_calls: tuple[ToolCallInfo, ...] = ()
 
 
 def run_tool_step(
@@ -41,14 +45,7 @@ def run_tool_step(
     """
     parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
     action = services.tools.find(str(step.tool)).find(step.action)
-    context = ToolContext(
-        workspace=services.workspace,
-        timeout=timeout,
-        folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
-        log=services.log,
-        interrupted=services.interrupted,
-        settings=services.tools.settings,
-    )
+    context = tool_context(pipeline, services, timeout)
     if timeout is None or action.is_async:
         result = action.call(context, parameters)
     else:  # a function that runs cannot be stopped, a process can
@@ -56,6 +53,18 @@ def run_tool_step(
     _check_success(step, result)
     variables = variables_of_result(pipeline, step, result, names)
     return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
+
+
+def tool_context(pipeline: CompiledPipeline, services: Services, timeout: float | None) -> ToolContext:
+    """What a tool may use that a step of this pipeline calls."""
+    return ToolContext(
+        workspace=services.workspace,
+        timeout=timeout,
+        folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
+        log=services.log,
+        interrupted=services.interrupted,
+        settings=services.tools.settings,
+    )
 
 
 def _check_success(step: CompiledStep, result: Any) -> None:

@@ -209,6 +209,9 @@ def test_the_resource_says_where_to_search(project, write, instance):
     settings = tools.registry(project).settings
     assert settings.search.folder == "notes"
     assert settings.allowed_hosts == ("localhost",)
+    wrong = orc.ToolsResource(search=SearchConfig(backend="brave"), allowed_hosts=["http://x"])
+    with pytest.raises(ToolError, match="the resource `tools` is wrong: the backend brave needs `key`"):
+        wrong.registry(project)
     definitions = orc.build_definitions(project / "pipelines", resources={"tools": tools})
     done = definitions.resolve_job_def("p_job").execute_in_process(instance=instance)
     assert done.success
