@@ -110,11 +110,11 @@ def test_ranking_follows_the_formula():
 
 def test_words():
     assert list(words("Stories, buses & glass: naïve Ünïcode 42x")) == [
-        "story",
+        "stori",
         "buse",
         "glass",
-        "naive",
-        "unicode",
+        "naiv",
+        "unicod",
         "42x",
     ]
     assert list(words("東京大学 tokyo")) == ["東京", "京大", "大学", "tokyo"]

@@ -65,7 +65,9 @@ class Ran:
     left: int
 
 
-def variables(context: ToolContext, wanted: Sequence[str] | Mapping[str, str] | None, home: Path) -> dict[str, str]:
+def variables(
+    context: ToolContext, wanted: Sequence[str] | Mapping[str, str | int | float] | None, home: Path
+) -> dict[str, str]:
     """The environment of a command: nothing of the run's but the language and the time zone, and what is asked for.
 
     Args:
@@ -86,7 +88,7 @@ def variables(context: ToolContext, wanted: Sequence[str] | Mapping[str, str] | 
         "PYTHONIOENCODING": "utf-8",
     }
     if isinstance(wanted, Mapping):
-        return made | dict(wanted)
+        return made | {name: str(value) for name, value in wanted.items()}
     for name in wanted or ():
         if name not in context.workspace.environment:
             raise ParametersError(

@@ -32,7 +32,7 @@ _TOLD = 600
 _NO_MEMORY = re.compile(r"MemoryError|[Cc]annot allocate memory|[Oo]ut of memory|bad_alloc")
 
 Environment = Annotated[
-    list[str] | dict[str, str] | None,
+    list[str] | dict[str, str | int | float] | None,
     Field(
         description="Names of the run's variables to hand on, of those that the workspace allows; or {NAME: value}.",
         validation_alias=AliasChoices("env", "environment"),
@@ -76,11 +76,11 @@ class CommandResult(BaseModel):
 async def run(
     context: ToolContext,
     command: Annotated[
-        list[str] | str,
+        list[str | int | float] | str,
         Field(description="A list [program, argument, …], or a text that is split as a shell would, without one."),
     ],
     args: Annotated[
-        list[str] | None, Field(description='Further arguments; with `shell: true` they are "$1", "$2" …')
+        list[str | int | float] | None, Field(description='Further arguments; with `shell: true` they are "$1", "$2" …')
     ] = None,
     shell: Annotated[bool, Field(description="Whether /bin/sh reads the text, with its operators.")] = False,
     working_dir: WorkingFolder = ".",
@@ -98,7 +98,8 @@ async def run(
     max_output: Output = 10 * MEGABYTE,
 ) -> CommandResult:
     """Run a command to its end."""
-    words = _words(command, args or [], shell)
+    further = [str(one) for one in args or ()]
+    words = _words(command if isinstance(command, str) else [str(one) for one in command], further, shell)
     folder = context.workspace.resolve(working_dir)
     limits = limits_of(context, timeout, memory_mb, max_processes, max_output)
     with private_folder() as home:
@@ -112,9 +113,9 @@ async def run(
             said=input,
             on_line=None if capture_output else context.log,
         )
-    shown = command if isinstance(command, str) else shlex.join(command)
-    if args and not shell:
-        shown = f"{shown} {shlex.join(args)}"
+    shown = shlex.join(words) if not isinstance(command, str) else command
+    if isinstance(command, str) and further and not shell:
+        shown = f"{shown} {shlex.join(further)}"
     if check and ran.return_code != 0:
         raise failed("terminal.run", f"`{_short(shown)}`", ran, memory_mb)
     return CommandResult(

@@ -92,7 +92,7 @@ def _text(context: ToolContext, path: Path) -> Text:
 class _Page(HTMLParser):
     """The title of a page, and the text that people see."""
 
-    _HIDDEN = frozenset(("script", "style", "noscript", "template", "svg", "head"))
+    _HIDDEN = frozenset(("script", "style", "noscript", "template", "svg", "head", "nav"))
     _BREAKS = frozenset(
         "p div br li ul ol tr table h1 h2 h3 h4 h5 h6 section article header footer blockquote pre".split()
     )
@@ -117,6 +117,8 @@ class _Page(HTMLParser):
             self._hidden += 1
         elif tag in self._BREAKS:
             self._parts.append("\n")
+        elif tag in ("td", "th"):
+            self._parts.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":

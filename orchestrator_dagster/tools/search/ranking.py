@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 K1 = 1.2
 """How fast further occurrences of a word count less; the usual value."""
@@ -28,29 +30,34 @@ _COMMON = frozenset(
 
 
 def words(text: str) -> Iterator[str]:
-    """The words of a text as they are compared: without case and accents, English plurals as their singulars.
+    """The words of a text as they are compared: without case, accents and English endings.
 
-    >>> list(words("Bean-pods of Zürich's stories"))
-    ['bean', 'pod', 'of', 'zurich', 's', 'story']
+    >>> list(words("Watering bean-pods in Zürich"))
+    ['water', 'bean', 'pod', 'in', 'zurich']
     """
     for found in _WORD.finditer(text.casefold()):
         word = found.group()
         if word.isascii():
-            yield _singular(word)
+            yield _stem(word)
             continue
         word = "".join(one for one in unicodedata.normalize("NFKD", word) if not unicodedata.combining(one))
         for run in _UNSPACED.findall(word):
             yield from (run[n : n + 2] for n in range(max(1, len(run) - 1)))
-        yield from (_singular(part) for part in _UNSPACED.split(word) if part)
+        yield from (_stem(part) for part in _UNSPACED.split(word) if part)
 
 
-def _singular(word: str) -> str:
-    """Harman's rules for plurals (1991, https://doi.org/10.1002/(SICI)1097-4571(199101)42:1<7::AID-ASI2>3.0.CO;2-P)."""
-    if len(word) < 4 or not word.endswith("s"):
-        return word
-    if word.endswith("ies") and word[-4] not in "ae":
-        return f"{word[:-3]}y"
-    return word if word.endswith(("us", "ss")) else word[:-1]
+@functools.lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    """What is common to the forms of an English word (Porter's second algorithm); others lose an ending at most."""
+    stem: str = _stemmer().stemWord(word)
+    return stem
+
+
+@functools.lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,8 @@ class Index:
     def snippet(self, text: Text, query: str, longest: int = _SNIPPET) -> str:
         """The sentences of a text that say most of the query, at most ``longest`` characters."""
         weights = {word: self.weight(word) for word in asked(query)}
-        sentences = [found.group().strip() for found in _SENTENCE.finditer(text.content) if found.group().strip()]
+        parts = (found.group().strip().lstrip("#").strip() for found in _SENTENCE.finditer(text.content))
+        sentences = [part for part in parts if part and part != text.title]
         if not sentences:
             return text.title
         values = [sum(weights.get(word, 0.0) for word in set(words(sentence))) for sentence in sentences]
@@ -127,7 +135,12 @@ class Index:
 def asked(query: str) -> list[str]:
     """The words of a query, each once; common ones only when there are no others."""
     found = list(dict.fromkeys(words(query)))
-    return [word for word in found if word not in _COMMON] or found
+    return [word for word in found if word not in _common()] or found
+
+
+@functools.lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    return frozenset(words(" ".join(_COMMON)))
 
 
 def _around(sentence: str, weights: dict[str, float], longest: int) -> str:
