@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator_dagster.errors import HttpStatusError, ParametersError, ToolError
 from orchestrator_dagster.retry_after import retry_after
@@ -109,7 +109,9 @@ async def request(
     context: ToolContext,
     url: Url,
     method: Annotated[
-        Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], Field(description="The HTTP method.")
+        Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        BeforeValidator(lambda method: method.upper() if isinstance(method, str) else method),
+        Field(description="The HTTP method."),
     ] = "GET",
     headers: Headers = None,
     params: Query = None,

@@ -65,6 +65,14 @@ def test_a_page(call, site):
     assert ToolRegistry().find("headless-browser") is headless_browser
 
 
+def test_short_pages():
+    page = Parsed(
+        "<nav><a href='/'>Home</a></nav><main><h1>Peas</h1><p>Peas like <a href='/w'>water</a>.</p></main>",
+        "http://x.test/",
+    )
+    assert page.main_text() == ("# Peas\n\nPeas like [water](http://x.test/w).", "Peas\nPeas like water.")
+
+
 def test_links_and_tables(call):
     assert call("links", "/article", contains="SHOP")["count"] == 1
     (table,) = call("tables", "/article")["tables"]

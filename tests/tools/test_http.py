@@ -58,7 +58,7 @@ def test_requests_and_answers(call, site):
     assert call("post", "/echo", json={"n": [1, "é"]})["json"]["body"] == '{"n": [1, "é"]}'
     form = call("post", "/echo", data={"a": [1, 2], "b": "x y"})["json"]
     assert (form["body"], form["headers"]["content-type"]) == ("a=1&a=2&b=x+y", "application/x-www-form-urlencoded")
-    assert call("request", "/echo", method="PATCH", data="plain")["json"]["method"] == "PATCH"
+    assert call("request", "/echo", method="patch", data="plain")["json"]["method"] == "PATCH"
     assert call("put", "/echo", auth={"token": "t"})["json"]["headers"]["authorization"] == "Bearer t"
     assert (
         call("delete", "/echo", auth={"username": "a", "password": "b"})["json"]["headers"]["authorization"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -13,6 +14,7 @@ from orchestrator_dagster.tools.tool import require
 
 MOST_CELLS = 500_000
 """Cells of a table, those that `rowspan` and `colspan` make included; a page can ask for billions."""
+_SHORT = 250  # characters below which trafilatura takes the whole page for the main text
 _MOST_SPAN = 1000  # as browsers have it
 _BLOCKS = frozenset(
     "address article aside blockquote br dd div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header "
@@ -108,15 +110,33 @@ class Parsed:
         Raises:
             MissingExtraError: The extra ``web`` is not installed.
         """
-        trafilatura = require("trafilatura", "web", "headless_browser")
         made = []
         for style in ("markdown", "txt"):
-            tree = _absolute(self.tree, self.base)
-            text = trafilatura.extract(
-                tree, url=self.url or None, output_format=style, include_links=style == "markdown", include_tables=True
-            )
+            text = self._extracted(style)
+            if (
+                len(text) < _SHORT
+            ):  # then all of it was taken, menus too: unless something in it says what is the main part
+                within = self._extracted(style, _any_length())
+                text = within if 2 * len(within) >= len(text) else text
             made.append(text or visible_text(self.tree))
         return made[0], made[1]
+
+    def _extracted(self, style: str, config: Any = None) -> str:
+        trafilatura = require("trafilatura", "web", "headless_browser")
+        more = {} if config is None else {"config": config}
+        links = style == "markdown"
+        text: str | None = trafilatura.extract(
+            _absolute(self.tree, self.base), url=self.url or None, output_format=style, include_links=links, **more
+        )
+        return text or ""
+
+
+@functools.lru_cache(maxsize=1)
+def _any_length() -> Any:
+    """Settings with which a main part of any length counts as one."""
+    config = require("trafilatura.settings", "web", "headless_browser").use_config()
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", "1")
+    return config
 
 
 def visible_text(tree: Any) -> str:
