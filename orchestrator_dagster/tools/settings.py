@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 _HOST = re.compile(r"(\*\.)?[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?")
 
@@ -32,12 +32,11 @@ class SearchSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Written with Optional because Dagster reads the annotations on Python 3.10 too.
-    backend: Optional[Literal["folder", "searxng", "brave", "tavily"]] = None  # noqa: UP045
-    folder: Optional[str] = None  # noqa: UP045
-    url: Optional[str] = None  # noqa: UP045
-    key: Optional[str] = None  # noqa: UP045
-    function: Optional[Callable[[str, int], Sequence[Mapping[str, Any]]]] = None  # noqa: UP045
+    backend: Literal["folder", "searxng", "brave", "tavily"] | None = None
+    folder: str | None = None
+    url: str | None = None
+    key: str | None = None
+    function: Callable[[str, int], Sequence[Mapping[str, Any]]] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> SearchSettings:
@@ -63,7 +62,7 @@ class ToolSettings(BaseModel):
 
     allowed_hosts: tuple[str, ...] = ()
     allow_private_addresses: bool = False
-    search: Optional[SearchSettings] = Field(default=None)  # noqa: UP045
+    search: SearchSettings | None = None
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -157,10 +157,26 @@ def _watch(job: dict[str, Any], child: int, control: socket.socket, woken: int) 
 
 def _over(job: dict[str, Any]) -> str | None:
     """The limit that all processes together have passed: those of the system hold for one process, or not for root."""
-    below = descendants(os.getpid())
+    below = _below()
     if len(below) > job["processes"]:
         return "processes"
     return "memory" if sum(map(_resident, below)) > job["memory"] else None
+
+
+def _below() -> list[int]:
+    """Everything below this process. Linux lists the children of each thread, so this costs what is below, not what is
+    on the machine.
+    """
+    found = [os.getpid()]
+    for process in found:  # grows while it is walked
+        try:
+            for thread in os.listdir(f"/proc/{process}/task"):
+                with open(f"/proc/{process}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - called often
+                    found += map(int, file.read().split())
+        except OSError:
+            if process == found[0]:  # the system keeps no such lists
+                return descendants(process)
+    return found[1:]
 
 
 def _resident(process: int) -> int:

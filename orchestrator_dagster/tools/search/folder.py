@@ -21,7 +21,7 @@ _KEPT = 4  # indexes of folders
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 _Signature = tuple[tuple[str, int, int], ...]
-_indexes: OrderedDict[str, tuple[_Signature, Index]] = OrderedDict()
+_indexes: OrderedDict[tuple[str, str], tuple[_Signature, Index]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -62,14 +62,15 @@ def _index(context: ToolContext, folder: str) -> Index:
         )
     workspace.check_size(sum(size for _, _, size in files), workspace.relative(root))
     signature = tuple((str(path), changed, size) for path, changed, size in files)
+    key = (str(workspace.root), str(root))  # what a text is called depends on both
     with _lock:
-        kept = _indexes.get(str(root))
+        kept = _indexes.get(key)
         if kept is not None and kept[0] == signature:
-            _indexes.move_to_end(str(root))
+            _indexes.move_to_end(key)
             return kept[1]
     made = Index.of([_text(context, path) for path, _, _ in files])
     with _lock:
-        _indexes[str(root)] = (signature, made)
+        _indexes[key] = (signature, made)
         while len(_indexes) > _KEPT:
             _indexes.popitem(last=False)
     return made

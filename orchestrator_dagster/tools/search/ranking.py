@@ -35,18 +35,20 @@ def words(text: str) -> Iterator[str]:
     >>> list(words("Watering bean-pods in Zürich"))
     ['water', 'bean', 'pod', 'in', 'zurich']
     """
-    for found in _WORD.finditer(text.casefold()):
-        word = found.group()
-        if word.isascii():
-            yield _stem(word)
-            continue
-        word = "".join(one for one in unicodedata.normalize("NFKD", word) if not unicodedata.combining(one))
-        for run in _UNSPACED.findall(word):
-            yield from (run[n : n + 2] for n in range(max(1, len(run) - 1)))
-        yield from (_stem(part) for part in _UNSPACED.split(word) if part)
+    for word in _WORD.findall(text.casefold()):
+        yield from _compared(word)
 
 
 @functools.lru_cache(maxsize=100_000)
+def _compared(word: str) -> tuple[str, ...]:
+    """One word in lower case as it is compared; several where it is of a script that puts no blanks between words."""
+    if word.isascii():
+        return (_stem(word),)
+    word = "".join(one for one in unicodedata.normalize("NFKD", word) if not unicodedata.combining(one))
+    pairs = [run[n : n + 2] for run in _UNSPACED.findall(word) for n in range(max(1, len(run) - 1))]
+    return (*pairs, *(_stem(part) for part in _UNSPACED.split(word) if part))
+
+
 def _stem(word: str) -> str:
     """What is common to the forms of an English word (Porter's second algorithm); others lose an ending at most."""
     stem: str = _stemmer().stemWord(word)
@@ -88,7 +90,10 @@ class Index:
         """An index of texts."""
         made = cls(texts)
         for number, text in enumerate(texts):
-            counts = Counter(words(text.content))
+            counts: Counter[str] = Counter()
+            for word, count in Counter(_WORD.findall(text.content.casefold())).items():
+                for one in _compared(word):
+                    counts[one] += count
             for word in words(text.title):
                 counts[word] += TITLE_WEIGHT
             made.lengths.append(sum(counts.values()))
