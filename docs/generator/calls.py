@@ -59,6 +59,31 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
     },
+    ("validation", "validate"): {
+        "data": {"name": "Ana", "age": "five"},
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+            "required": ["name", "age"],
+        },
+    },
+    ("validation", "infer_schema"): {"path": "sales.csv", "ranges": True},
+    ("validation", "quality_check"): {
+        "data": "sales.csv",
+        "rules": [
+            {"column": ["shop", "product"], "unique": True},
+            {"column": "units", "min": 8, "tolerance": 0.5},
+            {"expression": "units < 10", "severity": "warning"},
+        ],
+    },
+    ("validation", "extract_structured"): {
+        "text": "**Name**: Ana\n- Age: 41\n",
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+            "required": ["name"],
+        },
+    },
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

@@ -37,6 +37,7 @@ BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "report_generator": "orchestrator_dagster.tools.report",
+    "validation": "orchestrator_dagster.tools.validation",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -48,6 +49,8 @@ ALIASES: dict[str, str] = {
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
+    "validation_tool": "validation",
+    "validator": "validation",
 }
 """Older and other names of built-in tools."""
 

@@ -24,6 +24,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
+    "quality",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -206,6 +207,31 @@ def test_tables(example: Path, instance: DagsterInstance) -> None:
     sheet = pd.read_excel(example / "outputs/tables/ranking.xlsx")
     assert sheet.to_dict("records") == data
     assert result.outputs == {"best": "harbour", "left_out": 2}
+
+
+@of("quality")
+def test_quality(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("quality.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert result.outputs["errors"] == [
+        "[1].article: 'bench' is none of 'chair', 'parasol', 'table'",
+        "[1].day: '2026-02-30' is no date",
+    ]
+    assert [one.split(":")[0] for one in result.outputs["broken"]] == ["order", "units"]
+    assert (result.outputs["valid"], len(result.outputs["warnings"])) == (False, 1)
+    assert [row["path"] for row in rows(example / "outputs/quality/problems.csv")] == ["[1].article", "[1].day"]
+    shape = json.loads((example / "outputs/quality/shape.json").read_text(encoding="utf-8"))
+    assert shape["items"]["properties"]["units"] == {"type": "integer", "minimum": 3, "maximum": 250}
+    strict = (
+        (example / "quality.yaml")
+        .read_text()
+        .replace('      data: "{{ orders.results', '      strict: true\n      data: "{{ orders.results')
+    )
+    (example / "quality.yaml").write_text(strict)
+    failed = orc.compile("quality.yaml").run(instance=instance)
+    assert failed.error is not None
+    assert failed.error["step"] == "check"
+    assert "'bench' is none of" in failed.error["message"]
 
 
 @of("routing")
