@@ -59,6 +59,26 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
     },
+    ("visualization", "chart"): {
+        "data": "sales.csv",
+        "kind": "bar",
+        "x": "shop",
+        "y": "units",
+        "aggregate": "sum",
+        "title": "Units by shop",
+        "output_path": "charts/units.svg",
+    },
+    ("visualization", "charts"): {
+        "data": "sales.csv",
+        "charts": [{"x": "shop", "y": "units", "title": "Shops"}, {"kind": "pie", "x": "product", "title": "Products"}],
+    },
+    ("visualization", "dashboard"): {
+        "data": "sales.csv",
+        "title": "Sales",
+        "figures": {"sales": 3, "units": 28},
+        "charts": [{"x": "shop", "y": "units"}, {"x": "product", "y": "units"}],
+        "output_path": "charts/sales.html",
+    },
     ("validation", "validate"): {
         "data": {"name": "Ana", "age": "five"},
         "schema": {

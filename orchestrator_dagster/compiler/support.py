@@ -19,7 +19,7 @@ LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
     "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
     "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
-    "video_processing", "visualization", "web_search",
+    "video_processing", "web_search",
 ))  # fmt: skip
 
 _HEADER = {

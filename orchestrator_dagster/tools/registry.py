@@ -38,6 +38,7 @@ BUILTIN: dict[str, str] = {
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "report_generator": "orchestrator_dagster.tools.report",
     "validation": "orchestrator_dagster.tools.validation",
+    "visualization": "orchestrator_dagster.tools.charts",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -51,6 +52,10 @@ ALIASES: dict[str, str] = {
     "report_generator_tool": "report_generator",
     "validation_tool": "validation",
     "validator": "validation",
+    "visualization_tool": "visualization",
+    "visualisation": "visualization",
+    "chart": "visualization",
+    "charts": "visualization",
 }
 """Older and other names of built-in tools."""
 

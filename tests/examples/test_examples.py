@@ -24,7 +24,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "quality",
+    "quality", "charts",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -207,6 +207,21 @@ def test_tables(example: Path, instance: DagsterInstance) -> None:
     sheet = pd.read_excel(example / "outputs/tables/ranking.xlsx")
     assert sheet.to_dict("records") == data
     assert result.outputs == {"best": "harbour", "left_out": 2}
+
+
+@of("charts")
+def test_charts(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("charts.yaml").run(theme="dark", instance=instance)
+    assert result.success, result.error
+    assert result.outputs["files"] == ["outputs/charts/visits.png", "outputs/charts/dashboard.html"]
+    assert "36 values from 958 to 5,815" in result.outputs["shown"]
+    assert "1 of 36 rows without a value are left out" in result.outputs["left_out"]
+    assert (example / "outputs/charts/visits.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<svg" in (example / "outputs/charts/shares.svg").read_text(encoding="utf-8")
+    board = (example / "outputs/charts/dashboard.html").read_text(encoding="utf-8")
+    assert board.count('<img src="data:image/svg+xml;base64,') == 4
+    assert '<html lang="en" class="dark">' in board
+    assert 'src="data:image/png;base64,' in (example / "outputs/charts/report.html").read_text(encoding="utf-8")
 
 
 @of("quality")
