@@ -104,6 +104,11 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
             "required": ["name"],
         },
     },
+    ("pdf_compiler", "compile"): {
+        "content": "# Tea and coffee\n\n| shop | units |\n| --- | --: |\n| north | 21 |\n",
+        "author": "Ana",
+        "output_path": "out/tea.pdf",
+    },
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

@@ -17,7 +17,7 @@ REFUSED = frozenset(("not-supported", "no-model"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
-    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
+    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing",
     "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
     "video_processing", "web_search",
 ))  # fmt: skip

@@ -36,6 +36,7 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "pdf_compiler": "orchestrator_dagster.tools.pdf",
     "report_generator": "orchestrator_dagster.tools.report",
     "validation": "orchestrator_dagster.tools.validation",
     "visualization": "orchestrator_dagster.tools.charts",
@@ -47,6 +48,9 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "pdf": "pdf_compiler",
+    "pdf_generator": "pdf_compiler",
+    "pdf_compiler_tool": "pdf_compiler",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",

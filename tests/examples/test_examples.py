@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pypdf
 import pytest
 from dagster import AssetKey, DagsterInstance
 
@@ -24,7 +25,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "quality", "charts",
+    "quality", "charts", "pdf_report",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -222,6 +223,20 @@ def test_charts(example: Path, instance: DagsterInstance) -> None:
     assert board.count('<img src="data:image/svg+xml;base64,') == 4
     assert '<html lang="en" class="dark">' in board
     assert 'src="data:image/png;base64,' in (example / "outputs/charts/report.html").read_text(encoding="utf-8")
+
+
+@of("pdf_report")
+def test_pdf_report(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("pdf_report.yaml").run(author="Ana", instance=instance)
+    assert result.success, result.error
+    assert result.outputs == {"file": "outputs/pdf_report/library.pdf", "pages": 2, "warnings": []}
+    document = pypdf.PdfReader(example / "outputs/pdf_report/library.pdf")
+    first, second = (page.extract_text() for page in document.pages)
+    assert "Ana · January 2026" in first
+    assert len(document.pages[0].images) == 1
+    assert "How it was counted" in first
+    assert second.count("Hillside") == 12
+    assert [entry.title for entry in document.outline] == ["Visits", "How it was counted", "All months"]
 
 
 @of("quality")

@@ -11,8 +11,6 @@ import xml.etree.ElementTree as ElementTree
 from datetime import date, timedelta
 
 import pytest
-
-pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 from PIL import Image
 

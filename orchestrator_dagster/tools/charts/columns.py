@@ -129,9 +129,9 @@ def tidy(chart: Chart, frame: Frame) -> Tidy:
     x_values, x_kind = _x_values(chart, frame)
     parts = []
     columns: list[str | None] = list(y) or [None]
-    for name in columns:
-        values = pd.Series(1.0, index=frame.index) if name is None else frame[name].astype("float64")
-        series = _texts(frame, chart.group_by) if chart.group_by else words(name or "")
+    for column in columns:
+        values = pd.Series(1.0, index=frame.index) if column is None else frame[column].astype("float64")
+        series = _texts(frame, chart.group_by) if chart.group_by else words(column or "")
         parts.append(pd.DataFrame({"x": x_values, "value": values, "series": series}))
     table = pd.concat(parts, ignore_index=True)
     whole = len(table)
