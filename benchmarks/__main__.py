@@ -28,7 +28,13 @@ def main() -> None:
     rows = [row for name in chosen.only or MODULES for row in import_module(f"benchmarks.{name}").measure()]
     console.print(about(), highlight=False)
     cells = [
-        (one.what, f"{one.ours:.3f} s", f"{one.reference:.3f} s, {one.reference_is}", f"{one.ratio:.2f}", one.wanted)
+        (
+            one.what,
+            shown(one.ours, one.unit),
+            f"{shown(one.reference, one.unit)}, {one.reference_is}",
+            f"{one.ratio:.2f}",
+            one.wanted,
+        )
         for one in rows
     ]
     if chosen.markdown:
@@ -39,6 +45,11 @@ def main() -> None:
     for line in cells:
         table.add_row(*line)
     console.print(table)
+
+
+def shown(value: float, unit: str) -> str:
+    """A measured value with its unit."""
+    return f"{value:.3f} s" if unit == "s" else f"{value:.0f} {unit}"
 
 
 def about() -> str:
