@@ -12,7 +12,7 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("loading", "compiling", "running", "data_processing", "executors")
+MODULES = ("loading", "compiling", "running", "scale", "data_processing", "executors")
 
 
 COLUMNS = ("what", "ours", "reference", "ratio", "wanted")
@@ -49,7 +49,7 @@ def main() -> None:
 
 def shown(value: float, unit: str) -> str:
     """A measured value with its unit."""
-    return f"{value:.3f} s" if unit == "s" else f"{value:.0f} {unit}"
+    return f"{value:.3f} s" if unit == "s" else f"{value:,.0f} {unit}"
 
 
 def about() -> str:

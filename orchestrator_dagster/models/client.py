@@ -45,11 +45,15 @@ class Message:
 
 @dataclass(frozen=True)
 class ToolOffer:
-    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments."""
+    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments.
+
+    ``strict`` says that the schema is of the kind that providers hold a model to; see ``strict_schema``.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ class ModelRequest:
         max_tokens: Most tokens of the answer, None for the provider's default.
         timeout: Seconds until the call is given up.
         settings: Further settings of the provider, passed on as they are (``top_p``, ``stop``, ``seed`` …).
+        strict: Whether ``schema`` is of the kind that providers hold a model to; see ``strict_schema``.
+        tool_choice: None leaves it to the model, ``none`` forbids every call, a function's name demands a call of it.
+        abilities: What the model can do, in the words of ``model_words.CAPABILITIES``, where litellm's price map does
+            not know it; None when nothing is known.
     """
 
     model: ModelReference
@@ -101,6 +109,9 @@ class ModelRequest:
     max_tokens: int | None = None
     timeout: float = 120.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    tool_choice: str | None = None
+    abilities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

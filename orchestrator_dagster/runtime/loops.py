@@ -12,8 +12,11 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.errors import InnerStepError, LoopLimitError, StepTimeoutError, TemplateError
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime import in_place
+from orchestrator_dagster.runtime.auto import decide_values
+from orchestrator_dagster.runtime.auto_places import COUNT, SCALAR, SECONDS, Wanted, loop_list
 from orchestrator_dagster.runtime.failure import after_paying, inner_error, step_errors
 from orchestrator_dagster.runtime.flow import holds
 from orchestrator_dagster.runtime.names import PassView
@@ -28,6 +31,7 @@ MAX_PARALLEL = 10
 MAX_ITERATIONS = 10
 #: The most items that a loop may have.
 MOST_ITEMS = 100_000
+_LIMITS = {"max_parallel": COUNT, "max_iterations": COUNT, "timeout": SECONDS}
 
 
 def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mapping[str, Any] | None = None) -> Outcome:
@@ -38,16 +42,20 @@ def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mappi
     """
     assert step.loop is not None
     started = datetime.now(timezone.utc)
+    scope = scope.at(step)
+    decided = scope.decisions
     if error is not None:
         scope = scope.with_own({"error": error})
-    with step_errors(step, scope):
-        if step.loop.kind == "while":
-            iterations = run_passes(step, scope)
-        else:
-            items = items_of(step, scope)
-            workers = max_parallel(step, scope)
-            iterations = run_items(step, scope, list(enumerate(items)), len(items), workers)
-    return loop_outcome(step, scope, iterations, started=started, attempt=attempt)
+    with after_paying(lambda: decided.usage):
+        with step_errors(step, scope):
+            if step.loop.kind == "while":
+                iterations = run_passes(step, scope)
+            else:
+                items = items_of(step, scope)
+                workers = max_parallel(step, scope)
+                iterations = run_items(step, scope, list(enumerate(items)), len(items), workers)
+        outcome = loop_outcome(step, scope, iterations, started=started, attempt=attempt)
+    return outcome.having_paid(decided.usage).having_decided(decided.made)
 
 
 def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
@@ -60,7 +68,7 @@ def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
     loop = step.loop
     assert loop is not None
     with step_errors(step, scope):
-        found = render_tree({"for_each": loop.over}, scope.names(), dashed=scope.pipeline.dashed)["for_each"]
+        found = _rendered("for_each", loop.over, step, scope)
         if isinstance(found, str):
             try:
                 found = json.loads(found)
@@ -83,6 +91,17 @@ def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
                 hint="raise `max_iterations`, or set `on_limit: continue` to take the first ones",
             )
         return found
+
+
+def _rendered(key: str, value: Any, step: CompiledStep, scope: Scope) -> Any:
+    """The value of one of the loop's keys, what is to be decided in it decided."""
+    names: Mapping[str, Any] = scope.names()
+    if auto_in(value):
+        whole = loop_list(step, scope.pipeline.dashed) if key == "for_each" else Wanted(_LIMITS[key])
+        value, names = decide_values(
+            value, key, step, scope, names, lambda path: Wanted(SCALAR) if path else whole, patient=True
+        )
+    return render_tree({key: value}, names, dashed=scope.pipeline.dashed)[key]
 
 
 def max_parallel(step: CompiledStep, scope: Scope) -> int:
@@ -117,7 +136,9 @@ def run_items(
 
     def run(index: int, item: Any) -> Iteration:
         own = _item_names(step, index, total, item)
-        return _run_pass(step, scope.inside(loop.steps, own, f"{step.id}[{index}]"), index, {})
+        one = _run_pass(step, scope.inside(loop.steps, own, f"{step.id}[{index}]"), index, {})
+        _tell(step, scope, index, total)
+        return one
 
     if workers <= 1 or len(items) <= 1:
         found = []
@@ -156,6 +177,12 @@ def run_items(
         finally:
             stopped.set()
     return _in_time(step, scope, [done[index] for index, _ in items if index in done])
+
+
+def _tell(step: CompiledStep, scope: Scope, index: int, total: int | None) -> None:
+    """Say that an item or a pass is done, for a loop that is not inside another."""
+    if not scope.path:
+        scope.services.item_done(step.id, index, total)
 
 
 def _in_time(step: CompiledStep, scope: Scope, found: list[Iteration]) -> list[Iteration]:
@@ -211,6 +238,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
             return
         one = _run_pass(step, here, index, seen)
         found.append(one)
+        _tell(step, scope, index, None)
         seen = one.steps
         if one.status == "failed":
             return
@@ -381,9 +409,7 @@ def _number(step: CompiledStep, scope: Scope, key: str, default: int) -> int:
     value = getattr(step.loop, key)
     if value is None:
         return default
-    found = (
-        render_tree({key: value}, scope.names(), dashed=scope.pipeline.dashed)[key] if isinstance(value, str) else value
-    )
+    found = _rendered(key, value, step, scope) if isinstance(value, str) else value
     if isinstance(found, str) and found.strip().isdigit():
         found = int(found)
     if isinstance(found, float) and found.is_integer():
@@ -396,4 +422,9 @@ def _number(step: CompiledStep, scope: Scope, key: str, default: int) -> int:
 def _seconds(step: CompiledStep, scope: Scope) -> float | None:
     from orchestrator_dagster.runtime.step import timeout_of
 
-    return timeout_of(step, scope.names()) if step.timeout is not None else None
+    if step.timeout is None:
+        return None
+    if auto_in(step.timeout):
+        found = _rendered("timeout", step.timeout, step, scope)
+        step = step.model_copy(update={"timeout": str(found)})
+    return timeout_of(step, scope.names())

@@ -37,12 +37,17 @@ class FunctionTool(Tool):
 def tool(name: Callable[..., Any], /) -> FunctionTool: ...
 @overload
 def tool(
-    name: str | None = None, /, *, summary: str | None = None, model_may_call: bool = True
+    name: str | None = None, /, *, summary: str | None = None, model_may_call: bool = True, reads_only: bool = False
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
 
 def tool(
-    name: str | Callable[..., Any] | None = None, /, *, summary: str | None = None, model_may_call: bool = True
+    name: str | Callable[..., Any] | None = None,
+    /,
+    *,
+    summary: str | None = None,
+    model_may_call: bool = True,
+    reads_only: bool = False,
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a tool of a typed function: its parameters are the tool's parameters, checked before each call.
 
@@ -52,6 +57,7 @@ def tool(
     Args:
         name: The tool's name, default the function's.
         summary: One sentence for lists and models, default the first line of the docstring.
+        reads_only: Whether it changes nothing: a model's calls of such tools run at the same time.
         model_may_call: False keeps a model from calling it unless the ``tools`` resource allows it by name.
 
     Raises:
@@ -65,7 +71,7 @@ def tool(
             model_may_call=model_may_call,
             function=function,
         )
-        made.action("execute", default=True)(_with_context(function))
+        made.action("execute", default=True, reads_only=reads_only)(_with_context(function))
         return made
 
     return make(name) if callable(name) else make

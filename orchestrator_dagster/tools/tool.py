@@ -111,6 +111,7 @@ class Action:
     """One operation of a tool: ``function(context, **parameters) -> result``.
 
     ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
+    One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time.
     """
 
     tool: str
@@ -118,6 +119,7 @@ class Action:
     function: Callable[..., Any]
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
+    reads_only: bool = False
 
     @property
     def summary(self) -> str:
@@ -263,6 +265,7 @@ class Tool:
         aliases: tuple[str, ...] = (),
         default: bool = False,
         further_for: str | None = None,
+        reads_only: bool = False,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -271,10 +274,11 @@ class Tool:
             aliases: Further names that are accepted.
             default: Whether a step that names no action gets this one.
             further_for: The parameter that ``**values`` of the function are for; without it they are refused.
+            reads_only: Whether it changes nothing: a model's calls of such actions run at the same time.
         """
 
         def register(function: Function) -> Function:
-            action = Action(self.name, name or function.__name__, function, aliases, further_for)
+            action = Action(self.name, name or function.__name__, function, aliases, further_for, reads_only=reads_only)
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name

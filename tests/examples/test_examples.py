@@ -20,12 +20,13 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "quality", "charts", "pdf_report",
+    "model_choice", "tool_use", "quality", "charts", "pdf_report",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -328,3 +329,26 @@ def test_sub_pipelines(example: Path, instance: DagsterInstance) -> None:
     assert sorted(gists.values()) == sorted(row["gist"] for row in found)
     assert all(" ".join(gist.split()) in " ".join(texts[name].split()) for name, gist in gists.items())
     assert instance.get_latest_materialization_event(AssetKey(["figures", "gist"])) is not None
+
+
+@of("tool_use")
+def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "scripted.py").main() == 0
+    said = capsys.readouterr().out
+    shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
+    assert said == shown
+    assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("model_choice")
+def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "feedback.yaml", "--json", "-i", 'messages=["one", "two", "three"]'])
+    assert end.value.code == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(step["model"], step["times"], step["fallbacks"]) for step in plan["steps"]] == [
+        ("own:small", 1, []),
+        ("own:large", 3, []),
+        ("own:small", 1, ["own:large"]),
+    ]
+    assert plan["estimate_complete"]
