@@ -25,6 +25,8 @@ BASE = {
     "markdown_text",
     "model_words",
     "processes",
+    "retry_after",
+    "shell_text",
     "stored_files",
 }
 MAY_IMPORT = {

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from generator.service import ADDRESS
+
+#: Calls that need what not every machine has: they are shown, and not made.
+NOT_MADE = frozenset([("headless_browser", "screenshot")])
+
 FILES = {
     "notes/march.md": "The pump leaks.\n",
     "notes/april.md": "The pump holds.\n",
@@ -109,6 +114,24 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "author": "Ana",
         "output_path": "out/tea.pdf",
     },
+    ("headless_browser", "fetch"): {"url": f"{ADDRESS}/beans"},
+    ("headless_browser", "links"): {"url": f"{ADDRESS}/beans", "contains": "figures"},
+    ("headless_browser", "tables"): {"url": f"{ADDRESS}/beans"},
+    ("headless_browser", "screenshot"): {"url": f"{ADDRESS}/beans", "save_to": "out/beans.png"},
+    ("http_client", "request"): {"url": f"{ADDRESS}/plots", "method": "OPTIONS", "timeout": 10},
+    ("http_client", "get"): {"url": f"{ADDRESS}/plots/7", "params": {"fields": "state"}},
+    ("http_client", "head"): {"url": f"{ADDRESS}/plots/7"},
+    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ token }}"}},
+    ("http_client", "put"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
+    ("http_client", "patch"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
+    ("http_client", "delete"): {"url": f"{ADDRESS}/plots/7", "allowed_status": [404]},
+    ("python_executor", "run"): {
+        "code": "print('adding')\nresult = {'sum': sum(numbers)}\n",
+        "inputs": {"numbers": [1, 2, 3]},
+        "timeout": 10,
+    },
+    ("terminal", "run"): {"command": ["grep", "-c", "tea", "sales.csv"]},
+    ("web_search", "search"): {"query": "leaking pump", "folder": "notes"},
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

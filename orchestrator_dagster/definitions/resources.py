@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Optional
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
-from orchestrator_dagster.errors import ModelRequestError, PipelineError
+from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
@@ -50,12 +51,31 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
 
+class SearchConfig(dg.Config):
+    """Where the tool ``web-search`` looks; a function of one's own stands in the project's ``tools.py``."""
+
+    backend: str = Field(description="`folder`, `searxng`, `brave` or `tavily`.")
+    folder: Optional[str] = Field(default=None, description="For `folder`: the folder of the workspace.")  # noqa: UP045
+    url: Optional[str] = Field(default=None, description="Address of the service, when not the usual one.")  # noqa: UP045
+    key: Optional[str] = Field(default=None, description="Name of the environment variable that has its key.")  # noqa: UP045
+
+
 class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Which tools steps may call: the built-in ones, those of installed packages, those of the project's file."""
 
     file: Optional[str] = Field(  # noqa: UP045
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Hosts (`name`, `name:port`, `*.domain`) that HTTP tools may reach whatever their addresses are.",
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Whether HTTP tools may reach private, local and reserved addresses."
+    )
+    search: Optional[SearchConfig] = Field(  # noqa: UP045
+        default=None, description="Where the tool `web-search` looks, when its step does not say it."
     )
     allow_for_models: list[str] = Field(
         default=[],
@@ -76,9 +96,27 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
                 registry = project_tools(root, self.file)
+                registry.settings = self._settings(registry.settings)
                 registry.allow_for_models(self.allow_for_models)
                 self._registry = registry
             return self._registry
+
+    def _settings(self, of_file: ToolSettings) -> ToolSettings:
+        """What the file says, and what is said here in its place."""
+        said: dict[str, object] = {}
+        if self.allowed_hosts:
+            said["allowed_hosts"] = tuple(self.allowed_hosts)
+        if self.allow_private_addresses:
+            said["allow_private_addresses"] = True
+        try:
+            if self.search is not None:
+                said["search"] = SearchSettings.model_validate(
+                    {name: getattr(self.search, name) for name in ("backend", "folder", "url", "key")}
+                )
+            return ToolSettings.model_validate({**dict(of_file), **said})
+        except ValidationError as error:
+            wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise ToolError(f"the resource `tools` is wrong: {wrong}", permanent=True) from None
 
 
 def project_tools(root: Path, file: str | None = None) -> ToolRegistry:

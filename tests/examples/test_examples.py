@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import functools
+import http.server
 import importlib.util
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +30,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "model_choice", "tool_use", "quality", "charts", "pdf_report",
+    "model_choice", "tool_use", "commands", "web", "quality", "charts", "pdf_report",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -352,3 +356,55 @@ def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("own:small", 1, ["own:large"]),
     ]
     assert plan["estimate_complete"]
+
+
+@of("commands")
+def test_commands(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("commands.yaml").run(slowest=3, instance=instance)
+    assert result.success, result.error
+    lines = [line.split() for file in (example / "logs").iterdir() for line in file.read_text().splitlines()]
+    assert result.outputs == {
+        "failures": sum(line[3] == "500" for line in lines),
+        "pages": len({line[2] for line in lines}),
+    }
+    found = {row["path"]: row for row in rows(example / "outputs/log_report/times.csv")}
+    times = [int(line[4]) for line in lines if line[2] == "/shop"]
+    assert int(found["/shop"]["requests"]) == len(times)
+    assert float(found["/shop"]["median_ms"]) == statistics.median(times)
+    text = (example / "outputs/log_report/report.md").read_text()
+    slowest = sorted((int(line[4]) for line in lines), reverse=True)[:3]
+    assert [int(line.split()[-1]) for line in text.split("```")[1].strip().splitlines()] == slowest
+
+
+@of("web")
+def test_web_offline(example: Path, instance: DagsterInstance) -> None:
+    pytest.importorskip("trafilatura", reason="the extra `web` is not installed")
+    result = orc.compile("offline.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert sorted(result.outputs["pages"]) == ["site/beans.html", "site/water.html"]
+    text = (example / "outputs/garden_search/report.md").read_text()
+    assert "## Saving water in the garden" in text
+    assert "| Beans    |           12 |   25 |" in text
+    assert "Pruning roses" not in text
+
+
+@of("web")
+def test_web_online(example: Path, instance: DagsterInstance) -> None:
+    """The site is served on this machine: without the permission of tools.py it is not reached."""
+    pytest.importorskip("trafilatura", reason="the extra `web` is not installed")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        refused = orc.compile("online.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        assert not refused.success
+        assert refused.error is not None
+        assert "private, local or reserved" in refused.error["message"]
+        (example / "tools.py").write_text((example / "tools.py").read_text().replace("8000", str(port)))
+        result = orc.compile("online.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        server.shutdown()
+    assert result.success, result.error
+    assert result.outputs["longest"] == "Growing beans in dry years"
+    found = rows(example / "outputs/garden_online/pages.csv")
+    assert [row["url"].rpartition("/")[2] for row in found] == ["beans.html", "water.html", "roses.html"]
+    assert int(found[0]["words"]) > int(found[2]["words"]) > 20
