@@ -30,7 +30,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "model_choice", "tool_use", "commands", "web", "quality", "charts", "pdf_report",
+    "model_choice", "tool_use", "commands", "web", "quality", "charts", "pdf_report", "twelve_tools",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -228,6 +228,39 @@ def test_charts(example: Path, instance: DagsterInstance) -> None:
     assert board.count('<img src="data:image/svg+xml;base64,') == 4
     assert '<html lang="en" class="dark">' in board
     assert 'src="data:image/png;base64,' in (example / "outputs/charts/report.html").read_text(encoding="utf-8")
+
+
+@of("twelve_tools")
+def test_twelve_tools(example: Path, instance: DagsterInstance) -> None:
+    shutil.copytree(EXAMPLES.parent / "data", example / "data")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        (example / "tools.py").write_text((example / "tools.py").read_text().replace("8000", str(port)))
+        result = orc.compile("twelve_tools.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        server.shutdown()
+    assert result.success, result.error
+    assert len({step["tool"] for step in result.steps.values() if step["status"] == "completed"}) == 12
+    assert result.document["usage"]["calls"] == 0
+    table = pd.read_csv(example / "data/measurements.csv").drop_duplicates()
+    at_two = table[table["time"] == "14:00"].groupby(["site", "tree_cover_percent"])["surface_temperature_c"].mean()
+    found = {row["site"]: row for row in rows(example / "outputs/twelve_tools/by_site.csv")}
+    assert {site: float(row["ground_c"]) for site, row in found.items()} == {
+        site: pytest.approx(mean, abs=0.06) for (site, _), mean in at_two.items()
+    }
+    cover = [float(row["crowns_percent"]) for row in found.values()]
+    slope = statistics.linear_regression(cover, [float(row["ground_c"]) for row in found.values()]).slope
+    assert result.outputs["per_ten_percent"] == pytest.approx(10 * slope, abs=0.006)
+    assert (result.outputs["rows"], result.outputs["tables_in_page"], result.outputs["warnings"]) == (len(table), 1, [])
+    text = (example / "outputs/twelve_tools/report.md").read_text(encoding="utf-8")
+    for said in ("500 measurements, 3 of them entered twice", "3 of 500 rows repeat", "Lindenau, Rathausdach, 118 m"):
+        assert said in text
+    document = pypdf.PdfReader(example / "outputs/twelve_tools/report.pdf")
+    assert len(document.pages) == result.outputs["pages"]
+    assert sum(len(page.images) for page in document.pages) == 3
+    page = (example / "outputs/twelve_tools/report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == 3
 
 
 @of("pdf_report")
