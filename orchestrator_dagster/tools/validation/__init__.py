@@ -12,9 +12,11 @@ validation = Tool(
     summary="Checks values by a JSON Schema and tables by rules, infers schemas, takes structured data out of texts.",
 )
 
-validation.action(default=True, aliases=("validate_schema", "validate_data", "check", "json_schema"))(checking.validate)
-validation.action(aliases=("infer", "generate_schema"))(inference.infer_schema)
-validation.action(aliases=("quality", "check_quality", "data_quality"))(quality.quality_check)
-validation.action(aliases=("extract",))(extraction.extract_structured)
+validation.action(reads_only=True, default=True, aliases=("validate_schema", "validate_data", "check", "json_schema"))(
+    checking.validate
+)
+validation.action(reads_only=True, aliases=("infer", "generate_schema"))(inference.infer_schema)
+validation.action(reads_only=True, aliases=("quality", "check_quality", "data_quality"))(quality.quality_check)
+validation.action(reads_only=True, aliases=("extract",))(extraction.extract_structured)
 
 __all__ = ["validation"]
