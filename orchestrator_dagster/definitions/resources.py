@@ -17,6 +17,7 @@ from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.remote_files import is_url, local_path, plain_url
+from orchestrator_dagster.run_quota import RunQuota
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
@@ -44,10 +45,17 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Further folders that absolute paths may point into, and URLs that products may be written below.",
     )
     max_file_bytes: int = Field(default=256 * MEGABYTE, description="Largest file that is read or written, in bytes.")
+    max_run_bytes: int = Field(
+        default=10 * 1024 * MEGABYTE, description="Bytes that one run may write below the roots in all."
+    )
     environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
 
-    def workspace(self) -> Workspace:
-        """The workspace with these settings."""
+    def workspace(self, book: Path | None = None) -> Workspace:
+        """The workspace with these settings.
+
+        Args:
+            book: The file in which what a run writes is counted; without it nothing is.
+        """
         root = self.root or os.environ.get(ROOT_VARIABLE) or "."
         more = [*self.extra_roots, *os.environ.get(EXTRA_ROOTS_VARIABLE, "").split()]
         local = [local_path(one) if is_url(one) else one for one in more]
@@ -57,6 +65,7 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.max_file_bytes,
             frozenset(self.environment),
             tuple(plain_url(one) for one in more if is_url(one) and local_path(one) is None),
+            RunQuota(book, self.max_run_bytes) if book is not None else None,
         )
 
 

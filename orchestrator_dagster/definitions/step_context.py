@@ -33,6 +33,8 @@ from orchestrator_dagster.runtime.services import Services
 
 #: The folder, in that of the root run, with the book of what its calls have taken.
 SPENT = "spent"
+#: The file there that counts the bytes that its steps have written.
+WRITTEN = "written"
 
 
 def services_of(context: OpExecutionContext) -> Services:
@@ -41,11 +43,11 @@ def services_of(context: OpExecutionContext) -> Services:
     Raises:
         StorageError: A store cannot be opened.
     """
-    workspace = context.resources.workspace.workspace()
     redactor = Redactor()
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
+    workspace = context.resources.workspace.workspace(Path(storage) / root_run / WRITTEN)
     audit = audit_in(kept / root_run)
     known = context.resources.models.known(workspace.root)
     named = {"run": context.run_id, "pipeline": context.job_name}
