@@ -123,7 +123,8 @@ class OfferedTools:
         self._actions = offered_actions(entries, services.tools)
         self._pipeline, self._services = pipeline, services
         self._offers = tuple(offer(name, *one) for name, one in self._actions.items())
-        self._calls: dict[int, ToolCallInfo] = {}
+        self._calls: dict[tuple[int, int], ToolCallInfo] = {}
+        self._turn = 0
 
     @property
     def offers(self) -> tuple[ToolOffer, ...]:
@@ -133,7 +134,11 @@ class OfferedTools:
     @property
     def calls(self) -> tuple[ToolCallInfo, ...]:
         """The calls so far, in the model's order."""
-        return tuple(self._calls[number] for number in sorted(self._calls))
+        return tuple(self._calls[place] for place in sorted(self._calls))
+
+    def begin(self) -> None:
+        """Another model is asked, and starts anew: the calls of the one before stay on record."""
+        self._turn += 1
 
     def runs_beside_others(self, call: ToolCall) -> bool:
         """Whether the action only reads."""
@@ -192,7 +197,7 @@ class OfferedTools:
             arguments = f"{arguments[:_SHOWN_ARGUMENTS]}…"
         seconds = time.monotonic() - started
         info = ToolCallInfo(name=name, arguments=arguments, seconds=round(seconds, 3), characters=len(text), ok=ok)
-        self._calls[number] = info
+        self._calls[self._turn, number] = info
         end = f"{len(text)} characters" if ok else f"failed: {text[:_SHOWN_ARGUMENTS]}"
         self._services.log(f"tool call {number} of the model: {name} {arguments}: {end}, {seconds:.2f} s")
 

@@ -37,6 +37,7 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
+from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.workspace import Workspace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -95,6 +96,7 @@ class ToolContext:
             the workspace root.
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
+        settings: What the project allows its tools.
         models: The run's models; None where there are none, in the process of a tool with a timeout for example.
     """
 
@@ -104,6 +106,7 @@ class ToolContext:
     log: Callable[[str], None] = lambda line: None
     interrupted: Callable[[], bool] = lambda: False
     models: ModelAccess | None = None
+    settings: ToolSettings = field(default_factory=ToolSettings)
 
 
 @dataclass(frozen=True)
