@@ -43,8 +43,8 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
     services = replace(scope.services, occurrence="")
-    inside = Scope.of(pipeline, values, scope.run, services)
-    inside = replace(inside, path=f"{scope.occurrence(step)}/", deadline=scope.deadline).until(timeout)
+    inside = Scope.of(pipeline, values, scope.run, services, path=f"{scope.occurrence(step)}/")
+    inside = replace(inside, deadline=scope.deadline).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)
     usage = sum((one.usage for one in outcomes.values()), UsageInfo())
     failed = first_failure(outcomes)

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
 from orchestrator_dagster.runtime.services import Services
@@ -46,11 +47,13 @@ def run_tool_step(
     parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
     action = services.tools.find(str(step.tool)).find(step.action)
     context = tool_context(pipeline, services, timeout)
-    if timeout is None or action.is_async:
-        result = action.call(context, parameters)
-    else:  # a function that runs cannot be stopped, a process can
-        result = call_killable(services.tools, action, context, parameters)
-    _check_success(step, result)
+    with audited_tool(services, str(step.tool), step.action, parameters) as call:
+        if timeout is None or action.is_async:
+            result = action.call(context, parameters)
+        else:  # a function that runs cannot be stopped, a process can
+            result = call_killable(services.tools, action, context, parameters)
+        call.result = result
+        _check_success(step, result)
     variables = variables_of_result(pipeline, step, result, names)
     return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
 

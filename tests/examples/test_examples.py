@@ -23,12 +23,13 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "commands", "web", "sub_pipelines",
-    "tool_use",
+    "auto_values", "commands", "extract", "first_pipeline", "hosted_model", "loops", "model_choice", "own_assets",
+    "own_tool", "routing", "sub_pipelines", "tables", "tool_use", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -147,6 +148,16 @@ def test_hosted_model_of_ones_own(example: Path, model_server: ModelServer, caps
     assert call.schema is not None
     assert "Work like a data analyst" in call.body["messages"][0]["content"]
     assert call.body["temperature"] == 0
+
+
+@of("auto_values")
+def test_auto_values(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    said = capsys.readouterr().out
+    assert "review.condition: true (One writer has written three times.)" in said
+    assert "Please look at the reminders for a returned book; 2 answers" in said
+    answers = (example / "outputs/letters/answers.md").read_text(encoding="utf-8")
+    assert answers == "- (An answer, apologetic, warm.)\n- (An answer, plain, friendly.)\n"
 
 
 @of("own_tool")
@@ -286,6 +297,20 @@ def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
     assert said == shown
     assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("model_choice")
+def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "feedback.yaml", "--json", "-i", 'messages=["one", "two", "three"]'])
+    assert end.value.code == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(step["model"], step["times"], step["fallbacks"]) for step in plan["steps"]] == [
+        ("own:small", 1, []),
+        ("own:large", 3, []),
+        ("own:small", 1, ["own:large"]),
+    ]
+    assert plan["estimate_complete"]
 
 
 @of("commands")
