@@ -64,6 +64,56 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
     },
+    ("visualization", "chart"): {
+        "data": "sales.csv",
+        "kind": "bar",
+        "x": "shop",
+        "y": "units",
+        "aggregate": "sum",
+        "title": "Units by shop",
+        "output_path": "charts/units.svg",
+    },
+    ("visualization", "charts"): {
+        "data": "sales.csv",
+        "charts": [{"x": "shop", "y": "units", "title": "Shops"}, {"kind": "pie", "x": "product", "title": "Products"}],
+    },
+    ("visualization", "dashboard"): {
+        "data": "sales.csv",
+        "title": "Sales",
+        "figures": {"sales": 3, "units": 28},
+        "charts": [{"x": "shop", "y": "units"}, {"x": "product", "y": "units"}],
+        "output_path": "charts/sales.html",
+    },
+    ("validation", "validate"): {
+        "data": {"name": "Ana", "age": "five"},
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+            "required": ["name", "age"],
+        },
+    },
+    ("validation", "infer_schema"): {"path": "sales.csv", "ranges": True},
+    ("validation", "quality_check"): {
+        "data": "sales.csv",
+        "rules": [
+            {"column": ["shop", "product"], "unique": True},
+            {"column": "units", "min": 8, "tolerance": 0.5},
+            {"expression": "units < 10", "severity": "warning"},
+        ],
+    },
+    ("validation", "extract_structured"): {
+        "text": "**Name**: Ana\n- Age: 41\n",
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+            "required": ["name"],
+        },
+    },
+    ("pdf_compiler", "compile"): {
+        "content": "# Tea and coffee\n\n| shop | units |\n| --- | --: |\n| north | 21 |\n",
+        "author": "Ana",
+        "output_path": "out/tea.pdf",
+    },
     ("headless_browser", "fetch"): {"url": f"{ADDRESS}/beans"},
     ("headless_browser", "links"): {"url": f"{ADDRESS}/beans", "contains": "figures"},
     ("headless_browser", "tables"): {"url": f"{ADDRESS}/beans"},

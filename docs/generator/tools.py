@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import AliasChoices, BaseModel
+from pydantic import AliasChoices, BaseModel, TypeAdapter
+from typing_extensions import is_typeddict
 
 from generator.calls import CALLS, FILES, NOT_MADE
 from generator.markdown import code, join, prose, table, value
@@ -137,8 +138,8 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _result(action: Action, answer: Any) -> list[tuple[str, str]]:
     hint = typing.get_type_hints(action.function, include_extras=True).get("return")
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        schema = hint.model_json_schema(mode="serialization")
+    if is_typeddict(hint) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        schema = TypeAdapter(hint).json_schema(mode="serialization")
         return [(f"`{name}`", _kind(field, schema)) for name, field in schema["properties"].items()]
     kinds = {bool: "true or false", str: "text", int: "integer", float: "number", list: "list", dict: "map"}
     return [(f"`{name}`", kinds.get(type(one), "any value")) for name, one in answer.items()]

@@ -14,10 +14,9 @@ from orchestrator_dagster.language.step import Step, walk_steps
 REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "approval_gate", "audio_processing", "checkpoint", "feedback_collection",
-    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
-    "pipeline_executor", "prompt_optimization", "task_delegation", "user_prompt",
-    "validation", "video_processing", "visualization",
+    "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "image_analysis", "image_generation",
+    "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pipeline_executor", "prompt_optimization",
+    "task_delegation", "user_prompt", "video_processing",
 ))  # fmt: skip
 
 _HEADER = {
@@ -33,9 +32,6 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for key, what in _HEADER.items():
         if getattr(pipeline, key) not in (None, (), {}):
             _refuse(problems, document, (key,), key, what)
-    for name, spec in pipeline.inputs.items():
-        if spec.asset:
-            _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
     for place, step in walk_steps(pipeline.steps):
         _check_step(step, place, document, problems)
 
