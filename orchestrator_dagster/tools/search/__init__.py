@@ -33,7 +33,7 @@ class SearchResult(BaseModel):
     total_results: int
 
 
-@web_search.action(aliases=("execute", "web_search", "query", "find"), default=True)
+@web_search.action(aliases=("execute", "web_search", "query", "find"), default=True, reads_only=True)
 def search(
     context: ToolContext,
     query: Annotated[str, Field(description="What to look for.", validation_alias=AliasChoices("query", "q"))],
