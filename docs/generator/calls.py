@@ -59,6 +59,19 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
     },
+    ("pipeline_executor", "execute"): {
+        "pipeline": {
+            "id": "greet",
+            "inputs": {"name": "world"},
+            "steps": [{"id": "say", "action": "echo", "parameters": {"message": "Hello {{ name }}"}}],
+            "outputs": {"line": "{{ say }}"},
+        },
+        "inputs": {"name": "Ana"},
+    },
+    ("pipeline_executor", "validate"): {
+        "pipeline": "id: greet\nsteps:\n  - {id: say, action: eho}\n",
+        "name": "draft.yaml",
+    },
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

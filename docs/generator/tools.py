@@ -12,6 +12,7 @@ import yaml
 from pydantic import AliasChoices, BaseModel
 
 from generator.calls import CALLS, FILES
+from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
 from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
@@ -148,6 +149,8 @@ def _run(action: Action, parameters: dict[str, Any]) -> Any:
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        if action.stays:
+            return run_in_step(Path(folder).resolve(), action, parameters)
         return action.call(ToolContext(workspace=Workspace(Path(folder).resolve())), parameters)
 
 
@@ -167,9 +170,11 @@ def _json(found: Any) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
+#: What differs from run to run, by the name of its field.
+_FIXED: dict[str, Any] = {"modified": "2026-01-31T12:00:00+00:00", "duration": 0.012}
+
+
 def _stable(found: Any) -> Any:
     if isinstance(found, dict):
-        return {
-            name: "2026-01-31T12:00:00+00:00" if name == "modified" else _stable(one) for name, one in found.items()
-        }
+        return {name: _FIXED.get(name) or _stable(one) for name, one in found.items()}
     return [_stable(one) for one in found] if isinstance(found, list) else found

@@ -80,7 +80,8 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
+    changes. ``literals`` are parameters of its tool that are not rendered. A step that repeats has a ``loop``, one that
+    runs another pipeline has that ``pipeline``.
     """
 
     id: str
@@ -94,6 +95,7 @@ class CompiledStep(Compiled):
     action: str | None = None
     instruction: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+    literals: dict[str, Any] = Field(default_factory=dict)
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
     condition: str | bool | None = None
     on_failure: str | None = None

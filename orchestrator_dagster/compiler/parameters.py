@@ -20,15 +20,17 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
 
     model = work.shape.parameters
     known = list(model.model_fields)
-    literals = {name: value for name, value in work.parameters.items() if not _templated(value)}
+    literals = {name: value for name, value in work.parameters.items() if not _templated(value)} | work.literals
     found: list[Fault] = []
     try:
         model.model_validate(literals)
     except ValidationError as error:
         at = (*place, "parameters")
         found = faults(error.errors(include_url=False), lambda item: parameter_place(item, at, document))
+    names = {one: name for name in known for one in work.shape.names_of(name)}
+    given = {names.get(name, name) for name in work.parameters}
     unknown = (
-        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in known]
+        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in names]
     )
     for name in unknown:
         problems.add(
@@ -41,7 +43,7 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
         )
     for fault in found:
         name = str(fault.place[0]) if fault.place else ""
-        if name in unknown or (fault.kind == "missing" and name in work.parameters and len(fault.place) == 1):
+        if name in unknown or (fault.kind == "missing" and names.get(name, name) in given and len(fault.place) == 1):
             continue
         if fault.kind == "missing" and len(fault.place) == 1:
             problems.add(

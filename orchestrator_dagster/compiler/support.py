@@ -18,7 +18,7 @@ REFUSED = frozenset(("not-supported", "no-model"))
 LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
     "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
-    "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
+    "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
     "validation", "video_processing", "visualization", "web_search",
 ))  # fmt: skip
 

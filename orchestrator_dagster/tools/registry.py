@@ -36,6 +36,7 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
     "report_generator": "orchestrator_dagster.tools.report",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import AliasChoices, BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from orchestrator_dagster.errors import (
     MissingExtraError,
@@ -37,6 +37,7 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
+from orchestrator_dagster.tools.pipeline_access import PipelineAccess
 from orchestrator_dagster.workspace import Workspace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -96,6 +97,7 @@ class ToolContext:
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
         models: The run's models, for actions that say that they use them; None for others.
+        pipelines: Runs pipelines inside the step, for actions that are ``in_run``; None for others.
     """
 
     workspace: Workspace
@@ -104,6 +106,7 @@ class ToolContext:
     log: Callable[[str], None] = lambda line: None
     interrupted: Callable[[], bool] = lambda: False
     models: ModelAccess | None = None
+    pipelines: PipelineAccess | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Action:
 
     ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
     One that ``uses_models`` is lent them as ``context.models``; the step may then name a model and its settings. It is
-    called in the run's own process also with a timeout, which bounds its model calls.
+    called in the run's own process also with a timeout, which bounds its model calls. So is one that is ``in_run``: it
+    runs pipelines or asks people, and sees to the timeout itself. ``plain`` are parameters whose maps, and texts of
+    several lines, are not rendered: templates in them are not the step's.
     """
 
     tool: str
@@ -121,6 +126,13 @@ class Action:
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
     uses_models: bool = False
+    in_run: bool = False
+    plain: tuple[str, ...] = ()
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is called in the run's own process also with a timeout, because it works through the run."""
+        return self.uses_models or self.in_run
 
     @property
     def summary(self) -> str:
@@ -150,6 +162,13 @@ class Action:
             # A parameter may be called `schema` or `copy`: the model's methods of that name are not used.
             warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
             return create_model(title, __config__=config, **fields)
+
+    def names_of(self, field: str) -> tuple[str, ...]:
+        """Every name that a parameter may be given under: its own first, then its other ones."""
+        info = self.parameters.model_fields.get(field)
+        alias = info.validation_alias if info is not None else None
+        others = [one for one in alias.choices if isinstance(one, str)] if isinstance(alias, AliasChoices) else []
+        return tuple(dict.fromkeys([field, *others]))
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
@@ -269,6 +288,8 @@ class Tool:
         default: bool = False,
         further_for: str | None = None,
         uses_models: bool | None = None,
+        in_run: bool = False,
+        plain: tuple[str, ...] = (),
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -278,11 +299,13 @@ class Tool:
             default: Whether a step that names no action gets this one.
             further_for: The parameter that ``**values`` of the function are for; without it they are refused.
             uses_models: Whether it asks models through ``context.models``, default as the tool says.
+            in_run: Whether it works through the run: it runs pipelines, or asks people.
+            plain: Parameters whose maps and texts of several lines are not rendered.
         """
 
         def register(function: Function) -> Function:
             asks = self.uses_models if uses_models is None else uses_models
-            action = Action(self.name, name or function.__name__, function, aliases, further_for, asks)
+            action = Action(self.name, name or function.__name__, function, aliases, further_for, asks, in_run, plain)
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name
