@@ -8,6 +8,8 @@ FILES = {
     "notes/march.md": "The pump leaks.\n",
     "notes/april.md": "The pump holds.\n",
     "sales.csv": "shop,product,units\nnorth,tea,12\nsouth,tea,7\nnorth,coffee,9\n",
+    "kept/progress/000001.json": '{"format": 1, "name": "progress", "version": 1, "saved_at": '
+    '"2026-01-31T12:00:00.000+00:00", "note": null, "data": {"page": 1}}',
     "shops.csv": "shop,manager\nnorth,Ana\nsouth,Ben\n",
 }
 
@@ -59,6 +61,10 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
     },
+    ("checkpoint", "save"): {"name": "progress", "data": {"page": 3, "seen": ["a", "b"]}, "note": "before the break"},
+    ("checkpoint", "load"): {"name": "progress", "default": {"page": 0}},
+    ("checkpoint", "list"): {"folder": "kept"},
+    ("checkpoint", "delete"): {"name": "progress", "version": 1, "folder": "kept"},
     ("pipeline_executor", "execute"): {
         "pipeline": {
             "id": "greet",

@@ -171,10 +171,16 @@ def _json(found: Any) -> str:
 
 
 #: What differs from run to run, by the name of its field.
-_FIXED: dict[str, Any] = {"modified": "2026-01-31T12:00:00+00:00", "duration": 0.012}
+_FIXED: dict[str, Any] = {
+    "modified": "2026-01-31T12:00:00+00:00",
+    "duration": 0.012,
+    "saved_at": "2026-01-31T12:00:00.000+00:00",
+}
 
 
 def _stable(found: Any) -> Any:
     if isinstance(found, dict):
-        return {name: _FIXED.get(name) or _stable(one) for name, one in found.items()}
+        return {
+            name: _FIXED[name] if name in _FIXED and one is not None else _stable(one) for name, one in found.items()
+        }
     return [_stable(one) for one in found] if isinstance(found, list) else found

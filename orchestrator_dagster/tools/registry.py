@@ -34,6 +34,7 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
+    "checkpoint": "orchestrator_dagster.tools.checkpoint",
     "data_processing": "orchestrator_dagster.tools.data",
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
