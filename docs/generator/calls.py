@@ -65,6 +65,16 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("checkpoint", "load"): {"name": "progress", "default": {"page": 0}},
     ("checkpoint", "list"): {"folder": "kept"},
     ("checkpoint", "delete"): {"name": "progress", "version": 1, "folder": "kept"},
+    ("user_prompt", "ask"): {"prompt": "Which shop?", "choices": ["north", "south"], "answer": "north"},
+    ("approval_gate", "request"): {"message": "Publish the report?", "approvers": ["ana"], "answer": True},
+    ("feedback_collection", "collect"): {
+        "message": "The report",
+        "questions": [
+            {"id": "clear", "question": "Was it clear?", "type": "rating"},
+            {"id": "more", "question": "What is missing?", "required": False},
+        ],
+        "answer": {"clear": 4},
+    },
     ("pipeline_executor", "execute"): {
         "pipeline": {
             "id": "greet",

@@ -61,6 +61,8 @@ def _action(tool: Tool, action: Action) -> list[str]:
     default = "The default action." if action.name == tool.default_action else ""
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
+    if action.uses_models:
+        step["model"] = "builtin:extractive"
     more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",
@@ -173,8 +175,9 @@ def _json(found: Any) -> str:
 #: What differs from run to run, by the name of its field.
 _FIXED: dict[str, Any] = {
     "modified": "2026-01-31T12:00:00+00:00",
-    "duration": 0.012,
+    "at": "2026-01-31T12:00:00+00:00",
     "saved_at": "2026-01-31T12:00:00.000+00:00",
+    "duration": 0.012,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ModelClient, ModelReference
@@ -14,6 +14,9 @@ from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.runtime.people import People
 
 
 class Clients(Protocol):
@@ -41,6 +44,7 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        people: Whom its steps may ask; None where there is no place for questions.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
     """
 
@@ -53,6 +57,7 @@ class Services:
     calls: CallStore | None = None
     occurrence: str = ""
     journal: Journal | None = None
+    people: People | None = None
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

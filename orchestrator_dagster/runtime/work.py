@@ -14,6 +14,7 @@ from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.people import StepPeople
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.tool_models import StepModels
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
@@ -64,6 +65,7 @@ def run_tool_step(
         interrupted=services.interrupted,
         models=models,
         pipelines=pipelines if action.in_run else None,
+        people=StepPeople(pipeline, step, services) if action.in_run else None,
     )
     with _lending(models, pipelines):
         if timeout is None or action.is_async or action.stays:

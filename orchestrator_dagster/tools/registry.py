@@ -34,11 +34,14 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
+    "approval_gate": "orchestrator_dagster.tools.people",
     "checkpoint": "orchestrator_dagster.tools.checkpoint",
     "data_processing": "orchestrator_dagster.tools.data",
+    "feedback_collection": "orchestrator_dagster.tools.people",
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
     "report_generator": "orchestrator_dagster.tools.report",
+    "user_prompt": "orchestrator_dagster.tools.people",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 

@@ -37,6 +37,7 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
+from orchestrator_dagster.tools.people_access import PeopleAccess
 from orchestrator_dagster.tools.pipeline_access import PipelineAccess
 from orchestrator_dagster.workspace import Workspace
 
@@ -98,6 +99,7 @@ class ToolContext:
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
         models: The run's models, for actions that say that they use them; None for others.
         pipelines: Runs pipelines inside the step, for actions that are ``in_run``; None for others.
+        people: Asks people, for the same actions.
     """
 
     workspace: Workspace
@@ -107,6 +109,7 @@ class ToolContext:
     interrupted: Callable[[], bool] = lambda: False
     models: ModelAccess | None = None
     pipelines: PipelineAccess | None = None
+    people: PeopleAccess | None = None
 
 
 @dataclass(frozen=True)
