@@ -63,6 +63,7 @@ def known(root: Path) -> Known:
     registry = ToolRegistry()
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
+    registry.load_servers(root)
     folders = (root / "personalities", home_folder())
     return Known(registry, parse_reference, functools.partial(find_personality, folders=folders), root)
 

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+NOTES_SERVER = '''\
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("notes")
+notes: list[str] = []
+
+
+@server.tool()
+def add_note(text: str) -> str:
+    """Keep a note."""
+    notes.append(text)
+    return f"kept note {len(notes)}"
+
+
+@server.tool()
+def count_notes() -> int:
+    """How many notes there are."""
+    return len(notes)
+
+
+@server.resource("note://1")
+def first_note() -> str:
+    """The first note."""
+    return "The pump leaks."
+
+
+if __name__ == "__main__":
+    server.run()
+'''
+
 FILES = {
     "notes/march.md": "The pump leaks.\n",
     "notes/april.md": "The pump holds.\n",
     "sales.csv": "shop,product,units\nnorth,tea,12\nsouth,tea,7\nnorth,coffee,9\n",
+    "kept/shops.json": '{"format": 1, "entries": [{"key": "north", "value": "sells tea", "tags": [], '
+    '"stored_at": "2026-01-31T12:00:00.000+00:00", "expires_at": null}]}',
+    "mcp.yaml": "servers:\n  notes: {command: python, args: [notes_server.py], description: Keeps notes.}\n",
+    "notes_server.py": NOTES_SERVER,
     "kept/progress/000001.json": '{"format": 1, "name": "progress", "version": 1, "saved_at": '
     '"2026-01-31T12:00:00.000+00:00", "note": null, "data": {"page": 1}}',
     "shops.csv": "shop,manager\nnorth,Ana\nsouth,Ben\n",
@@ -75,6 +109,18 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         ],
         "answer": {"clear": 4},
     },
+    ("mcp_memory", "store"): {"key": "ana", "value": {"likes": "tea"}, "tags": ["people"], "ttl": "30d"},
+    ("mcp_memory", "retrieve"): {"key": "ana", "default": {}},
+    ("mcp_memory", "list"): {"namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "search"): {"query": "tea", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "delete"): {"key": "north", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "clear"): {"namespace": "shops", "folder": "kept"},
+    ("mcp", "call"): {"server": "notes", "tool": "add_note", "arguments": {"text": "The pump leaks."}},
+    ("mcp", "call_several"): {"server": "notes", "calls": [{"tool": "count_notes"}]},
+    ("mcp", "list_tools"): {"server": "notes"},
+    ("mcp", "list_servers"): {},
+    ("mcp", "list_resources"): {"server": "notes"},
+    ("mcp", "read_resource"): {"server": "notes", "uri": "note://1"},
     ("pipeline_executor", "execute"): {
         "pipeline": {
             "id": "greet",

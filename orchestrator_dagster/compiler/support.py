@@ -17,7 +17,7 @@ REFUSED = frozenset(("not-supported", "no-model"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
     "audio_processing", "headless_browser", "http_client",
-    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
+    "image_analysis", "image_generation", "multi_model_routing", "pdf_compiler",
     "prompt_optimization", "python_executor", "task_delegation", "terminal",
     "validation", "video_processing", "visualization", "web_search",
 ))  # fmt: skip

@@ -39,6 +39,8 @@ BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "feedback_collection": "orchestrator_dagster.tools.people",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "mcp": "orchestrator_dagster.tools.mcp",
+    "mcp_memory": "orchestrator_dagster.tools.mcp_memory",
     "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
     "report_generator": "orchestrator_dagster.tools.report",
     "user_prompt": "orchestrator_dagster.tools.people",
@@ -50,6 +52,8 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "mcp_server": "mcp",
+    "memory": "mcp_memory",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
@@ -175,6 +179,18 @@ class ToolRegistry:
                 raise
             self._files[str(file)] = content
         return sorted(tool.name for tool in found.values())
+
+    def load_servers(self, root: Path) -> None:
+        """Add a tool for each Model Context Protocol server of the project's ``mcp.yaml``; none is started.
+
+        Raises:
+            ToolError: The file is wrong, or a name is taken.
+        """
+        if (root / "mcp.yaml").is_file():
+            from orchestrator_dagster.tools.mcp.actions import server_tools
+
+            for tool in server_tools(root):
+                self.add(tool, source=str(root / "mcp.yaml"))
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         if self._offered is None:
