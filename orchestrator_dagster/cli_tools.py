@@ -22,7 +22,27 @@ def show_tool(tool: Tool) -> str:
         default = " (default)" if action.name == tool.default_action else ""
         parts.append(f"\n{action.name}{default}\n  {action.summary}")
         parts.extend(_parameters(action))
+        parts.extend(_result(action))
     return "\n".join(parts)
+
+
+def _result(action: Action) -> list[str]:
+    """The fields of its result, where they are known."""
+    try:
+        schema = action.result.json_schema(mode="serialization")
+    except Exception:  # of a type that JSON does not have: then nothing is known
+        return []
+    fields = schema.get("properties", {})
+    if not fields:
+        kind = schema.get("type")
+        return [f"  gives {kind}"] if kind and kind != "object" else []
+    return ["  gives " + ", ".join(f"{name} ({_kind(field)})" for name, field in fields.items())]
+
+
+def _kind(field: dict[str, Any]) -> str:
+    kinds = [field.get("type")] if "type" in field else [one.get("type") for one in field.get("anyOf", [])]
+    kinds = ["object" if one is None else one for one in kinds] or ["object" if "$ref" in field else "any"]
+    return "/".join(str(one) for one in kinds if one != "null") or "any"
 
 
 def _parameters(action: Action) -> list[str]:

@@ -85,14 +85,17 @@ class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 
     ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
-    code that is not this package's raised it. ``paid`` is what the model calls took that were made before it, None when
-    nothing noted it: a step can fail after its model has answered.
+    code that is not this package's raised it. ``usage`` is what the model calls took that it ended, None where nothing
+    says so; ``tool_calls`` are those that the model made. ``paid`` is what the model calls took that were made before
+    it, None when nothing noted it: a step can fail after its model has answered.
     """
 
     permanent = False
     kinds: tuple[str, ...] = ()
     trace: str | None = None
     paid: object = None
+    usage: Usage | None = None
+    tool_calls: tuple[object, ...] = ()
 
 
 class TemplateError(StepError):
@@ -149,6 +152,12 @@ class ToolError(StepError):
     ) -> None:
         super().__init__(message, hint=hint, location=location)
         self.permanent = permanent  # type: ignore[misc]  # one failed call can be known to be permanent
+
+
+class ToolNotAllowedError(StepError):
+    """A step offers its model a tool that models may call only where the ``tools`` resource allows it by name."""
+
+    permanent = True
 
 
 class UnknownToolError(StepError):
@@ -216,8 +225,6 @@ class ModelError(StepError):
     ``usage`` is what the failed call took, None where no answer came: an empty answer and a refusal are billed too.
     """
 
-    usage: Usage | None = None
-
 
 class ModelUnreachableError(ModelError):
     """The model's endpoint does not answer: refused connection, unknown host, no route."""
@@ -245,6 +252,15 @@ class ModelAnswerTruncatedError(ModelAnswerError):
     permanent = True
 
 
+class ToolCallLimitError(ModelAnswerError):
+    """The model has made as many tool calls as it may, was told to answer, and called a tool again.
+
+    Trying again would repeat its calls, with what they cost and what they change.
+    """
+
+    permanent = True
+
+
 class ModelRefusalError(ModelError):
     """The model or its content filter refused to answer."""
 
@@ -265,6 +281,12 @@ class ModelKeyError(ModelError):
 
 class UnknownModelError(ModelError):
     """No provider or no model has this name, or the provider does not serve it."""
+
+    permanent = True
+
+
+class NoModelError(ModelError):
+    """No model fits a step: the message names each candidate with its reason, the hint says what to set."""
 
     permanent = True
 

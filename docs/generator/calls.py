@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+#: The model that the examples name, and what a local server says in its place.
+MODEL = "openai:gpt-5-mini"
+_PLAN = '{"kind": "summary", "complexity": 1, "tools": [], "reason": "One sentence has to be shortened."}'
+REPLIES: dict[tuple[str, str], list[str]] = {
+    ("multi_model_routing", "ask"): ["Oak."],
+    ("multi_model_routing", "compare"): ["Oak."],
+    ("task_delegation", "analyze"): [_PLAN],
+    ("task_delegation", "delegate"): [_PLAN, "The pump leaks."],
+    ("prompt_optimization", "optimize"): [
+        '{"prompt": "Write three sentences about {topic}.", "changes": ["Says how many sentences."]}'
+    ],
+}
+
 NOTES_SERVER = '''\
 from mcp.server.mcpserver import MCPServer
 
@@ -121,6 +134,16 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("mcp", "list_servers"): {},
     ("mcp", "list_resources"): {"server": "notes"},
     ("mcp", "read_resource"): {"server": "notes", "uri": "note://1"},
+    ("multi_model_routing", "route"): {"prompts": "Name a tree.", "models": [MODEL], "strategy": "cost"},
+    ("multi_model_routing", "ask"): {"prompts": ["Name a tree."], "models": [MODEL]},
+    ("multi_model_routing", "compare"): {"prompt": "Name a tree.", "models": [MODEL]},
+    ("task_delegation", "analyze"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("task_delegation", "delegate"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("prompt_optimization", "analyze"): {"prompt": "Write some good sentences about {topic}."},
+    ("prompt_optimization", "optimize"): {
+        "prompt": "Write some good sentences about {topic}.",
+        "criteria": ["specificity"],
+    },
     ("pipeline_executor", "execute"): {
         "pipeline": {
             "id": "greet",

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import AliasChoices, BaseModel
 
-from generator.calls import CALLS, FILES
+from generator.calls import CALLS, FILES, MODEL
 from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
@@ -62,7 +62,7 @@ def _action(tool: Tool, action: Action) -> list[str]:
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
     if action.uses_models:
-        step["model"] = "builtin:extractive"
+        step["model"] = MODEL
     more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",

@@ -15,6 +15,7 @@ from orchestrator_dagster.compiler.header import check_header, check_personaliti
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
 from orchestrator_dagster.compiler.models import model_of, note_older_settings
+from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
 from orchestrator_dagster.compiler.results import check_results
@@ -45,12 +46,14 @@ class Known:
         models: Reads a model's name, raises UnknownModelError for what names none.
         personalities: Finds a personality for a name or prompt, raises PersonalityError for a name that is nowhere.
         root: The workspace root; included files are looked up beside the pipeline file, then here.
+        tool_callers: Tells why a model of this name cannot call tools, None when it can.
     """
 
     tools: ToolShapes
     models: ModelNames
     personalities: Callable[[str], object]
     root: Path | None = None
+    tool_callers: ToolCallers = lambda name: None
 
 
 def compile_pipeline(reading: Reading, known: Known) -> Compilation:
@@ -93,6 +96,7 @@ class _Compiler:
         check_schemas(pipeline, top, includes, document, problems)
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
+        check_offered_tools(reading, top, self.known.tools, self.known.tool_callers)
         _find_products(reading, top)
         check_timing(
             reading,

@@ -37,6 +37,9 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
         inside["condition"] = step.condition
     if any("fallback" in one.model_fields_set for one in step.failure_handlers):
         inside["handlers"] = [one.model_dump(mode="json", exclude={"message"}) for one in step.failure_handlers]
+    choice = step.choice
+    if choice is not None and (len(step.models) != 1 or choice.selection.fallback):
+        inside["choice"] = choice.model_dump(mode="json")
     return {
         **inside,
         "kind": step.kind,
@@ -49,6 +52,7 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
         "models": step.models,
         "settings": step.settings,
         "repair": step.spec.repair,
+        **({"tools": step.spec.tools, "max_tool_calls": step.spec.max_tool_calls} if step.spec.tools else {}),
         "products": [[one.variable, one.key, one.path, one.format, one.template] for one in step.products],
     }
 

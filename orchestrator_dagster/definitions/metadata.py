@@ -13,6 +13,7 @@ from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSe
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.definitions.decision_metadata import decision_metadata
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.workspace import Workspace
 
@@ -59,6 +60,9 @@ class OutcomeMetadata(NamespacedMetadataSet):
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
+    structure: Optional[str] = None  # noqa: UP045
+    tool_calls: Optional[int] = None  # noqa: UP045
+    failed_tool_calls: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
 
     @classmethod
@@ -148,6 +152,7 @@ def product_metadata(
             sha256=product.sha256,
             file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
         ),
+        **decision_metadata(model),
         **table,
     }
 
@@ -189,7 +194,7 @@ def _schema(product: ProductFile) -> dg.TableSchema:
 
 def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
     """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
-    model = outcome.model
+    model, calls = outcome.model, outcome.all_tool_calls
     said = dict(
         OutcomeMetadata(
             status=outcome.status,
@@ -200,10 +205,13 @@ def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, An
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
+            structure=model.structure if model else None,
+            tool_calls=len(calls) or None,
+            failed_tool_calls=sum(not call.ok for call in calls) or None,
             seconds=round(outcome.duration, 3),
         )
     )
-    return {**said, **usage_metadata(outcome.usage)}
+    return {**said, **decision_metadata(model), **usage_metadata(outcome.usage)}
 
 
 def code_reference(pipeline: CompiledPipeline, step: CompiledStep | None = None) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from typing import Optional
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from orchestrator_dagster.errors import ModelRequestError, PipelineError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
@@ -54,6 +57,10 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
     )
+    allow_for_models: list[str] = Field(
+        default=[],
+        description="Tools (or `tool.action`) that steps may offer to models although they run code or commands.",
+    )
     _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
 
     def registry(self, root: Path) -> ToolRegistry:
@@ -64,10 +71,13 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ToolError: The file cannot be loaded.
+            UnknownToolError: A tool of ``allow_for_models`` is none.
         """
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
-                self._registry = project_tools(root, self.file)
+                registry = project_tools(root, self.file)
+                registry.allow_for_models(self.allow_for_models)
+                self._registry = registry
             return self._registry
 
 
@@ -105,15 +115,34 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         " `calls` in the instance's storage folder.",
     )
     _clients: Optional[ModelClients] = PrivateAttr(default=None)  # noqa: UP045
+    _known: Optional[KnownModels] = PrivateAttr(default=None)  # noqa: UP045
 
     def clients(self) -> ModelClients:
         """The clients with these settings, made once."""
         with _ONCE:
             if self._clients is None:
-                self._clients = ModelClients(
-                    {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
-                )
+                self._clients = ModelClients(self._places())
             return self._clients
+
+    def known(self, root: Path) -> KnownModels:
+        """What is known of models, those of `models.yaml` among them, and which can be reached; made once.
+
+        Args:
+            root: The workspace root.
+
+        Raises:
+            StepError: `models.yaml` has errors.
+        """
+        with _ONCE:
+            if self._known is None:
+                try:
+                    self._known = KnownModels(own_models(root), self._places())
+                except PipelineError as error:
+                    raise ModelRequestError(error.message) from None
+            return self._known
+
+    def _places(self) -> dict[str, Endpoint]:
+        return {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
 
     def calls(self, storage: str, root: Path, run: str) -> CallStore:
         """The store of accepted answers, as it counts for a run.

@@ -16,6 +16,7 @@ from dagster._core.events import EngineEventData
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.interruption import interruption
+from orchestrator_dagster.definitions.item_progress import note_item
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
@@ -61,6 +62,7 @@ def services_of(context: OpExecutionContext) -> Services:
             context.run_id,
             waiting=lambda step: context.instance.add_run_tags(context.run_id, {WAITING_TAG: step}),
         ),
+        known_models=context.resources.models.known(workspace.root),
     )
 
 
@@ -93,6 +95,9 @@ def scope_of(
     outcomes = {name: Outcome.model_validate(given[op]) for op, name in before.items()}
     inputs = given["inputs"]
     made = Scope.of(pipeline, inputs["values"], run_info(context, inputs), services_of(context), outcomes)
+    run, services = context.run_id, made.services
+    services = replace(services, item_done=lambda step, index, total: note_item(run, step, index, total, services.log))
+    made = replace(made, services=services)
     if context.has_assets_def:
         keys = frozenset(tuple(key.path) for key in context.selected_asset_keys)
         made = replace(made, wanted=keys)

@@ -60,6 +60,8 @@ CODES: dict[str, str] = {
     "output-path": "The output folder leaves the workspace.",
     "unknown-model": "A model reference names no known provider.",
     "no-model": "Nothing names a model for the step.",
+    "model-without-tools": "The model of a step that offers tools cannot call any.",
+    "tool-permission": "A model may call this tool only where the `tools` resource allows it.",
     "unknown-expert": "No expert of this name in the header.",
     "unknown-personality": "No personality of this name.",
     "include-missing": "An included file is not there.",

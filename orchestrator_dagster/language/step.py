@@ -105,7 +105,7 @@ class Step(Model):
     prompt: str | None = Field(
         None, validation_alias=AliasChoices("prompt", "instruction"), description="What a model is asked."
     )
-    tools: Names = Field((), description="Tools that the model may call.")
+    tools: Names = Field((), description="Tools that the model may call, whole or as `tool.action`.")
     pipeline: str | None = Field(None, description="Another pipeline file that runs as this step.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of that pipeline.")
 

@@ -49,11 +49,15 @@ class Message:
 
 @dataclass(frozen=True)
 class ToolOffer:
-    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments."""
+    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments.
+
+    ``strict`` says that the schema is of the kind that providers hold a model to; see ``strict_schema``.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class ModelRequest:
         max_tokens: Most tokens of the answer, None for the provider's default.
         timeout: Seconds until the call is given up.
         settings: Further settings of the provider, passed on as they are (``top_p``, ``stop``, ``seed`` …).
+        strict: Whether ``schema`` is of the kind that providers hold a model to; see ``strict_schema``.
+        tool_choice: None leaves it to the model, ``none`` forbids every call, a function's name demands a call of it.
     """
 
     model: ModelReference
@@ -105,6 +111,8 @@ class ModelRequest:
     max_tokens: int | None = None
     timeout: float = 120.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    tool_choice: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from orchestrator_dagster.errors import InnerStepError, ModelError, Orchestrator
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.models.client import Usage
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
@@ -101,6 +100,7 @@ def failed_outcome(
     usage = usage_of(error)
     common = {
         "step": step.id, "error": info, "tool": step.tool, "action": step.action, "usage": usage, "attempts": attempts,
+        "tool_calls": error.tool_calls,
         "started_at": started, "completed_at": datetime.now(timezone.utc),
     }  # fmt: skip
     if handler is not None and "fallback" in handler.model_fields_set:
@@ -195,7 +195,9 @@ def usage_of(error: StepError) -> UsageInfo:
     """What the calls took that were made before a failure; a call without an answer counts."""
     if isinstance(error.paid, UsageInfo):
         return error.paid
-    return UsageInfo.of(error.usage or Usage(calls=1), 0.0) if isinstance(error, ModelError) else UsageInfo()
+    if error.usage is not None:
+        return UsageInfo.of(error.usage, 0.0)
+    return UsageInfo(calls=1) if isinstance(error, ModelError) else UsageInfo()
 
 
 def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:

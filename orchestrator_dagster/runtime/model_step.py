@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.language.json_schema import object_schema
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.types import VariableSpec
 from orchestrator_dagster.language.values import sentences, values_model
 from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
+from orchestrator_dagster.models.converse import converse
 from orchestrator_dagster.models.personalities import find_personality
-from orchestrator_dagster.models.references import parse_reference
-from orchestrator_dagster.models.structured import Asked, as_data, ask_structured, ask_text
+from orchestrator_dagster.models.structured import Asked, Check, as_data, said_of
+from orchestrator_dagster.models.tool_use import MAX_TOOL_CALLS, check_calls_tools
+from orchestrator_dagster.runtime.model_choice import UNDECIDED, ask_in_turn, decide
+from orchestrator_dagster.runtime.offered_tools import OfferedTools
 from orchestrator_dagster.runtime.outcome import ModelUse
-from orchestrator_dagster.runtime.question import Question
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.tool_models import ABOUT, DEFAULT_REPAIR, DEFAULT_TIMEOUT
 from orchestrator_dagster.runtime.variables import asked_variables, main_value
@@ -45,36 +49,67 @@ def run_model_step(
             "prompt": step.instruction or "",
             "parameters": step.parameters,
             "settings": {name: value for name, value in step.settings.items() if name != "model"},
-            "model": step.models[0],
+            "models": step.models,
             "personality": step.personality,
         },
         names,
         dashed=dashed,
     )
-    reference = parse_reference(str(rendered["model"]))
-    request = _request(step, rendered, reference, services, timeout)
+    request = _request(step, rendered, UNDECIDED, services, timeout)
     asked = asked_variables(pipeline, step)
     as_text = len(step.spec.vars) == 0 or _is_one_text(asked)
     if not as_text:
         request = replace(request, schema=object_schema(asked))
 
-    def ask(client: ModelClient) -> Asked:
-        return ask_text(client, request) if as_text else _ask_variables(step, client, request, asked, timeout)
+    box = OfferedTools(step.spec.tools, pipeline, services) if step.spec.tools else None
+    if box is not None:
+        request = replace(request, tools=box.offers)
 
-    question = Question(pipeline, step, request, services)
-    answer, usage = question.ask(ask)
+    def ask(client: ModelClient, request: ModelRequest) -> Asked:
+        if box is not None:
+            check_calls_tools(request)
+        return converse(
+            client,
+            request,
+            check=None if as_text else _check(step, asked),
+            toolbox=box,
+            repair=step.spec.repair if step.spec.repair is not None else DEFAULT_REPAIR,
+            max_tool_calls=MAX_TOOL_CALLS if step.spec.max_tool_calls is None else step.spec.max_tool_calls,
+            timeout=timeout,
+            interrupted=services.interrupted,
+            log=services.log,
+        )
+
+    chosen = decide(step, rendered["models"], request, services)
+    with _tool_calls_noted(box):
+        done = ask_in_turn(chosen, pipeline, step, request, services, ask)
+    answer, usage = done.asked, done.usage
     variables = dict.fromkeys(step.variables, answer.value) if as_text else answer.value
     value = main_value(variables, bool(step.spec.vars), answer.value)
-    question.accept()
+    done.question.accept()
     if not usage.served:
         services.log(_said(answer))
     use = ModelUse(
         name=answer.answer.model.name,
         provider=answer.answer.model.provider,
-        reason=step.model_reason,
-        about=ABOUT.get(reference.provider),
+        reason=done.reason,
+        about=ABOUT.get(answer.answer.model.provider),
+        structure=None if usage.served else answer.way,
+        decision=done.decision,
     )
-    return Done(value=value, variables=variables, model=use, usage=usage)
+    return Done(
+        value=value, variables=variables, model=use, usage=usage, tool_calls=box.calls if box is not None else ()
+    )
+
+
+@contextmanager
+def _tool_calls_noted(box: OfferedTools | None) -> Iterator[None]:
+    """Note in a failure the tool calls that the model made before it."""
+    try:
+        yield
+    except StepError as error:
+        error.tool_calls = box.calls if box is not None else ()
+        raise
 
 
 def _is_one_text(asked: Mapping[str, VariableSpec]) -> bool:
@@ -92,6 +127,7 @@ def _request(
     prompt = str(rendered["prompt"])
     if rendered["parameters"]:
         prompt = f"{prompt}\n\n{as_data(rendered['parameters'])}"
+    if rendered["parameters"] or step.spec.tools:
         system.append(_MATERIAL)
     temperature = settings.pop("temperature", None)
     return ModelRequest(
@@ -104,13 +140,7 @@ def _request(
     )
 
 
-def _ask_variables(
-    step: CompiledStep,
-    client: ModelClient,
-    request: ModelRequest,
-    asked: Mapping[str, VariableSpec],
-    timeout: float | None,
-) -> Asked:
+def _check(step: CompiledStep, asked: Mapping[str, VariableSpec]) -> Check:
     model = values_model(f"{step.op}_variables", asked)
 
     def check(value: Any) -> tuple[Any, list[str]]:
@@ -120,12 +150,12 @@ def _ask_variables(
             return None, sentences(error)
         return found.model_dump(mode="python"), []
 
-    repair = step.spec.repair if step.spec.repair is not None else DEFAULT_REPAIR
-    return ask_structured(client, request, check, repair, timeout=timeout)
+    return check
 
 
 def _said(asked: Asked) -> str:
     usage = asked.usage
     cost = "unknown cost" if usage.cost is None else f"${usage.cost:.6f}"
     repairs = f", {asked.repairs} repairs" if asked.repairs else ""
-    return f"{asked.answer.model} answered: {usage.tokens} tokens, {cost}, {asked.seconds:.2f} s{repairs}"
+    way = f", structure asked for {said_of(asked.way)}" if asked.way else ""
+    return f"{asked.answer.model} answered: {usage.tokens} tokens, {cost}, {asked.seconds:.2f} s{way}{repairs}"

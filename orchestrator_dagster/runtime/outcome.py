@@ -89,13 +89,62 @@ class UsageInfo(Record):
         )
 
 
+class CandidateInfo(Record):
+    """A model that was considered: ``price`` in US dollars per million tokens, ``cost`` of one call as estimated."""
+
+    model: str
+    fits: bool
+    score: float | None = None
+    quality: float | None = None
+    price: float | None = None
+    cost: float | None = None
+    refused: str | None = None
+    notes: str | None = None
+
+
+class DecisionInfo(Record):
+    """How a model was chosen: by which strategy (None for one that is named), among whom, and which was asked.
+
+    ``by`` is what says so in the file. ``taken`` differs from ``chosen`` when the models in ``fell_back`` failed, each
+    with its error. ``servers`` are the local servers that were asked whether they answer. ``left_out`` counts further
+    candidates.
+    """
+
+    strategy: str | None
+    by: str
+    taken: str
+    chosen: str | None = None
+    candidates: tuple[CandidateInfo, ...] = ()
+    left_out: int = 0
+    fell_back: tuple[str, ...] = ()
+    servers: dict[str, bool] = Field(default_factory=dict)
+
+
 class ModelUse(Record):
-    """The model a step asked: its name, what it is, and why it was this one."""
+    """The model a step asked: its name, what it is, why it was this one, and how it was chosen.
+
+    ``structure`` is how it was made to answer in a structure: ``schema`` (held to it by the provider), ``tool`` (the
+    arguments of a call) or ``prompt``; None for a text, and for an answer from the call store.
+    """
 
     name: str
     provider: str
     reason: str
     about: str | None = None
+    structure: str | None = None
+    decision: DecisionInfo | None = None
+
+
+class ToolCallInfo(Record):
+    """A tool call of a model: the tool's action, its arguments as JSON text (no secrets, cut), seconds, the size of the
+    result in characters, and whether it succeeded.
+    """
+
+    name: str
+    arguments: str
+    seconds: float
+    characters: int
+    ok: bool
 
 
 class ProductFile(Record):
@@ -130,7 +179,8 @@ class Outcome(Record):
     """The end of one step: its value and variables when it completed, the reason when it did not.
 
     ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
-    ``iterations``. ``carried`` are failures inside it that the run goes on past, and ends failed with.
+    ``iterations``. ``tool_calls`` are those of its model in the last attempt. ``carried`` are failures inside it that
+    the run goes on past, and ends failed with.
     """
 
     step: str
@@ -145,6 +195,7 @@ class Outcome(Record):
     action: str | None = None
     model: ModelUse | None = None
     usage: UsageInfo = Field(default_factory=UsageInfo)
+    tool_calls: tuple[ToolCallInfo, ...] = ()
     attempts: int = 1
     state: State = State.COMPLETED
     routed_to: str | None = None
@@ -156,6 +207,12 @@ class Outcome(Record):
     def having_paid(self, before: UsageInfo) -> Outcome:
         """This outcome with what earlier attempts took as well."""
         return self.model_copy(update={"usage": before + self.usage}) if before != UsageInfo() else self
+
+    @property
+    def all_tool_calls(self) -> tuple[ToolCallInfo, ...]:
+        """The tool calls of its model, and of the models of the steps that it repeats."""
+        inside = (step for one in self.iterations or () for step in one.steps.values())
+        return (*self.tool_calls, *(call for step in inside for call in step.all_tool_calls))
 
     @property
     def failures(self) -> tuple[ErrorInfo, ...]:

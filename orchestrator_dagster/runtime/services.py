@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ModelClient, ModelReference
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.personalities import home_folder
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -45,6 +46,9 @@ class Services:
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
         people: Whom its steps may ask; None where there is no place for questions.
+        item_done: Called with the step's id, an item's number and how many there are (None for passes), for the loops
+            of the top level.
+        known_models: What is known of models, and which can be reached: what a choice is made from.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
     """
 
@@ -56,8 +60,10 @@ class Services:
     interrupted: Callable[[], bool] = lambda: False
     calls: CallStore | None = None
     occurrence: str = ""
+    item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
     people: People | None = None
+    known_models: KnownModels = field(default_factory=KnownModels)
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

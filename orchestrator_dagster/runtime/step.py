@@ -69,6 +69,7 @@ def run_step(
         action=step.action,
         model=done.model,
         usage=done.usage,
+        tool_calls=done.tool_calls,
         attempts=attempt,
         started_at=started,
         completed_at=datetime.now(timezone.utc),

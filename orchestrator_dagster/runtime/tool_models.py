@@ -8,27 +8,31 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.errors import (
     ModelError,
-    ModelRequestError,
     StepError,
     StepInterruptedError,
     StepTimeoutError,
 )
 from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest
+from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
+from orchestrator_dagster.models.converse import converse
 from orchestrator_dagster.models.personalities import find_personality
-from orchestrator_dagster.models.references import BUILTIN, parse_reference
-from orchestrator_dagster.models.structured import Asked, ask_structured, ask_text
+from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.models.structured import Asked
+from orchestrator_dagster.models.tool_use import Toolbox, check_calls_tools
 from orchestrator_dagster.runtime.failure import usage_of
-from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
+from orchestrator_dagster.runtime.model_choice import UNDECIDED, ask_in_turn, candidate_info, decide
+from orchestrator_dagster.runtime.outcome import ModelUse, ToolCallInfo, UsageInfo
 from orchestrator_dagster.runtime.question import Question
 from orchestrator_dagster.runtime.services import Services
-from orchestrator_dagster.tools.model_access import ModelReply
+from orchestrator_dagster.tools.model_access import ModelChoiceMade, ModelReply, Strategy
 
 #: What the models are that are no language models, by provider.
 ABOUT = {BUILTIN: "built-in extractive model (no language model): every sentence is taken from the given text"}
@@ -40,7 +44,7 @@ DEFAULT_REPAIR = 2
 class _Defaults:
     """What the step says about its model calls: used where the tool says nothing."""
 
-    model: str | None
+    models: tuple[Any, ...]
     system: str | None
     temperature: float | None
     max_tokens: int | None
@@ -74,7 +78,8 @@ class StepModels:
         self._usage = UsageInfo()
         self._seen: Counter[str] = Counter()
         self._open: list[Question] = []
-        self._answered: list[ModelReference] = []
+        self._tool_calls: list[ToolCallInfo] = []
+        self._uses: list[ModelUse] = []
         self._failures: list[StepError] = []
 
     @property
@@ -84,18 +89,20 @@ class StepModels:
             return self._usage
 
     @property
+    def tool_calls(self) -> tuple[ToolCallInfo, ...]:
+        """The tool calls that models have made so far."""
+        with self._lock:
+            return tuple(self._tool_calls)
+
+    @property
     def use(self) -> ModelUse | None:
         """The model that answered, with all of them in the reason when there were several; None before an answer."""
         with self._lock:
-            answered = list(dict.fromkeys(self._answered))
-        if not answered:
-            return None
-        reason = self._step.model_reason or "the tool's choice"
-        if len(answered) > 1:
-            reason = f"asked {len(answered)} models: {', '.join(map(str, answered))}"
-        return ModelUse(
-            name=answered[0].name, provider=answered[0].provider, reason=reason, about=ABOUT.get(answered[0].provider)
-        )
+            uses = list(self._uses)
+        names = list(dict.fromkeys(f"{one.provider}:{one.name}" for one in uses))
+        if len(names) < 2:
+            return uses[0] if uses else None
+        return uses[0].model_copy(update={"reason": f"asked {len(names)} models: {', '.join(names)}"})
 
     def ask(
         self,
@@ -105,6 +112,7 @@ class StepModels:
         model: str | None = None,
         schema: Mapping[str, Any] | None = None,
         images: Sequence[bytes] = (),
+        tools: Sequence[str] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
     ) -> ModelReply:
@@ -115,12 +123,21 @@ class StepModels:
             StepTimeoutError: The time of the step is over.
             StepInterruptedError: The run was stopped.
         """
+        from orchestrator_dagster.runtime.offered_tools import OfferedTools  # which calls tools itself
+
+        box: OfferedTools | None = None
         try:
             self._check_going_on()
-            request = self._request(prompt, system, model, schema, images, temperature, max_tokens)
-            question = Question(self._pipeline, self._step, request, self._services_for(request))
+            request = self._request(prompt, system, schema, images, temperature, max_tokens)
+            if tools:
+                box = OfferedTools(tools, self._pipeline, self._services)
+                request = replace(request, tools=box.offers)
+            step = self._step if model is None else _told(self._step)
+            names = self._defaults.models if model is None else (model,)
+            chosen = decide(step, names, request, self._services)
+            services = self._services_for(request, str(chosen.order[0]))
             try:
-                asked, usage = question.ask(lambda client: self._answer(client, request))
+                done = ask_in_turn(chosen, self._pipeline, step, request, services, partial(self._answer, box))
             except ModelError as error:
                 with self._lock:
                     self._usage += usage_of(error)
@@ -130,16 +147,65 @@ class StepModels:
             with self._lock:
                 self._failures.append(error)
             raise
+        finally:
+            calls = box.calls if box is not None else ()
+            with self._lock:
+                self._tool_calls += calls
+        answer = done.asked.answer
         with self._lock:
-            self._usage += usage
-            self._open.append(question)
-            self._answered.append(asked.answer.model)
+            self._usage += done.usage
+            self._open.append(done.question)
+            self._uses.append(
+                ModelUse(
+                    name=answer.model.name,
+                    provider=answer.model.provider,
+                    reason=done.reason,
+                    about=ABOUT.get(answer.model.provider),
+                    decision=done.decision,
+                )
+            )
         return ModelReply(
-            text=asked.answer.text,
-            value=asked.value if schema is not None else None,
-            model=str(asked.answer.model),
-            tokens=usage.tokens,
-            cost=usage.cost,
+            text=answer.text,
+            value=done.asked.value if schema is not None else None,
+            model=str(answer.model),
+            tokens=done.usage.tokens,
+            cost=done.usage.cost,
+            tools_used=tuple(one.name for one in calls),
+        )
+
+    def choose(
+        self,
+        prompt: str,
+        *,
+        models: Sequence[str] = (),
+        strategy: Strategy | None = None,
+        capabilities: Sequence[str] = (),
+        max_cost: float | None = None,
+        max_tokens: int | None = None,
+    ) -> ModelChoiceMade:
+        """Choose without asking; see :meth:`ModelAccess.choose`.
+
+        Raises:
+            NoModelError: No model fits; with the reason of each.
+            UnknownModelError: A name is no model's.
+        """
+        request = self._request(prompt, None, None, (), None, max_tokens)
+        own = self._step.choice or StepChoice()
+        changes: dict[str, Any] = {} if strategy is None else {"strategy": strategy}
+        changes |= {} if max_cost is None else {"max_cost_per_call": max_cost}
+        required = tuple(dict.fromkeys((*own.needs.required, *capabilities)))
+        choice = StepChoice(
+            selection=own.selection.model_copy(update=changes),
+            needs=own.needs.model_copy(update={"required": required}),
+            catalogue=own.catalogue and not models,
+        )
+        reason = f"{choice.selection.strategy} of the models that the tool was given" if models else None
+        step = self._step.model_copy(update={"choice": choice, "model_reason": reason or self._step.model_reason})
+        chosen = decide(step, models or self._defaults.models, request, self._services)
+        return ModelChoiceMade(
+            model=str(chosen.order[0]),
+            reason=chosen.reason,
+            candidates=[candidate_info(one).model_dump() for one in chosen.decision.considered],
         )
 
     def settle(self, error: StepError | None = None) -> None:
@@ -169,24 +235,17 @@ class StepModels:
         self,
         prompt: str,
         system: str | None,
-        model: str | None,
         schema: Mapping[str, Any] | None,
         images: Sequence[bytes],
         temperature: float | None,
         max_tokens: int | None,
     ) -> ModelRequest:
         own = self._defaults
-        name = model or own.model
-        if name is None:
-            raise ModelRequestError(
-                f'the tool "{self._step.tool}" asks a model, and nothing names one',
-                hint="set `model` at the step, or `default_model` in the header",
-            )
         system = system or own.system
         messages = [Message("system", system)] if system else []
         messages.append(Message("user", prompt, images=tuple(images)))
         return ModelRequest(
-            model=parse_reference(name),
+            model=UNDECIDED,
             messages=tuple(messages),
             schema=schema,
             temperature=temperature if temperature is not None else own.temperature,
@@ -195,27 +254,39 @@ class StepModels:
             settings=own.settings,
         )
 
-    def _services_for(self, request: ModelRequest) -> Services:
+    def _services_for(self, request: ModelRequest, model: str) -> Services:
         """The services with the place of this question in the run: one that is asked twice is two questions."""
         with self._lock:
-            self._seen[repr(replace(request, timeout=0))] += 1
-            count = self._seen[repr(replace(request, timeout=0))]
+            self._seen[key := f"{model} {replace(request, timeout=0)!r}"] += 1
+            count = self._seen[key]
         if count == 1:
             return self._services
         return replace(self._services, occurrence=f"{self._services.occurrence or self._step.id}#{count}")
 
-    def _answer(self, client: ModelClient, request: ModelRequest) -> Asked:
-        if request.schema is None:
-            return ask_text(client, request)
+    def _answer(self, box: Toolbox | None, client: ModelClient, request: ModelRequest) -> Asked:
         schema = request.schema
+        if box is not None:
+            check_calls_tools(request)
 
         def check(value: Any) -> tuple[Any, list[str]]:
-            return value, schema_problems(schema, value)
+            return value, schema_problems(schema or {}, value)
 
-        repair = self._step.spec.repair if self._step.spec.repair is not None else DEFAULT_REPAIR
-        return ask_structured(
-            client, request, check, repair, timeout=None if self._timeout is None else request.timeout
+        return converse(
+            client,
+            request,
+            check=None if schema is None else check,
+            toolbox=box,
+            repair=self._step.spec.repair if self._step.spec.repair is not None else DEFAULT_REPAIR,
+            timeout=None if self._timeout is None else request.timeout,
+            interrupted=self._services.interrupted,
+            log=self._services.log,
         )
+
+
+def _told(step: CompiledStep) -> CompiledStep:
+    """The step when its tool names the model: it is that one, whatever else the step says."""
+    choice = (step.choice or StepChoice()).model_copy(update={"catalogue": False})
+    return step.model_copy(update={"choice": choice, "model_reason": "the tool's choice"})
 
 
 def _defaults(
@@ -223,7 +294,7 @@ def _defaults(
 ) -> _Defaults:
     rendered = render_tree(
         {
-            "model": step.models[0] if step.models else None,
+            "models": step.models,
             "settings": {name: value for name, value in step.settings.items() if name != "model"},
             "personality": step.spec.personality or pipeline.personality,
         },
@@ -236,4 +307,4 @@ def _defaults(
         personality = find_personality(rendered["personality"], services.personality_folders)
         system = system or personality.system_prompt
         temperature = temperature if temperature is not None else personality.temperature
-    return _Defaults(rendered["model"], system, temperature, settings.pop("max_tokens", None), settings)
+    return _Defaults(tuple(rendered["models"]), system, temperature, settings.pop("max_tokens", None), settings)

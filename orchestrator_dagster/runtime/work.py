@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
@@ -13,7 +13,7 @@ from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
-from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
 from orchestrator_dagster.runtime.people import StepPeople
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.tool_models import StepModels
@@ -24,13 +24,17 @@ from orchestrator_dagster.tools.tool import ToolContext
 
 @dataclass(frozen=True)
 class Done:
-    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products."""
+    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products.
+
+    ``tool_calls`` are those of its model.
+    """
 
     value: Any
     variables: dict[str, Any] = field(default_factory=dict)
     model: ModelUse | None = None
     usage: UsageInfo = field(default_factory=UsageInfo)
     products: tuple[ProductFile, ...] = ()
+    tool_calls: tuple[ToolCallInfo, ...] = ()
 
 
 def run_tool_step(
@@ -57,12 +61,8 @@ def run_tool_step(
     parameters = {**render_tree(step.parameters, names, dashed=pipeline.dashed), **thaw(step.literals)}
     action = services.tools.find(str(step.tool)).find(step.action)
     models = StepModels(pipeline, step, names, services, timeout) if action.uses_models else None
-    context = ToolContext(
-        workspace=services.workspace,
-        timeout=timeout,
-        folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
-        log=services.log,
-        interrupted=services.interrupted,
+    context = replace(
+        tool_context(pipeline, services, timeout),
         models=models,
         pipelines=pipelines if action.in_run else None,
         people=StepPeople(pipeline, step, services) if action.in_run else None,
@@ -81,6 +81,7 @@ def run_tool_step(
         model=models.use if models else None,
         usage=_usage(models, pipelines),
         products=pipelines.products if pipelines else (),
+        tool_calls=models.tool_calls if models else (),
     )
 
 
@@ -111,9 +112,21 @@ def _lending(models: StepModels | None, pipelines: LentPipelines | None) -> Iter
     except StepError as error:
         if models is not None:
             models.settle(error)
+            error.tool_calls = models.tool_calls
         raise
     if models is not None:
         models.settle()
+
+
+def tool_context(pipeline: CompiledPipeline, services: Services, timeout: float | None) -> ToolContext:
+    """What a tool may use that a step of this pipeline calls."""
+    return ToolContext(
+        workspace=services.workspace,
+        timeout=timeout,
+        folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
+        log=services.log,
+        interrupted=services.interrupted,
+    )
 
 
 def _check_success(step: CompiledStep, result: Any) -> None:

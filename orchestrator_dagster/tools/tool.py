@@ -121,6 +121,7 @@ class Action:
     called in the run's own process also with a timeout, which bounds its model calls. So is one that is ``in_run``: it
     runs pipelines or asks people, and sees to the timeout itself. ``plain`` are parameters whose maps, and texts of
     several lines, are not rendered: templates in them are not the step's.
+    One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time.
     """
 
     tool: str
@@ -128,6 +129,7 @@ class Action:
     function: Callable[..., Any]
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
+    reads_only: bool = False
     uses_models: bool = False
     in_run: bool = False
     plain: tuple[str, ...] = ()
@@ -293,6 +295,7 @@ class Tool:
         uses_models: bool | None = None,
         in_run: bool = False,
         plain: tuple[str, ...] = (),
+        reads_only: bool = False,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -304,17 +307,34 @@ class Tool:
             uses_models: Whether it asks models through ``context.models``, default as the tool says.
             in_run: Whether it works through the run: it runs pipelines, or asks people.
             plain: Parameters whose maps and texts of several lines are not rendered.
+            reads_only: Whether it changes nothing: a model's calls of such actions run at the same time.
         """
 
         def register(function: Function) -> Function:
-            asks = self.uses_models if uses_models is None else uses_models
-            action = Action(self.name, name or function.__name__, function, aliases, further_for, asks, in_run, plain)
+            action = Action(
+                self.name,
+                name or function.__name__,
+                function,
+                aliases,
+                further_for,
+                reads_only=reads_only,
+                uses_models=self.uses_models if uses_models is None else uses_models,
+                in_run=in_run,
+                plain=plain,
+            )
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name
             return function
 
         return register
+
+    def prepare(self, context: ToolContext) -> None:
+        """Find out what only the running tool knows of its actions; called before they are offered to a model.
+
+        Raises:
+            StepError: It cannot be found out.
+        """
 
     def find(self, name: str | None) -> Action:
         """The action of that name or alias; without a name the default one.

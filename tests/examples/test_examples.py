@@ -24,6 +24,7 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
+    "tool_use",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -272,3 +273,12 @@ def test_sub_pipelines(example: Path, instance: DagsterInstance) -> None:
     assert sorted(gists.values()) == sorted(row["gist"] for row in found)
     assert all(" ".join(gist.split()) in " ".join(texts[name].split()) for name, gist in gists.items())
     assert instance.get_latest_materialization_event(AssetKey(["figures", "gist"])) is not None
+
+
+@of("tool_use")
+def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "scripted.py").main() == 0
+    said = capsys.readouterr().out
+    shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
+    assert said == shown
+    assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]

@@ -131,7 +131,7 @@ steps:
         ("{pipeline: pipelines/other.yaml, inputs: {topic: a, colour: b}}", "colour"),
         ("{pipeline: pipelines/failing.yaml}", 'the pipeline "failing" failed: step "read": there is no file "none"'),
         ("{pipeline: pipelines/itself.yaml}", "8 deep at most"),
-        ("{pipeline: pipelines/later.yaml}", "nothing names one"),
+        ("{pipeline: pipelines/later.yaml}", "models fits step"),
     ],
 )
 def test_what_goes_wrong(flow: Flow, project: Path, parameters: str, said: str) -> None:

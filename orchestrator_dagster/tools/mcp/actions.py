@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, create_model
 
 from orchestrator_dagster.errors import UnknownToolError
+from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.mcp.config import FILE, ServerConfig, read_servers
 from orchestrator_dagster.tools.mcp.session import open_session
 from orchestrator_dagster.tools.tool import Action, Tool, ToolContext, tool_name
@@ -204,14 +207,42 @@ class ServerTool(Tool):
                 f'the tool "{self.name}" needs an `action`: the name of a tool of the server',
                 hint=f"`tool: mcp`, `action: list_tools`, `server: {self._server}` lists them",
             )
+        return self.actions.get(name) or self._action(name, f"Call {name} of the server {self._server}.", None)
+
+    def prepare(self, context: ToolContext) -> None:
+        """Ask the server for its tools: what is offered to a model has their descriptions and schemas."""
+
+        async def ask() -> dict[str, Any]:
+            async with open_session(context, self._server) as session:
+                return await session.tools()
+
+        found = run_coroutine(self.name, ask(), context.timeout, context.interrupted)
+        self.actions = {
+            name: self._action(name, one.description or name, dict(one.input_schema)) for name, one in found.items()
+        }
+
+    def _action(self, name: str, said: str, schema: dict[str, Any] | None) -> Action:
         server = self._server
 
         async def run(context: ToolContext, **arguments: Any) -> CallResult:
             async with open_session(context, server) as session:
                 return CallResult(**await session.call(name, arguments, await session.tools()))
 
-        run.__doc__ = f"Call {name} of the server {server}."
-        return Action(self.name, name, run)
+        run.__doc__ = said
+        return Action(self.name, name, run) if schema is None else _ServerAction(self.name, name, run, schema=schema)
+
+
+@dataclass(frozen=True)
+class _ServerAction(Action):
+    """An action whose parameters are as the server says."""
+
+    schema: dict[str, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def parameters(self) -> type[BaseModel]:
+        """A model that takes anything, with the server's schema; the server's own check comes with the call."""
+        config = ConfigDict(extra="allow", json_schema_extra=lambda made: (made.clear(), made.update(self.schema))[0])
+        return create_model(f"{self.tool}_{self.name}_parameters", __config__=config)
 
 
 def server_tools(root: Path) -> Iterable[ServerTool]:

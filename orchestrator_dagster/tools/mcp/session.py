@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import IO, Any
+from typing import Any, TextIO, cast
 
 from orchestrator_dagster.errors import ParametersError, StepError, ToolError, UnknownToolError
 from orchestrator_dagster.language.json_schema import schema_problems
@@ -75,7 +75,8 @@ async def open_session(context: ToolContext, name: str) -> AsyncIterator[Session
     from mcp.client import Client
 
     config = find_server(context.workspace.root, name)
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
+        said = cast("TextIO", file)
         stack = AsyncExitStack()
         try:
             async with stack:
@@ -87,9 +88,7 @@ async def open_session(context: ToolContext, name: str) -> AsyncIterator[Session
             raise _translated(error, name, config, said) from None
 
 
-async def _transport(
-    context: ToolContext, name: str, config: ServerConfig, said: IO[str], stack: AsyncExitStack
-) -> Any:
+async def _transport(context: ToolContext, name: str, config: ServerConfig, said: TextIO, stack: AsyncExitStack) -> Any:
     if config.url is not None:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
@@ -113,7 +112,7 @@ async def _transport(
     return stdio_client(parameters, errlog=said)
 
 
-def _translated(error: BaseException, name: str, config: ServerConfig, said: IO[str]) -> BaseException:
+def _translated(error: BaseException, name: str, config: ServerConfig, said: TextIO) -> BaseException:
     """The one error in the groups that task groups make of it, as the tool's; what stops the step stays as it is."""
     found = _innermost(error)
     if isinstance(found, StepError) or not isinstance(found, Exception):
