@@ -234,7 +234,7 @@ def tools(name: str | None) -> None:
 
     try:
         registry: Any = known(Path.cwd()).tools
-        click.echo(show_tool(registry.find(name)) if name else list_tools(registry))
+        click.echo(show_tool(registry.find(name), Path.cwd()) if name else list_tools(registry))
     except OrchestratorError as error:
         _stop(error)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.tools.tool import Action, Tool
+from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
+from orchestrator_dagster.workspace import Workspace
+
+_LONGEST = 60.0  # seconds that a server may take to say what it has
 
 
 def list_tools(registry: ToolRegistry) -> str:
@@ -15,8 +19,13 @@ def list_tools(registry: ToolRegistry) -> str:
     return "\n".join(f"{name:{width}}  {summary}" for name, summary in sorted(summaries.items()))
 
 
-def show_tool(tool: Tool) -> str:
-    """A tool's actions with their parameters."""
+def show_tool(tool: Tool, root: Path) -> str:
+    """A tool's actions with their parameters; a tool that only knows them when it runs is asked.
+
+    Raises:
+        StepError: It cannot be asked.
+    """
+    tool.prepare(ToolContext(Workspace(root), timeout=_LONGEST))
     parts = [f"{tool.name}: {tool.summary}"]
     for action in tool.actions.values():
         default = " (default)" if action.name == tool.default_action else ""

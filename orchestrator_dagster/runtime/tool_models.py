@@ -199,7 +199,7 @@ class StepModels:
             needs=own.needs.model_copy(update={"required": required}),
             catalogue=own.catalogue and not models,
         )
-        reason = f"{choice.selection.strategy} of the models that the tool was given" if models else None
+        reason = "the models that the tool was given" if models else None
         step = self._step.model_copy(update={"choice": choice, "model_reason": reason or self._step.model_reason})
         chosen = decide(step, models or self._defaults.models, request, self._services)
         return ModelChoiceMade(
