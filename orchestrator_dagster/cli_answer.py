@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator_dagster.errors import OrchestratorError, ParametersError, PipelineError
+from orchestrator_dagster.errors import OrchestratorError, ParametersError, PipelineError, ResumeError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--by", metavar="NAME", help="Who answers; default the user of this machine.")
 @click.option("--default", "with_default", is_flag=True, help="Answer with the defaults.")
 @click.option("--no-resume", is_flag=True, help="Keep the answer only; the run goes on when it is resumed.")
+@click.option(
+    "--due", is_flag=True, help="Go on with every run that was answered, or whose time for an answer is over."
+)
 @click.option("--json", "as_json", is_flag=True, help="Without RUN_ID: list as JSON.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the result document here, not to stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -40,6 +43,7 @@ def answer(
     by: str | None,
     with_default: bool,
     no_resume: bool,
+    due: bool,
     as_json: bool,
     output: Path | None,
     quiet: bool,
@@ -53,6 +57,9 @@ def answer(
 
     try:
         with open_instance(find_project(Path.cwd())) as instance:
+            if due:
+                _go_on(instance)
+                return
             if run_id is None:
                 _list(instance, as_json)
                 return
@@ -96,6 +103,21 @@ def _list(instance: DagsterInstance, as_json: bool) -> None:
             click.echo(f"    {said}{allowed}{default}")
         if one.question.approvers:
             click.echo(f"    who may answer: {', '.join(one.question.approvers)}")
+
+
+def _go_on(instance: DagsterInstance) -> None:
+    """Resume every run that need not wait any longer, one after the other; what each comes to is one line."""
+    from orchestrator_dagster.definitions.resume import resume_run
+
+    for run in dict.fromkeys(one.run for one in _store(instance).due()):
+        try:
+            document = resume_run(run, root=Path.cwd(), instance=instance)
+        except ResumeError:  # it has been resumed, is going on, or is gone
+            continue
+        except OrchestratorError as error:
+            click.echo(f"{run[:8]}: cannot go on: {error.message}", err=True)
+            continue
+        click.echo(f"{run[:8]}: went on as {document['execution_id'][:8]}: {document['status']}")
 
 
 def _find(instance: DagsterInstance, run_id: str, step: str | None) -> OpenQuestion:

@@ -71,6 +71,11 @@ class QuestionStore:
         found = [one for one in self._all() if not self._answer_path(one).exists()]
         return sorted(found, key=lambda one: one.asked_at)
 
+    def due(self) -> list[OpenQuestion]:
+        """Every question that nobody needs to wait for any longer: it is answered, or its time is over."""
+        found = [one for one in self._all() if self._answer_path(one).exists() or one.is_over]
+        return sorted(found, key=lambda one: one.asked_at)
+
     def asked(self, root_run: str, key: str) -> OpenQuestion | None:
         """A question that was asked before, None when there is none."""
         return _read_question(self.folder / root_run / f"{key}.json")

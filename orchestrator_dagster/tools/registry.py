@@ -115,13 +115,17 @@ class ToolRegistry:
         Raises:
             UnknownToolError: No tool, or no action, has such a name.
         """
-        allowed = {f"{tool.name}.{action.name}" for tool, found in map(self.offered, names) for action in found}
+        allowed = set()
+        for name in names:
+            tool, found = self.offered(name)
+            whole = "." not in name  # also the actions that only a running server knows
+            allowed |= {f"{tool.name}.*"} if whole else {f"{tool.name}.{action.name}" for action in found}
         with self._lock:
             self._allowed = frozenset(allowed)
 
     def model_may_call(self, tool: Tool, action: str) -> bool:
         """Whether a model may be offered this action."""
-        return tool.model_may_call or f"{tool.name}.{action}" in self._allowed
+        return tool.model_may_call or bool({f"{tool.name}.{action}", f"{tool.name}.*"} & self._allowed)
 
     def names(self) -> list[str]:
         """Every name, sorted, without aliases. No tool is imported.

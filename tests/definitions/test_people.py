@@ -133,8 +133,7 @@ def test_every_item_of_a_loop_asks(write: Write, project: Path, policy: str) -> 
     assert json.loads(done.stdout)["outputs"] == {"names": "Ana Ben Ana"}
 
 
-def test_a_default_applies_when_the_time_is_over(write: Write, project: Path, instance: DagsterInstance) -> None:
-    text = """\
+LATE = """\
 id: late
 steps:
   - id: ask
@@ -142,6 +141,10 @@ steps:
     parameters: {prompt: How many?, type: integer, default: "3", timeout: TIME}
 outputs: {n: "{{ ask.answer }}", source: "{{ ask.result.source }}"}
 """
+
+
+def test_a_default_applies_when_the_time_is_over(write: Write, project: Path, instance: DagsterInstance) -> None:
+    text = LATE
     first = orc.compile(write("pipelines/late.yaml", text.replace("TIME", "0.1"))).run(instance=instance)
     assert first.error["type"] == "WaitingForAnswerError"
     time.sleep(0.15)
@@ -189,6 +192,21 @@ def test_a_form_by_the_command(write: Write, project: Path) -> None:
         "said": {"clear": 4, "long": False, "topics": ["trees", "rain"], "more": None},
         "code": "AB1",
     }
+
+
+def test_what_is_due_goes_on(write: Write, project: Path) -> None:
+    release = str(write("pipelines/release.yaml", RELEASE))
+    late = LATE.replace("TIME", "0.1").replace("id: late", "id: hurry")
+    runs = [
+        json.loads(command("run", path, "--quiet").stdout)["execution_id"]
+        for path in (release, str(write("pipelines/hurry.yaml", late)), release)
+    ]
+    assert command("answer", runs[0], "--approve", "--by", "ana", "--no-resume").exit_code == 0
+    time.sleep(0.15)
+    went_on = [line.split(":") for line in command("answer", "--due").stdout.splitlines()]
+    assert [(one[0], one[-1].strip()) for one in went_on] == [(run[:8], "completed") for run in runs[:2]]
+    assert command("answer", "--due").stdout == ""
+    assert [one["run"] for one in json.loads(command("answer", "--json").output)] == [runs[2]]
 
 
 @pytest.mark.slow

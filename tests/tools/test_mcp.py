@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from orchestrator_dagster.errors import (
     ToolError,
     UnknownToolError,
 )
+from orchestrator_dagster.models.clients import ModelClients
+from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.project import known
+from orchestrator_dagster.testing import Answer, ModelServer, ToolUse
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
 from orchestrator_dagster.workspace import Workspace
@@ -211,6 +215,37 @@ def test_a_server_is_a_tool_of_its_own(servers: Path) -> None:
         flow.compile(STEP.replace("    action: add_note\n", ""))
     with pytest.raises(PipelineError, match='did you mean "mcp_notes"'):
         flow.compile(STEP.replace("mcp_notes", "mcp_note"))
+
+
+@pytest.mark.slow
+def test_a_model_is_offered_what_the_server_has(
+    servers: Path, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
+    known.cache_clear()
+    flow = Flow(servers)
+    tools = flow.services.tools
+    tools.load_servers(servers)
+    clients = ModelClients({"openai": Endpoint(model_server.url, "sk-planted-0123456789abcdef")})
+    services = replace(flow.services, models=clients)
+    text = "default_model: openai:gpt-4o-mini\nsteps:\n  - {id: a, prompt: Note it., tools: [mcp_notes]}\n"
+    refused = flow(text, services)["a"]
+    assert refused.error is not None
+    assert 'a model may not call "mcp_notes.add_note" without permission' in refused.error.message
+    tools.allow_for_models(["mcp_notes"])
+    model_server.then(
+        Answer(tool_calls=[ToolUse("mcp_notes__add_note", {"text": "x"})]),
+        Answer(tool_calls=[ToolUse("mcp_notes__add_note", {"text": 3})]),
+        Answer("Noted."),
+    )
+    done = flow(text, services)["a"]
+    assert done.value == "Noted."
+    assert {one.name for one in done.tool_calls} == {"mcp_notes.add_note"}
+    assert [one.ok for one in done.tool_calls] == [True, False]
+    offered = {one["function"]["name"]: one["function"] for one in model_server.calls[0].body["tools"]}
+    assert offered["mcp_notes__add_note"]["description"] == "Keep a note."
+    assert offered["mcp_notes__add_note"]["parameters"]["required"] == ["text"]
+    assert "expected string" in model_server.calls[2].text
 
 
 def test_no_server_is_started_to_list_tools(servers: Path) -> None:
