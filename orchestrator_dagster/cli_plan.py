@@ -107,8 +107,8 @@ def _steps(steps: Iterable[PlannedStep]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("step", overflow="fold")
-    table.add_column("does", overflow="fold", ratio=3)
-    table.add_column("model", overflow="fold", ratio=2)
+    table.add_column("does", overflow="fold")
+    table.add_column("model", overflow="fold")
     table.add_column("estimate", justify="right", no_wrap=True)
     table.add_column("products", overflow="fold")
     for one in steps:

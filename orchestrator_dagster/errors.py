@@ -291,6 +291,18 @@ class NoModelError(ModelError):
     permanent = True
 
 
+class BudgetError(ModelError):
+    """A budget does not allow the next call, which was not made, or the bill of the last one went over it."""
+
+    permanent = True
+
+
+class DecisionError(StepError):
+    """Nothing can decide an ``<AUTO>`` value: the pipeline names no ``orchestrator``, or the built-in model."""
+
+    permanent = True
+
+
 class PersonalityError(StepError):
     """A personality's name is nowhere, or its file cannot be read."""
 

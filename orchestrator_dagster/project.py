@@ -11,12 +11,13 @@ from typing import Protocol
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.support import REFUSED
-from orchestrator_dagster.errors import PipelineError
+from orchestrator_dagster.errors import PipelineError, UnknownModelError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
 from orchestrator_dagster.models.capabilities import why_no_tools
 from orchestrator_dagster.models.personalities import find_personality, home_folder
+from orchestrator_dagster.models.prices import price_of
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -73,7 +74,15 @@ def known(root: Path) -> Known:
     folders = (root / "personalities", home_folder())
     models = functools.partial(parse_reference, own=own_models(root))
     personalities = functools.partial(find_personality, folders=folders)
-    return Known(registry, models, personalities, root, lambda name: why_no_tools(models(name)))
+
+    def is_priced(name: str) -> bool:
+        """Also of a name that is no model's: that is said elsewhere."""
+        try:
+            return price_of(models(name)) is not None
+        except UnknownModelError:
+            return True
+
+    return Known(registry, models, personalities, root, lambda name: why_no_tools(models(name)), is_priced)
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:

@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.plans import BodyFlow
 from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.compiler.support import REFUSED
 from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler, Retries
@@ -77,6 +78,8 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        orchestrator=pipeline.orchestrator,
+        budget=pipeline.budget,
         schedules=pipeline.schedule or (),
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
@@ -139,7 +142,7 @@ class _Assembler:
         if draft.repeats:
             made = self.loop(draft, made, upstream)
         constants, outputs = self.pipeline.constants, self.pipeline.outputs
-        around = {
+        around: dict[str, Any] = {
             "constants": {one: thaw(constants[one]) for one in sorted(draft.constants)},
             "outputs": {one: thaw(outputs[one]) for one in sorted(draft.outputs)},
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
@@ -148,6 +151,8 @@ class _Assembler:
             if draft.work and draft.work.asks
             else None,
         }
+        if auto_in(draft.step.model_dump(exclude={"steps"})):  # who decides is a part of what is done
+            around["orchestrator"] = self.pipeline.orchestrator
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
 
     def work(self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath]) -> CompiledStep:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import assemble
+from orchestrator_dagster.compiler.auto import check_auto
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
+from orchestrator_dagster.compiler.budgets import IsPriced, check_budgets
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
@@ -47,6 +49,7 @@ class Known:
         personalities: Finds a personality for a name or prompt, raises PersonalityError for a name that is nowhere.
         root: The workspace root; included files are looked up beside the pipeline file, then here.
         tool_callers: Tells why a model of this name cannot call tools, None when it can.
+        is_priced: Whether the price of a model is known, by its name.
     """
 
     tools: ToolShapes
@@ -54,6 +57,7 @@ class Known:
     personalities: Callable[[str], object]
     root: Path | None = None
     tool_callers: ToolCallers = lambda name: None
+    is_priced: IsPriced = lambda name: True
 
 
 def compile_pipeline(reading: Reading, known: Known) -> Compilation:
@@ -97,6 +101,8 @@ class _Compiler:
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
         check_offered_tools(reading, top, self.known.tools, self.known.tool_callers)
+        check_auto(reading, top)
+        check_budgets(reading, top, self.known.is_priced)
         _find_products(reading, top)
         check_timing(
             reading,

@@ -12,7 +12,7 @@ from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
-from orchestrator_dagster.language.settings import CacheMode, Expert, FailureHandler, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, FailureHandler, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -164,6 +164,8 @@ class CompiledPipeline(Compiled):
     experts: dict[str, Expert] = Field(default_factory=dict)
     selection_schema: SelectionSchema | None = None
     personality: str | None = None
+    orchestrator: str | None = None
+    budget: Budget | None = None
     schedules: tuple[Schedule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None

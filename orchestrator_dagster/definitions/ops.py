@@ -10,6 +10,7 @@ from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.launched import kept_tags
+from orchestrator_dagster.definitions.metadata import run_metadata
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, an_output, computes, inputs_named
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError
@@ -17,7 +18,7 @@ from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -84,12 +85,12 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
             "steps": len(outcomes),
             "products": len(record["products"]),
             "seconds": record["duration"],
-            "model_calls": usage["calls"],
+            "attempts": sum(outcome.attempts for outcome in outcomes.values()),
             "tokens": usage["tokens"],
-            "cost": usage["cost"],
         }
-        metadata: dict[str, Any] = {
-            f"orchestrator/{name}": value for name, value in numbers.items() if value is not None
+        metadata = {
+            **{f"orchestrator/{name}": value for name, value in numbers.items()},
+            **run_metadata(sum((outcome.usage for outcome in outcomes.values()), UsageInfo())),
         }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)

@@ -15,12 +15,14 @@ from dagster._core.events import EngineEventData
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.definitions.audit import audit_in
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.item_progress import note_item
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
+from orchestrator_dagster.models.ledger import ledger_in
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
@@ -34,6 +36,8 @@ from orchestrator_dagster.runtime.services import Services
 QUESTIONS = "questions"
 #: Tag of a run that ended with a question open: the step that asks. Dagster's UI filters runs by it.
 WAITING_TAG = "orchestrator/waits_for"
+#: The folder, in that of the root run, with the book of what its calls have taken.
+SPENT = "spent"
 
 
 def services_of(context: OpExecutionContext) -> Services:
@@ -47,6 +51,8 @@ def services_of(context: OpExecutionContext) -> Services:
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
+    audit = audit_in(kept / root_run)
+    named = {"run": context.run_id, "pipeline": context.job_name}
     return Services(
         workspace=workspace,
         tools=context.resources.tools.registry(workspace.root),
@@ -63,6 +69,8 @@ def services_of(context: OpExecutionContext) -> Services:
             waiting=lambda step: context.instance.add_run_tags(context.run_id, {WAITING_TAG: step}),
         ),
         known_models=context.resources.models.known(workspace.root),
+        audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
+        ledger=ledger_in(kept / root_run / SPENT),
     )
 
 
@@ -101,7 +109,7 @@ def scope_of(
     if context.has_assets_def:
         keys = frozenset(tuple(key.path) for key in context.selected_asset_keys)
         made = replace(made, wanted=keys)
-    return made
+    return made.at(step)
 
 
 @contextmanager

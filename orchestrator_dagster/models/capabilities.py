@@ -12,6 +12,8 @@ from orchestrator_dagster.models.references import BUILTIN, price_map
 #: that it has to call, or by a schema in the prompt.
 Way = Literal["schema", "tool", "prompt"]
 _ASKED_IN_WORDS = ("chat", "responses")
+#: Servers that constrain what a model may write, whichever it is: by "Structured Outputs" in the documentation of each.
+_HOLD_ANY_MODEL = frozenset(("ollama", "ollama_chat", "hosted_vllm", "lm_studio"))
 _PROVIDERS = {"ollama_chat": "ollama"}
 
 
@@ -26,16 +28,26 @@ def price_entry(model: ModelReference) -> Mapping[str, Any]:
     return entry
 
 
-def ways_of(model: ModelReference) -> tuple[Way, ...]:
+def ways_of(model: ModelReference, abilities: frozenset[str] | None = None) -> tuple[Way, ...]:
     """How a model can be made to answer in a structure, the surest way first.
 
-    A model that the price map does not know is given the schema in the prompt.
+    Servers that hold any model to a schema are asked to. Of others, a model of which nothing is known is given the schema
+    in the prompt.
+
+    Args:
+        model: The model.
+        abilities: What it can do, where the price map does not know it; see :class:`ModelRequest`.
     """
     if model.provider == BUILTIN:
         return ("schema",)
     entry = price_entry(model)
+    if not entry and abilities:
+        entry = {
+            "supports_response_schema": "json_schema" in abilities,
+            "supports_function_calling": "tools" in abilities,
+        }
     ways: list[Way] = []
-    if entry.get("supports_response_schema"):
+    if entry.get("supports_response_schema") or model.provider in _HOLD_ANY_MODEL:
         ways.append("schema")
     if entry.get("supports_function_calling") and entry.get("supports_tool_choice") is not False:
         ways.append("tool")

@@ -101,6 +101,8 @@ class ModelRequest:
         settings: Further settings of the provider, passed on as they are (``top_p``, ``stop``, ``seed`` …).
         strict: Whether ``schema`` is of the kind that providers hold a model to; see ``strict_schema``.
         tool_choice: None leaves it to the model, ``none`` forbids every call, a function's name demands a call of it.
+        abilities: What the model can do, in the words of ``model_words.CAPABILITIES``, where litellm's price map does
+            not know it; None when nothing is known.
     """
 
     model: ModelReference
@@ -113,6 +115,7 @@ class ModelRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
     tool_choice: str | None = None
+    abilities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from orchestrator_dagster.errors import (
     ModelAnswerError,
@@ -36,6 +37,9 @@ _REFUSED = {
     "schema": re.compile(r"schema|response.?format|structured|output.?(?:format|config)|json", re.IGNORECASE),
     "tool": re.compile(r"schema|tool|function|strict", re.IGNORECASE),
 }
+#: By client, so that it ends with the run or the code location that the client belongs to.
+_REFUSALS: WeakKeyDictionary[ModelClient, set[tuple[str, str, Way]]] = WeakKeyDictionary()
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Talk:
     """
 
     def __init__(self, client: ModelClient, timeout: float | None = None) -> None:
-        self._client, self._timeout, self._started = client, timeout, time.monotonic()
+        self.client, self._timeout, self._started = client, timeout, time.monotonic()
         self.usage = Usage()
         self.answers = 0
 
@@ -87,7 +91,7 @@ class Talk:
         if left is not None and left <= 0:
             raise self._out_of_time(request)
         try:
-            answer = self._client.complete(
+            answer = self.client.complete(
                 request if left is None else replace(request, timeout=min(request.timeout, left))
             )
         except ModelError as error:
@@ -99,7 +103,7 @@ class Talk:
         self.usage += answer.usage
         self.answers += 1
         _check_end(answer, request, self.usage)
-        return answer
+        return _with_own_ids(answer)
 
     def failed(self, error: ModelError) -> ModelError:
         """The error with what all calls took."""
@@ -174,16 +178,28 @@ def in_some_way(ways: Sequence[Way], talk: Talk, ask: Callable[[Way], Asked], re
     Raises:
         ModelError: As ``ask`` does.
     """
+    refused = _refused_before(talk.client)
+    question = (str(request.model), json.dumps(thaw(request.schema), sort_keys=True, default=str))
     for number, way in enumerate(ways):
-        before = talk.answers
+        following, before = ways[number + 1 :], talk.answers
+        if following and (*question, way) in refused:
+            continue
         try:
             return ask(way)
         except ModelRequestError as error:
-            following = ways[number + 1 :]
             if not following or talk.answers > before or not _REFUSED[way].search(error.message):
                 raise
+            refused.add((*question, way))
             log(f"{error.message}; the structure is asked for {said_of(following[0])}")
     raise AssertionError("there is always a way")
+
+
+def _refused_before(client: ModelClient) -> set[tuple[str, str, Way]]:
+    """Model, schema and way of what the provider behind a client has refused: it is not asked for again."""
+    try:
+        return _REFUSALS.setdefault(client, set())
+    except TypeError:  # a client that cannot be a key
+        return set()
 
 
 def said_of(way: Way | None) -> str:
@@ -195,7 +211,7 @@ def said_of(way: Way | None) -> str:
 def ways_for(request: ModelRequest) -> tuple[Way, ...]:
     """How the structure can be asked for. Providers hold a model to objects only."""
     assert request.schema is not None
-    ways = ways_of(request.model)
+    ways = ways_of(request.model, request.abilities)
     return ways if request.schema.get("type") == "object" else ("prompt",)
 
 
@@ -263,8 +279,37 @@ def sent_back(answer: ModelAnswer, problems: Sequence[str]) -> tuple[Message, ..
         return Message("assistant", answer.text), Message("user", again)
     again = f"The answer does not fit:\n{said}\nCall {ANSWER} again, once, with all of its arguments, corrected."
     return (
-        Message("assistant", "", answer.tool_calls),
+        as_said(answer),
         *(Message("tool", again, tool_call_id=call.id) for call in answer.tool_calls),
+    )
+
+
+def as_said(answer: ModelAnswer) -> Message:
+    """An answer with calls as it stands in the conversation, in a form that every provider takes.
+
+    Some refuse the whole conversation for a function name or arguments that their own model has made up.
+    """
+    calls = tuple(
+        replace(call, name=_NO_NAME.sub("_", call.name)[:64] or "_", arguments=_object_text(call.arguments))
+        for call in answer.tool_calls
+    )
+    return Message("assistant", answer.text, calls)
+
+
+def _object_text(arguments: str) -> str:
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except (ValueError, RecursionError):
+        return "{}"
+
+
+def _with_own_ids(answer: ModelAnswer) -> ModelAnswer:
+    """The answer with an id of its own for each call."""
+    ids = [call.id for call in answer.tool_calls]
+    if len(set(ids)) == len(ids):
+        return answer
+    return replace(
+        answer, tool_calls=tuple(replace(call, id=f"{call.id}_{n}") for n, call in enumerate(answer.tool_calls))
     )
 
 

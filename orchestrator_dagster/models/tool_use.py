@@ -31,6 +31,7 @@ from orchestrator_dagster.models.structured import (
     Log,
     Talk,
     as_answer,
+    as_said,
     checked,
     empty_answer,
     in_some_way,
@@ -42,7 +43,7 @@ from orchestrator_dagster.models.structured import (
 MAX_TOOL_CALLS = 10
 """Tool calls that a model may make for one question, when the step says nothing."""
 _AT_ONCE = 8  # calls that run at the same time
-_ENOUGH = "You have made {count} tool calls, which is as many as you may. {then}"
+_ENOUGH = "No more tool calls: you have made {count}, which is as many as you may. {then}"
 _NOT_MADE = "This call was not made: the limit of {most} tool calls is reached."
 _TOO_EARLY = f"Not taken: {ANSWER} came together with other calls. Look at their results first, then call it alone."
 
@@ -174,7 +175,7 @@ class _Loop:
         while True:
             if self.interrupted():
                 raise StepInterruptedError("the run was stopped while a model was using tools")
-            answer = self.talk.ask(self.request)
+            answer = self.ask()
             calls = [call for call in answer.tool_calls if not (self.by_call and call.name == ANSWER)]
             if calls:
                 self.use(answer, calls)
@@ -182,6 +183,16 @@ class _Loop:
             asked = self.answered(answer)
             if asked is not None:
                 return asked
+
+    def ask(self) -> ModelAnswer:
+        """Ask; a provider that does not know how to demand or forbid calls is asked without that."""
+        try:
+            return self.talk.ask(self.request)
+        except ModelRequestError as error:
+            if self.request.tool_choice is None or "tool_choice" not in error.message:
+                raise
+            self.request = replace(self.request, tool_choice=None)
+            return self.talk.ask(self.request)
 
     def answered(self, answer: ModelAnswer) -> Asked | None:
         """The answer when it is one; else it is sent back.
@@ -221,7 +232,7 @@ class _Loop:
         results = dict(zip(map(id, taken), self.results(taken), strict=True))
         self.made.update(call.name for call in taken)
         late = _NOT_MADE.format(most=self.most)
-        self.say(Message("assistant", answer.text, answer.tool_calls))
+        self.say(as_said(answer))
         for call in answer.tool_calls:
             early = self.by_call and call.name == ANSWER
             said = _TOO_EARLY if early else results.get(id(call), late)

@@ -191,11 +191,17 @@ def ask_in_turn(
     Raises:
         ModelError: The last model that was asked failed; its ``usage`` is what all of them took.
     """
+    chosen = _answered_first(chosen, pipeline, step, request, services)
     paid, failures = Usage(), list[str]()
     started, whole = time.monotonic(), step.timeout is not None  # then the time is that of all calls together
     for number, reference in enumerate(chosen.order):
         left = request.timeout - (time.monotonic() - started) if whole else request.timeout
-        mine = replace(request, model=reference, timeout=min(left, chosen.timeout or left))
+        mine = replace(
+            request,
+            model=reference,
+            timeout=min(left, chosen.timeout or left),
+            abilities=services.known_models.catalogue.card(reference).capabilities,
+        )
         reason = chosen.reason if not failures else f"fallback, because {failures[-1]}"
         question = Question(pipeline, step.model_copy(update={"model_reason": reason}), mine, services)
         try:
@@ -212,6 +218,20 @@ def ask_in_turn(
         took = UsageInfo.of(paid, 0.0) + usage if paid.calls else usage
         return Answered(asked, took, question, reason, _record(chosen, step, reference, failures))
     raise AssertionError("there is always a model to ask")
+
+
+def _answered_first(
+    chosen: Chosen, pipeline: CompiledPipeline, step: CompiledStep, request: ModelRequest, services: Services
+) -> Chosen:
+    """With the model first that has answered in this run: what a fallback answered is not paid again in a retry."""
+    if step.cache != "run" or len(chosen.order) < 2:
+        return chosen
+    for reference in chosen.order:
+        if Question(pipeline, step, replace(request, model=reference), services).is_answered():
+            others = tuple(one for one in chosen.order if one != reference)
+            said = chosen.reason if reference == chosen.order[0] else f"it has answered in place of {others[0]}"
+            return replace(chosen, order=(reference, *others), reason=said)
+    return chosen
 
 
 def passes_on(error: ModelError) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.errors import StepError
+from orchestrator_dagster.errors import StepError, TemplateError
 from orchestrator_dagster.language.json_schema import object_schema
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.types import VariableSpec
@@ -129,15 +129,40 @@ def _request(
         prompt = f"{prompt}\n\n{as_data(rendered['parameters'])}"
     if rendered["parameters"] or step.spec.tools:
         system.append(_MATERIAL)
-    temperature = settings.pop("temperature", None)
+    temperature = _number(settings.pop("temperature", None), "temperature", 0, 2)
+    max_tokens = _number(settings.pop("max_tokens", None), "max_tokens", 1, None)
     return ModelRequest(
         model=reference,
         messages=(Message("system", "\n\n".join(system)), Message("user", prompt)),
         temperature=temperature if temperature is not None else personality.temperature,
-        max_tokens=settings.pop("max_tokens", None),
+        max_tokens=None if max_tokens is None else int(max_tokens),
         timeout=timeout or DEFAULT_TIMEOUT,
         settings=settings,
     )
+
+
+def _number(value: Any, key: str, low: float, high: float | None) -> float | None:
+    """The number that a setting's template has given.
+
+    Raises:
+        TemplateError: It is none, or out of range.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise TemplateError(f"`{key}` must be a number, and it is {value!r}") from None
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or value < low
+        or (high is not None and value > high)
+    ):
+        bounds = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
+        raise TemplateError(f"`{key}` must be a number {bounds}, and it is {value!r}")
+    return value
 
 
 def _check(step: CompiledStep, asked: Mapping[str, VariableSpec]) -> Check:

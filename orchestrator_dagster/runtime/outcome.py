@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -43,11 +44,45 @@ class ErrorInfo(Record):
         return self.model_dump(exclude={"kinds", "permanent"})
 
 
+class ModelUsage(Record):
+    """What the calls of one model took: counts, US dollars (None when a price is unknown), seconds."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = 0.0
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, usage: Usage, seconds: float) -> ModelUsage:
+        """From a client's usage and the time that its calls took."""
+        return cls(
+            calls=usage.calls,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=usage.cost,
+            seconds=round(seconds, 3),
+        )
+
+    def __add__(self, other: ModelUsage) -> ModelUsage:
+        known = self.cost is not None and other.cost is not None
+        return ModelUsage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+            seconds=round(self.seconds + other.seconds, 3),
+        )
+
+
 class UsageInfo(Record):
     """What model calls took: counts of calls and tokens, US dollars (None when a price is unknown), seconds.
 
     ``cached_tokens`` came from the provider's own cache. ``served`` calls were not made, because the call store had the
-    answer; they count nowhere else.
+    answer; they count nowhere else. ``models`` is the same by the model that was asked, as ``provider:name``.
     """
 
     calls: int = 0
@@ -57,6 +92,7 @@ class UsageInfo(Record):
     cost: float | None = 0.0
     seconds: float = 0.0
     served: int = 0
+    models: dict[str, ModelUsage] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, usage: Usage, seconds: float, served: int = 0) -> UsageInfo:
@@ -76,9 +112,14 @@ class UsageInfo(Record):
         """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
+    def by(self, models: Mapping[str, ModelUsage]) -> UsageInfo:
+        """The same, with what it took by model."""
+        return self.model_copy(update={"models": _joined(self.models, models)})
+
     def __add__(self, other: UsageInfo) -> UsageInfo:
         known = self.cost is not None and other.cost is not None
         return UsageInfo(
+            models=_joined(self.models, other.models),
             calls=self.calls + other.calls,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
@@ -118,6 +159,24 @@ class DecisionInfo(Record):
     left_out: int = 0
     fell_back: tuple[str, ...] = ()
     servers: dict[str, bool] = Field(default_factory=dict)
+
+
+def _joined(one: Mapping[str, ModelUsage], other: Mapping[str, ModelUsage]) -> dict[str, ModelUsage]:
+    return {name: one.get(name, ModelUsage()) + other.get(name, ModelUsage()) for name in dict.fromkeys((*one, *other))}
+
+
+class Decision(Record):
+    """What was decided for an ``<AUTO>`` tag: where it stands, what was asked, the value, who decided it and why.
+
+    ``served`` says that the call store had the decision already.
+    """
+
+    place: str
+    question: str
+    value: Any = None
+    reason: str = ""
+    model: str = ""
+    served: bool = False
 
 
 class ModelUse(Record):
@@ -180,7 +239,8 @@ class Outcome(Record):
 
     ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
     ``iterations``. ``tool_calls`` are those of its model in the last attempt. ``carried`` are failures inside it that
-    the run goes on past, and ends failed with.
+    the run goes on past, and ends failed with. ``decisions`` are those of its own ``<AUTO>`` values, not of the steps
+    inside it.
     """
 
     step: str
@@ -201,12 +261,17 @@ class Outcome(Record):
     routed_to: str | None = None
     iterations: tuple[Iteration, ...] | None = None
     carried: tuple[ErrorInfo, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     started_at: datetime
     completed_at: datetime
 
     def having_paid(self, before: UsageInfo) -> Outcome:
         """This outcome with what earlier attempts took as well."""
         return self.model_copy(update={"usage": before + self.usage}) if before != UsageInfo() else self
+
+    def having_decided(self, decisions: Sequence[Decision]) -> Outcome:
+        """This outcome with what was decided before the work."""
+        return self.model_copy(update={"decisions": (*decisions, *self.decisions)}) if decisions else self
 
     @property
     def all_tool_calls(self) -> tuple[ToolCallInfo, ...]:

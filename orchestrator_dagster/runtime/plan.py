@@ -194,7 +194,12 @@ class _Planner:
             inner = None if count is None or times is None else count * times
             if step.loop.single:
                 (one,) = step.body
-                made = self.work(pipeline, one, names, replace(base, kind=one.kind, times=inner, at_most=may or fewer))
+                made = self.work(
+                    pipeline,
+                    one,
+                    names,
+                    replace(base, kind=one.kind, does=_does(one), times=inner, at_most=may or fewer),
+                )
                 yield replace(made, products=(*base.products, *(product.path for product in one.products)))
                 return
             yield base

@@ -104,4 +104,5 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
         "cached": outcome.usage.served > 0,
         "tool_calls": [call.model_dump() for call in outcome.tool_calls],
         "dependencies": list(step.dependencies),
+        **({"decisions": [one.model_dump(mode="json") for one in outcome.decisions]} if outcome.decisions else {}),
     }

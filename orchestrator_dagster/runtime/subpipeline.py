@@ -80,8 +80,8 @@ def run_inside(
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
     services = replace(scope.services, occurrence="")
-    inside = Scope.of(pipeline, values, scope.run, services)
-    inside = replace(inside, path=path, deadline=scope.deadline, depth=scope.depth + 1).until(timeout)
+    inside = Scope.of(pipeline, values, scope.run, services, path=path)
+    inside = replace(inside, deadline=scope.deadline, depth=scope.depth + 1).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)
     usage = sum((one.usage for one in outcomes.values()), UsageInfo())
     failed = first_failure(outcomes)

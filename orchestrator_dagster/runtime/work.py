@@ -11,6 +11,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.errors import ParametersError, StepError, ToolError
 from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
@@ -68,11 +69,13 @@ def run_tool_step(
         people=StepPeople(pipeline, step, services) if action.in_run else None,
     )
     with _lending(models, pipelines):
-        if timeout is None or action.is_async or action.stays:
-            result = action.call(context, parameters)
-        else:  # a function that runs cannot be stopped, a process can
-            result = call_killable(services.tools, action, context, parameters)
-        _check_success(step, result)
+        with audited_tool(services, str(step.tool), step.action, parameters) as call:
+            if timeout is None or action.is_async or action.stays:
+                result = action.call(context, parameters)
+            else:  # a function that runs cannot be stopped, a process can
+                result = call_killable(services.tools, action, context, parameters)
+            call.result = result
+            _check_success(step, result)
         variables = variables_of_result(pipeline, step, result, names)
     value = main_value(variables, bool(step.spec.vars), result)
     return Done(

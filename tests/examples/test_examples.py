@@ -19,12 +19,13 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
-    "tool_use", "approval", "mcp",
+    "approval", "auto_values", "extract", "first_pipeline", "hosted_model", "loops", "mcp", "model_choice", "own_assets",
+    "own_tool", "routing", "sub_pipelines", "tables", "tool_use",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -143,6 +144,16 @@ def test_hosted_model_of_ones_own(example: Path, model_server: ModelServer, caps
     assert call.schema is not None
     assert "Work like a data analyst" in call.body["messages"][0]["content"]
     assert call.body["temperature"] == 0
+
+
+@of("auto_values")
+def test_auto_values(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    said = capsys.readouterr().out
+    assert "review.condition: true (One writer has written three times.)" in said
+    assert "Please look at the reminders for a returned book; 2 answers" in said
+    answers = (example / "outputs/letters/answers.md").read_text(encoding="utf-8")
+    assert answers == "- (An answer, apologetic, warm.)\n- (An answer, plain, friendly.)\n"
 
 
 @of("own_tool")
@@ -313,3 +324,17 @@ def test_mcp(example: Path, instance: DagsterInstance) -> None:
     wrong = orc.compile("order.yaml").run(wanted=["palm"], instance=instance)
     assert wrong.error is not None
     assert "stock.in_stock failed" in wrong.error["message"]
+
+
+@of("model_choice")
+def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "feedback.yaml", "--json", "-i", 'messages=["one", "two", "three"]'])
+    assert end.value.code == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(step["model"], step["times"], step["fallbacks"]) for step in plan["steps"]] == [
+        ("own:small", 1, []),
+        ("own:large", 3, []),
+        ("own:small", 1, ["own:large"]),
+    ]
+    assert plan["estimate_complete"]

@@ -163,19 +163,19 @@ def test_what_is_wrong_with_a_call_goes_back_as_its_result(
 ) -> None:
     model_server.then(
         uses(
-            ToolUse("notes__fnd", {"word": "x"}),
+            ToolUse("notes fnd", {"word": "x"}, id="same"),
             ToolUse("notes__find", {"wort": "x", "most": 9}),
             ToolUse("notes__find", "{broken"),
             ToolUse("notes__find", "[1]"),
             ToolUse("notes__burn"),
-            ToolUse("notes__refuse"),
+            ToolUse("notes__refuse", id="same"),
         ),
         "Nothing works.",
     )
     outcome = run(compiled(STEP), asking)
     assert outcome.value == "Nothing works."
     unknown, wrong, broken, no_object, burnt, refused = results(model_server)
-    assert 'there is no function "notes__fnd"; did you mean "notes__find"?' in unknown
+    assert 'there is no function "notes fnd"; did you mean "notes__find"?' in unknown
     assert 'the parameter "word" is missing' in wrong
     assert 'there is no parameter "wort"; did you mean "word"?' in wrong
     assert '"most": Input should be less than or equal to 5' in wrong
@@ -185,7 +185,12 @@ def test_what_is_wrong_with_a_call_goes_back_as_its_result(
     assert "Traceback" not in burnt
     assert "not today" in refused
     assert [call.ok for call in outcome.tool_calls] == [False] * 6
-    assert [call.name for call in outcome.tool_calls][:2] == ["notes__fnd", "notes.find"]
+    assert [call.name for call in outcome.tool_calls][:2] == ["notes fnd", "notes.find"]
+    # Providers refuse a conversation with such names, arguments and ids.
+    back = next(one["tool_calls"] for one in model_server.calls[1].body["messages"] if one.get("tool_calls"))
+    assert back[0]["function"]["name"] == "notes_fnd"
+    assert [json.loads(one["function"]["arguments"]) for one in back[2:4]] == [{}, {}]
+    assert len({one["id"] for one in back}) == len(back)
 
 
 def test_calls_that_only_read_meet_and_others_keep_their_order(
@@ -291,7 +296,7 @@ def test_after_the_limit_it_has_to_answer(
     assert [json.loads(call.arguments)["word"] for call in outcome.tool_calls] == ["a", "b", "c"]
     assert results(model_server)[-1] == "This call was not made: the limit of 3 tool calls is reached."
     last = model_server.calls[-1].body
-    assert "You have made 3 tool calls" in last["messages"][-1]["content"]
+    assert "No more tool calls: you have made 3" in last["messages"][-1]["content"]
     assert last["tool_choice"] == ({"type": "function", "function": {"name": "final_answer"}} if vars_ else "none")
     assert last["tools"]
 
@@ -308,6 +313,16 @@ def test_a_model_that_never_stops(compiled: Compile, asking: Services, model_ser
     assert caught.value.usage is not None
     assert (caught.value.usage.calls, caught.value.usage.input_tokens) == (6, 60)
     assert len(caught.value.tool_calls) == 10
+
+
+def test_a_provider_that_cannot_forbid_calls_is_told_in_words(
+    compiled: Compile, asking: Services, model_server: ModelServer
+) -> None:
+    model_server.then(uses(find()), faults.bad_parameter("Unsupported parameter: tool_choice"), "Snow.")
+    outcome = run(compiled(f"{STEP}    max_tool_calls: 1\n"), asking)
+    assert (outcome.value, outcome.usage.calls) == ("Snow.", 3)
+    assert ["tool_choice" in call.body for call in model_server.calls] == [False, True, False]
+    assert model_server.calls[2].prompt.startswith("No more tool calls: you have made 1")
 
 
 def test_none_at_all(compiled: Compile, asking: Services, model_server: ModelServer) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import (
@@ -17,15 +20,19 @@ from orchestrator_dagster.errors import (
     ModelRefusalError,
     ModelRequestError,
 )
+from orchestrator_dagster.language.json_schema import object_schema
+from orchestrator_dagster.language.types import VariableSpec
+from orchestrator_dagster.language.values import values_model
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.models.strict_schema import strict_schema, without_absent
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
-from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse, faults
+from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse, faults, schema_instance
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
 
@@ -35,6 +42,8 @@ Ask = Callable[..., Outcome]
 
 #: A model of each way, as litellm's price map has them; the last one is in no list.
 NATIVE, CALLS, PLAIN = "openai:gpt-4o-mini", "openai:gpt-4", "openai:our-own-model"
+#: A server of one's own that holds any model to a schema.
+SERVER = "hosted_vllm:our-own-model"
 
 VARS = """
       - mood: {type: string, enum: [glad, sad]}
@@ -67,7 +76,8 @@ def ask(compiled: Compile, project: Path, model_server: ModelServer, said: list[
     """Runs a step with these variables against the server."""
     (project / "schemas").mkdir()
     (project / "schemas" / "size.json").write_text('{"type": "string", "enum": ["small", "large"]}', encoding="utf-8")
-    clients = ModelClients({"openai": Endpoint(model_server.url, "sk-any")})
+    here = Endpoint(model_server.url, "sk-any")
+    clients = ModelClients({"openai": here, "hosted_vllm": here})
     services = Services(Workspace(project), ToolRegistry(), clients, log=said.append)
 
     def run(variables: str = VARS, model: str = NATIVE, more: str = "") -> Outcome:
@@ -79,7 +89,7 @@ def ask(compiled: Compile, project: Path, model_server: ModelServer, said: list[
     return run
 
 
-@pytest.mark.parametrize(("model", "way"), [(NATIVE, "schema"), (CALLS, "tool"), (PLAIN, "prompt")])
+@pytest.mark.parametrize(("model", "way"), [(NATIVE, "schema"), (SERVER, "schema"), (CALLS, "tool"), (PLAIN, "prompt")])
 def test_the_way_follows_what_the_model_can(ask: Ask, model_server: ModelServer, model: str, way: str) -> None:
     answer = Answer(tool_calls=[ToolUse("final_answer", GOOD)]) if way == "tool" else json.dumps(GOOD)
     wrong = {**GOOD, "day": "tomorrow", "inline": {"n": 3}, "filed": "huge", "raw": "{", "shape": {"x": "a"}}
@@ -150,6 +160,9 @@ def test_a_refused_schema_takes_the_next_way(
     assert ["tools" in call.body for call in model_server.calls] == [False, True, False]
     assert (outcome.usage.calls, outcome.usage.tokens) == (3, 10)
     assert [message in line for line in said if "the structure is asked for" in line] == [True, False]
+    model_server.then(json.dumps(GOOD))
+    assert ask().variables == MEANT  # what was refused is not asked for again
+    assert len(model_server.calls) == 4
 
 
 @pytest.mark.parametrize(
@@ -214,3 +227,36 @@ def test_values_are_not_guessed(ask: Ask, model_server: ModelServer) -> None:
     assert ask(variables).variables == {"n": 2, "flag": False}
     assert "n: " in model_server.calls[1].prompt
     assert '"n" stands twice' in model_server.calls[2].prompt
+
+
+NAMES = st.sampled_from(["a", "title", "type", "items", "x1"])
+SCALARS = st.sampled_from(
+    [
+        "string", "integer", "number", "boolean", {"type": "integer", "minimum": 3, "maximum": 5}, {"enum": ["a", 2]},
+        {"type": "number", "range": [0, 1]}, {"type": "string", "format": "date"}, {"type": "string", "format": "email"},
+        {"type": "string", "pattern": "^[a-c]{2}$"}, {"example": {"k": 1, "l": ["x"]}}, {"type": "string", "description": "A text"},
+        {"schema": {"type": "object", "properties": {"n": {"type": "integer"}, "m": {"type": "string"}}, "required": ["n"]}},
+    ]
+)  # fmt: skip
+TYPES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        inner.map(lambda one: {"type": "array", "items": one}),
+        st.dictionaries(NAMES, inner, min_size=1, max_size=3).map(lambda one: {"type": "object", "properties": one}),
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(NAMES, TYPES, min_size=1, max_size=4))
+def test_what_fits_the_schema_that_is_sent_fits_the_variables(types: dict[str, Any]) -> None:
+    specs = {name: VariableSpec.model_validate(one) for name, one in types.items()}
+    schema = object_schema(specs)
+    strict = strict_schema(schema)
+    assert strict is not None
+    answer = schema_instance(strict)
+    Draft202012Validator(strict).validate(answer)
+    value = without_absent(json.loads(json.dumps(answer)), schema)
+    model = values_model("answer", specs)
+    assert model.model_validate(value).model_dump(mode="python") == value
+    assert without_absent(value, schema) == value
