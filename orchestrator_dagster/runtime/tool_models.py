@@ -132,7 +132,8 @@ class StepModels:
             if tools:
                 box = OfferedTools(tools, self._pipeline, self._services)
                 request = replace(request, tools=box.offers)
-            step = self._step if model is None else _told(self._step)
+            step = _needing(self._step, ["vision"] * bool(images) + ["tools"] * bool(tools))
+            step = step if model is None else _told(step)
             names = self._defaults.models if model is None else (model,)
             chosen = decide(step, names, request, self._services)
             services = self._services_for(request, str(chosen.order[0]))
@@ -281,6 +282,15 @@ class StepModels:
             interrupted=self._services.interrupted,
             log=self._services.log,
         )
+
+
+def _needing(step: CompiledStep, capabilities: list[str]) -> CompiledStep:
+    """The step when its model must be able to do more than the step says."""
+    if not capabilities:
+        return step
+    choice = step.choice or StepChoice()
+    needs = choice.needs.model_copy(update={"capabilities": (*choice.needs.capabilities, *capabilities)})
+    return step.model_copy(update={"choice": choice.model_copy(update={"needs": needs})})
 
 
 def _told(step: CompiledStep) -> CompiledStep:
