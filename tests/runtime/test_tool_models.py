@@ -14,7 +14,6 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import (
     ModelError,
     ModelRequestError,
-    NoModelError,
     PipelineError,
     StepTimeoutError,
     ToolError,
