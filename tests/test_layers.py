@@ -17,6 +17,7 @@ BASE = {
     "text",
     "frozen",
     "tables",
+    "remote_files",
     "roots",
     "workspace",
     "folder",
@@ -25,6 +26,8 @@ BASE = {
     "markdown_text",
     "model_words",
     "processes",
+    "retry_after",
+    "shell_text",
     "stored_files",
 }
 MAY_IMPORT = {
@@ -35,7 +38,8 @@ MAY_IMPORT = {
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
     "kept_pipelines": {"compiler", *BASE},
-    "models_file": {"models_file", "language", "models", *BASE},
+    "models_file": {"models_schema", "language", "models", *BASE},
+    "models_schema": {"language", "models", *BASE},
     "project": {"project", "compiler", "language", "models", "models_file", "tools", *BASE},
     "sources": {"compiler", "models", *BASE},
     "testing": {"testing"},

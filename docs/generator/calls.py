@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from generator.service import ADDRESS
+
+#: Calls that need what not every machine has: they are shown, and not made.
+NOT_MADE = frozenset([("headless_browser", "screenshot")])
 #: The model that the examples name, and what a local server says in its place.
 MODEL = "openai:gpt-5-mini"
 _PLAN = '{"kind": "summary", "complexity": 1, "tools": [], "reason": "One sentence has to be shortened."}'
@@ -157,6 +161,74 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
         "pipeline": "id: greet\nsteps:\n  - {id: say, action: eho}\n",
         "name": "draft.yaml",
     },
+    ("visualization", "chart"): {
+        "data": "sales.csv",
+        "kind": "bar",
+        "x": "shop",
+        "y": "units",
+        "aggregate": "sum",
+        "title": "Units by shop",
+        "output_path": "charts/units.svg",
+    },
+    ("visualization", "charts"): {
+        "data": "sales.csv",
+        "charts": [{"x": "shop", "y": "units", "title": "Shops"}, {"kind": "pie", "x": "product", "title": "Products"}],
+    },
+    ("visualization", "dashboard"): {
+        "data": "sales.csv",
+        "title": "Sales",
+        "figures": {"sales": 3, "units": 28},
+        "charts": [{"x": "shop", "y": "units"}, {"x": "product", "y": "units"}],
+        "output_path": "charts/sales.html",
+    },
+    ("validation", "validate"): {
+        "data": {"name": "Ana", "age": "five"},
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+            "required": ["name", "age"],
+        },
+    },
+    ("validation", "infer_schema"): {"path": "sales.csv", "ranges": True},
+    ("validation", "quality_check"): {
+        "data": "sales.csv",
+        "rules": [
+            {"column": ["shop", "product"], "unique": True},
+            {"column": "units", "min": 8, "tolerance": 0.5},
+            {"expression": "units < 10", "severity": "warning"},
+        ],
+    },
+    ("validation", "extract_structured"): {
+        "text": "**Name**: Ana\n- Age: 41\n",
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+            "required": ["name"],
+        },
+    },
+    ("pdf_compiler", "compile"): {
+        "content": "# Tea and coffee\n\n| shop | units |\n| --- | --: |\n| north | 21 |\n",
+        "author": "Ana",
+        "output_path": "out/tea.pdf",
+    },
+    ("headless_browser", "fetch"): {"url": f"{ADDRESS}/beans"},
+    ("headless_browser", "links"): {"url": f"{ADDRESS}/beans", "contains": "figures"},
+    ("headless_browser", "tables"): {"url": f"{ADDRESS}/beans"},
+    ("headless_browser", "screenshot"): {"url": f"{ADDRESS}/beans", "save_to": "out/beans.png"},
+    ("http_client", "request"): {"url": f"{ADDRESS}/plots", "method": "OPTIONS", "timeout": 10},
+    ("http_client", "get"): {"url": f"{ADDRESS}/plots/7", "params": {"fields": "state"}},
+    ("http_client", "head"): {"url": f"{ADDRESS}/plots/7"},
+    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ token }}"}},
+    ("http_client", "put"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
+    ("http_client", "patch"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
+    ("http_client", "delete"): {"url": f"{ADDRESS}/plots/7", "allowed_status": [404]},
+    ("python_executor", "run"): {
+        "code": "print('adding')\nresult = {'sum': sum(numbers)}\n",
+        "inputs": {"numbers": [1, 2, 3]},
+        "timeout": 10,
+    },
+    ("terminal", "run"): {"command": ["grep", "-c", "tea", "sales.csv"]},
+    ("web_search", "search"): {"query": "leaking pump", "folder": "notes"},
     ("report_generator", "generate"): {
         "title": "Tea and coffee",
         "sections": [

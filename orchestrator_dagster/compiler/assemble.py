@@ -110,6 +110,7 @@ class _Assembler:
         self.pipeline: Pipeline = reading.pipeline
         self.document = reading.document
         self.flows = flows
+        self.all_inputs = inputs
         self.inputs = {name: input_meaning(spec) for name, spec in inputs.items()}
         self.includes = includes
         self.personalities = personalities
@@ -128,7 +129,8 @@ class _Assembler:
             for name in level:
                 draft = body.drafts[name]
                 edges = tuple(sorted(draft.edges, key=place.__getitem__))
-                before = upstream.union(*(products[one] for one in edges))
+                loaded = (self.all_inputs[one].asset_key for one in self.asset_inputs(draft))
+                before = upstream.union(*(products[one] for one in edges), loaded)
                 done[name] = made = self.step(draft, edges, before, {one: done[one].code_version for one in edges})
                 # Those that follow are made from this step's products; when it makes none, from those it is made from.
                 products[name] = frozenset(product.key for product in made.all_products) or before
@@ -154,6 +156,10 @@ class _Assembler:
         if auto_in(draft.step.model_dump(exclude={"steps"})):  # who decides is a part of what is done
             around["orchestrator"] = self.pipeline.orchestrator
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
+
+    def asset_inputs(self, draft: Draft) -> list[str]:
+        """The inputs that are loaded from assets and that a step, or what is inside it, reads."""
+        return sorted(one for one in draft.inputs_inside() if self.all_inputs[one].asset)
 
     def work(self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath]) -> CompiledStep:
         """What a step does, without what repeats it."""
@@ -189,6 +195,7 @@ class _Assembler:
             cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
+            asset_inputs=tuple(self.asset_inputs(draft)),
         )
 
     def retries(self, step: Step, work: Work, handlers: Sequence[FailureHandler]) -> Retries:

@@ -50,6 +50,10 @@ class Draft:
         """Whether it is a loop."""
         return is_loop(self.step)
 
+    def inputs_inside(self) -> set[str]:
+        """The inputs that it, or what is inside it, reads."""
+        return self.inputs.union(*(one.inputs_inside() for one in self.body.drafts.values()) if self.body else ())
+
     @property
     def condition_per_item(self) -> bool:
         """Whether its condition is asked for each item and not for the whole loop."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import assemble
+from orchestrator_dagster.compiler.asset_inputs import check_asset_inputs
 from orchestrator_dagster.compiler.auto import check_auto
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
 from orchestrator_dagster.compiler.budgets import IsPriced, check_budgets
@@ -88,6 +89,7 @@ class _Compiler:
             return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
+        check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)

@@ -81,9 +81,10 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. ``literals`` are parameters of its tool that are not rendered. A step that repeats has a ``loop``, one that
-    runs another pipeline has that ``pipeline``. A step that asks a model has the ``models`` that are its candidates
-    (none: those of the catalogue), and how one is chosen (``choice``).
+    changes. ``literals`` are parameters of its tool that are not rendered. ``asset_inputs`` are the inputs loaded from
+    assets that it, or what is inside it, reads. A step that repeats has a ``loop``, one that runs another pipeline has
+    that ``pipeline``. A step that asks a model has the ``models`` that are its candidates (none: those of the
+    catalogue), and how one is chosen (``choice``).
     """
 
     id: str
@@ -114,6 +115,7 @@ class CompiledStep(Compiled):
     cache: CacheMode = "run"
     products: tuple[CompiledProduct, ...] = ()
     includes: tuple[str, ...] = ()
+    asset_inputs: tuple[str, ...] = ()
     code_version: str = ""
 
     @property
@@ -195,6 +197,11 @@ class CompiledPipeline(Compiled):
     def op(self) -> str:
         """Its name in Dagster: graph and group."""
         return self.id.replace("-", "_")
+
+    @cached_property
+    def asset_inputs(self) -> dict[str, InputSpec]:
+        """The inputs that are loaded from assets, by name."""
+        return {name: spec for name, spec in self.inputs.items() if spec.asset}
 
     @property
     def run_key(self) -> AssetPath:

@@ -173,7 +173,7 @@ def known_types(
         for base in (step, *(f"{holder}.{step}" for holder in STEP_MAPS)):
             found.outcome(base)
     for name, given in inputs.items():  # an input is stronger than a variable of its name
-        kind = _kind(given) or (given.kind if not given.enum else None)
+        kind = _kind(given) or (given.kind if not given.enum and not given.asset else None)
         for path in (name, f"inputs.{name}", f"parameters.{name}"):
             found.note(path, "string" if kind in ("path", "secret") else kind, given)
     return found

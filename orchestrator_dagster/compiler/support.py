@@ -14,10 +14,7 @@ from orchestrator_dagster.language.step import Step, walk_steps
 REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "audio_processing", "headless_browser", "http_client",
-    "image_analysis", "image_generation", "pdf_compiler",
-    "python_executor", "terminal",
-    "validation", "video_processing", "visualization", "web_search",
+    "audio_processing", "image_analysis", "image_generation", "video_processing",
 ))  # fmt: skip
 
 _HEADER = {
@@ -33,9 +30,6 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for key, what in _HEADER.items():
         if getattr(pipeline, key) not in (None, (), {}):
             _refuse(problems, document, (key,), key, what)
-    for name, spec in pipeline.inputs.items():
-        if spec.asset:
-            _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
     for place, step in walk_steps(pipeline.steps):
         _check_step(step, place, document, problems)
 

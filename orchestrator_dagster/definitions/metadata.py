@@ -14,6 +14,7 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.decision_metadata import decision_metadata
+from orchestrator_dagster.remote_files import is_url
 from orchestrator_dagster.runtime.outcome import Decision, ModelUsage, Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.workspace import Workspace
 
@@ -196,7 +197,7 @@ def product_metadata(
             defined_at=pipeline.location(step),
             bytes=product.bytes,
             sha256=product.sha256,
-            file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
+            file=dg.PathMetadataValue(_absolute(product.path, workspace)),
         ),
         **decision_metadata(model),
         **table,
@@ -211,7 +212,7 @@ def files_metadata(
     rows = "\n".join(f"| {one.path} | {one.bytes:,} |" for one in files[:_FILES_SHOWN])
     more = f"\n\nand {len(files) - _FILES_SHOWN:,} more" if len(files) > _FILES_SHOWN else ""
     version = hashlib.sha256("\n".join(f"{one.path} {one.sha256}" for one in files).encode()).hexdigest()
-    folder = os.path.commonpath([str(PurePosixPath(one.path).parent) for one in files]) or "."
+    folder = _folder_of([one.path for one in files])
     found = ProductMetadata(
         preview=dg.MarkdownMetadataValue(f"| file | bytes |\n| --- | ---: |\n{rows}{more}"),
         path=folder,
@@ -228,10 +229,23 @@ def files_metadata(
         defined_at=pipeline.location(step),
         bytes=sum(one.bytes for one in files),
         sha256=version,
-        file=dg.PathMetadataValue(str(workspace.resolve(folder))),
-        files=dg.JsonMetadataValue([str(workspace.resolve(one.path)) for one in files]),
+        file=dg.PathMetadataValue(_absolute(folder, workspace)),
+        files=dg.JsonMetadataValue([_absolute(one.path, workspace) for one in files]),
     )
     return dict(found), version
+
+
+def _absolute(path: str, workspace: Workspace) -> str:
+    """Where a product is for those who know no workspace root: an absolute path, or its URL."""
+    return path if is_url(path) else str(workspace.resolve(path))
+
+
+def _folder_of(paths: Sequence[str]) -> str:
+    """The folder that all files have in common."""
+    if is_url(paths[0]):
+        scheme, _, _ = paths[0].partition("://")
+        return f"{scheme}://{_folder_of([path.partition('://')[2] for path in paths])}"
+    return os.path.commonpath([str(PurePosixPath(path).parent) for path in paths]) or "."
 
 
 def _calls(usage: UsageInfo) -> dict[str, Any]:

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Optional
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
-from orchestrator_dagster.errors import ModelRequestError, PipelineError
+from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.models_file import own_models
+from orchestrator_dagster.remote_files import is_url, local_path, plain_url
 from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
 ROOT_VARIABLE = "ORCHESTRATOR_ROOT"
+#: Further roots, folders and URLs with blanks between them, beside those of the resource.
+EXTRA_ROOTS_VARIABLE = "ORCHESTRATOR_EXTRA_ROOTS"
 _ONCE = threading.RLock()
 
 
@@ -35,19 +39,34 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     root: Optional[str] = Field(  # noqa: UP045 - Dagster reads the annotation on Python 3.10 too
         default=None, description="Folder where relative paths start; default the project's folder."
     )
-    extra_roots: list[str] = Field(default=[], description="Further folders that absolute paths may point into.")
+    extra_roots: list[str] = Field(
+        default=[],
+        description="Further folders that absolute paths may point into, and URLs that products may be written below.",
+    )
     max_file_bytes: int = Field(default=256 * MEGABYTE, description="Largest file that is read or written, in bytes.")
     environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
 
     def workspace(self) -> Workspace:
         """The workspace with these settings."""
         root = self.root or os.environ.get(ROOT_VARIABLE) or "."
+        more = [*self.extra_roots, *os.environ.get(EXTRA_ROOTS_VARIABLE, "").split()]
+        local = [local_path(one) if is_url(one) else one for one in more]
         return Workspace(
             Path(root).resolve(),
-            tuple(Path(one) for one in self.extra_roots),
+            tuple(Path(one) for one in local if one is not None),
             self.max_file_bytes,
             frozenset(self.environment),
+            tuple(plain_url(one) for one in more if is_url(one) and local_path(one) is None),
         )
+
+
+class SearchConfig(dg.Config):
+    """Where the tool ``web-search`` looks; a function of one's own stands in the project's ``tools.py``."""
+
+    backend: str = Field(description="`folder`, `searxng`, `brave` or `tavily`.")
+    folder: Optional[str] = Field(default=None, description="For `folder`: the folder of the workspace.")  # noqa: UP045
+    url: Optional[str] = Field(default=None, description="Address of the service, when not the usual one.")  # noqa: UP045
+    key: Optional[str] = Field(default=None, description="Name of the environment variable that has its key.")  # noqa: UP045
 
 
 class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -56,6 +75,16 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     file: Optional[str] = Field(  # noqa: UP045
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Hosts (`name`, `name:port`, `*.domain`) that HTTP tools may reach whatever their addresses are.",
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Whether HTTP tools may reach private, local and reserved addresses."
+    )
+    search: Optional[SearchConfig] = Field(  # noqa: UP045
+        default=None, description="Where the tool `web-search` looks, when its step does not say it."
     )
     allow_for_models: list[str] = Field(
         default=[],
@@ -76,9 +105,27 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
                 registry = project_tools(root, self.file)
+                registry.settings = self._settings(registry.settings)
                 registry.allow_for_models(self.allow_for_models)
                 self._registry = registry
             return self._registry
+
+    def _settings(self, of_file: ToolSettings) -> ToolSettings:
+        """What the file says, and what is said here in its place."""
+        said: dict[str, object] = {}
+        if self.allowed_hosts:
+            said["allowed_hosts"] = tuple(self.allowed_hosts)
+        if self.allow_private_addresses:
+            said["allow_private_addresses"] = True
+        try:
+            if self.search is not None:
+                said["search"] = SearchSettings.model_validate(
+                    {name: getattr(self.search, name) for name in ("backend", "folder", "url", "key")}
+                )
+            return ToolSettings.model_validate({**dict(of_file), **said})
+        except ValidationError as error:
+            wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise ToolError(f"the resource `tools` is wrong: {wrong}", permanent=True) from None
 
 
 def project_tools(root: Path, file: str | None = None) -> ToolRegistry:

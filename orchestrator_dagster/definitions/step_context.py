@@ -52,6 +52,7 @@ def services_of(context: OpExecutionContext) -> Services:
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
     audit = audit_in(kept / root_run)
+    known = context.resources.models.known(workspace.root)
     named = {"run": context.run_id, "pipeline": context.job_name}
     return Services(
         workspace=workspace,
@@ -68,7 +69,7 @@ def services_of(context: OpExecutionContext) -> Services:
             context.run_id,
             waiting=lambda step: context.instance.add_run_tags(context.run_id, {WAITING_TAG: step}),
         ),
-        known_models=context.resources.models.known(workspace.root),
+        known_models=known,
         audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
         ledger=ledger_in(kept / root_run / SPENT),
     )

@@ -15,6 +15,7 @@ from dagster import OpExecutionContext
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.definitions.checks import sound_at_once
 from orchestrator_dagster.definitions.metadata import (
     decisions_metadata,
     files_metadata,
@@ -43,7 +44,8 @@ from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error, waits
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
-from orchestrator_dagster.runtime.outcome import Decision, Iteration, Outcome, UsageInfo
+from orchestrator_dagster.runtime.outcome import Decision, Iteration, Outcome, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.product_checks import Fault
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.step import run_step
 
@@ -54,7 +56,7 @@ MOST_TICKETS = 16
 #: The most failed items of a loop that the log names; all of them stand in its outcome.
 _FAILED_ITEMS_SHOWN = 20
 
-_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization]]
+_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization, dg.AssetCheckEvaluation]]
 
 
 def product_output(product: CompiledProduct) -> str:
@@ -337,20 +339,33 @@ def _ended(
         if not files or product_output(product) not in selected:
             continue
         if product.per_item:
-            value: Any = {"files": [one.model_dump(mode="json", exclude={"preview"}) for one in files]}
+            value: Any = {"files": [one.model_dump(mode="json", exclude={"preview", "faults"}) for one in files]}
             metadata, version = files_metadata(pipeline, step, outcome, files, workspace)
         else:
-            value = files[-1].model_dump(mode="json")
+            value = files[-1].model_dump(mode="json", exclude={"faults"})
             metadata, version = product_metadata(pipeline, step, outcome, files[-1], workspace), files[-1].sha256
         with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
             output = dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
         yield output
+        yield _sound(context, files if product.per_item else files[-1:])
     for file in outcome.products:  # those of a pipeline that the step has run are assets of that pipeline
         if file.key not in own:
             metadata = product_metadata(pipeline, step, outcome, file, workspace)
             yield dg.AssetMaterialization(dg.AssetKey(file.key), metadata=metadata)
+            yield _sound(context, [file])
     if "outcome" in selected:
         yield dg.Output(outcome, "outcome", metadata=outcome_metadata(outcome, route))
+
+
+def _sound(context: OpExecutionContext, files: Sequence[ProductFile]) -> dg.AssetCheckEvaluation:
+    """The check of a product that has just been materialized."""
+    faults = [(Fault.of(fault), file.path) for file in files for fault in file.faults]
+    key = dg.AssetKey(files[0].key)
+    records = context.instance.fetch_materializations(key, limit=1).records
+    target = {
+        "storage_id": records[0].storage_id, "run_id": records[0].run_id, "timestamp": records[0].timestamp
+    } if records else None  # fmt: skip
+    return sound_at_once(files[0].key, faults, len(files), target)
 
 
 def _said(decision: Mapping[str, Any], tickets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def price_entry(model: ModelReference) -> Mapping[str, Any]:
 def ways_of(model: ModelReference, abilities: frozenset[str] | None = None) -> tuple[Way, ...]:
     """How a model can be made to answer in a structure, the surest way first.
 
-    Servers that hold any model to a schema are asked to. Of others, a model of which nothing is known is given the schema
-    in the prompt.
+    Servers that hold any model to a schema are asked to. Of others, a model of which nothing is known is given the
+    schema in the prompt.
 
     Args:
         model: The model.

@@ -10,6 +10,9 @@ _THOUGHT = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 #: A text, or a comma behind the last item of a list or map.
 _STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
+#: Where another object may start. Each try costs time, and who writes so many has more than one value to say.
+_OBJECT_START = re.compile(r'\{\s*["}]')
+_MOST_STARTS = 50
 
 
 def read_json(text: str) -> Any:
@@ -41,9 +44,10 @@ def read_json(text: str) -> Any:
         raise first  # nothing, or a list, of which no item may be taken for the whole
     rest = _plain(text[start:])
     value, end = _decoded(rest, 0)
-    for other in re.finditer(r"\{", rest[end:]):
+    for number, other in enumerate(_OBJECT_START.finditer(rest, end)):
         try:
-            _decoded(rest, end + other.start())
+            if number < _MOST_STARTS:
+                _decoded(rest, other.start())
         except ValueError:
             continue
         raise ValueError("there are several JSON objects in the answer, and it must be one")

@@ -43,11 +43,11 @@ def audited_tool(
         tool: The tool.
         action: Its operation.
         arguments: What it is given.
-        by: The model that asked for the call; None for the step itself.
+        by: ``model`` where the step's model asked for the call; None for the step itself.
 
     Example::
 
-        with audited_tool(services, "web", "search", {"query": "trees"}, by="openai:gpt-5") as call:
+        with audited_tool(services, "web", "search", {"query": "trees"}, by="model") as call:
             call.result = action.call(context, arguments)
     """
     call, started = ToolCallEntry(), time.monotonic()

@@ -14,12 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
-from orchestrator_dagster.errors import DecisionError, ModelError, ModelRateLimitError
+from orchestrator_dagster.errors import DecisionError, ModelError, ModelRateLimitError, NoModelError
 from orchestrator_dagster.language.auto_tags import DECIDED, AutoTag, auto_in, has_auto, read_auto
 from orchestrator_dagster.language.json_schema import schema_problems
+from orchestrator_dagster.language.settings import SelectionSchema
 from orchestrator_dagster.language.templates import render
-from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
-from orchestrator_dagster.models.references import BUILTIN, parse_reference
+from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest
+from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.models.selection import Needs, Rules, next_step, refusals, select
 from orchestrator_dagster.models.structured import Asked, as_data, ask_structured
 from orchestrator_dagster.runtime import auto_places as places
 from orchestrator_dagster.runtime.auto_places import TEXT, Path, Wanted
@@ -239,7 +241,7 @@ class _Deciding:
                 f"`{place}` has an <AUTO> value, and the pipeline names no model that decides it",
                 hint="name one in the header, for example `orchestrator: openai:gpt-5-mini`",
             )
-        model = parse_reference(pipeline.orchestrator)
+        model = self.orchestrator(pipeline.orchestrator)
         if model.provider == BUILTIN:
             raise DecisionError(
                 f"`{place}` has an <AUTO> value, and {model} cannot decide: it only takes sentences from given text",
@@ -265,6 +267,23 @@ class _Deciding:
             schema=schema,
             timeout=self.scope.remaining(None) or _TIMEOUT,
         )
+
+    def orchestrator(self, name: str) -> ModelReference:
+        """The model that decides: the one that is named; under ``<AUTO>`` the best for its price that can be reached.
+
+        Raises:
+            NoModelError: None can be reached.
+            UnknownModelError: The name is no model's.
+        """
+        known = self.scope.services.known_models
+        if not has_auto(name):
+            return known.parse(name)
+        schema = self.scope.pipeline.selection_schema or SelectionSchema()
+        rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid)
+        found = select(known.catalogue.choices(), Needs(), rules, known.reach)
+        if found.taken is None:
+            raise NoModelError(f"none of the models can be the orchestrator:\n{refusals(found)}", hint=next_step(found))
+        return found.taken
 
     def data(self) -> dict[str, str]:
         """The inputs, the item and what the step's dependencies have left, cut to size."""

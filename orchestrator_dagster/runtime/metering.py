@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import ModelError, StepError
 from orchestrator_dagster.models.budget import BudgetedClient
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Usage
+from orchestrator_dagster.models.prices import Price
 from orchestrator_dagster.runtime.audit import AuditedClient
 from orchestrator_dagster.runtime.outcome import ModelUsage, UsageInfo
 
@@ -41,7 +43,7 @@ class Meter:
                 services.limits,
                 services.ledger,
                 services.occurrence,
-                services.prices,
+                services.known_models.price,
                 services.check_interrupted,
             )
             with self._lock:
@@ -57,6 +59,10 @@ class Meter:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._services.models, name)
+
+    def price(self, model: ModelReference) -> Price | None:
+        """The price of a model, None when it is unknown."""
+        return self._services.known_models.price(model)
 
     def count(self, model: ModelReference, usage: Usage, seconds: float) -> None:
         """Note what one call took."""
@@ -103,5 +109,14 @@ class _CountedClient:
         except ModelError as error:
             self._meter.count(request.model, error.usage or Usage(calls=1), time.monotonic() - started)
             raise
+        if answer.usage.cost is None:
+            answer = self._priced(request, answer)
         self._meter.count(request.model, answer.usage, time.monotonic() - started)
         return answer
+
+    def _priced(self, request: ModelRequest, answer: ModelAnswer) -> ModelAnswer:
+        """An answer whose cost litellm does not know, at the price that `models.yaml` says."""
+        price, usage = self._meter.price(request.model), answer.usage
+        if price is None:
+            return answer
+        return replace(answer, usage=replace(usage, cost=price.of(usage.input_tokens, usage.output_tokens)))

@@ -62,7 +62,13 @@ class Answered:
 
 
 def choose(
-    step: CompiledStep, names: Sequence[str], needs: Needs, known: KnownModels, *, strict: bool = True
+    step: CompiledStep,
+    names: Sequence[str],
+    needs: Needs,
+    known: KnownModels,
+    *,
+    strict: bool = True,
+    priced: bool = False,
 ) -> Chosen:
     """Decide which model a step asks.
 
@@ -71,6 +77,7 @@ def choose(
         names: Its candidates, rendered; none for the catalogue.
         needs: What a model must bring; see :func:`needs_for`.
         known: The models there are.
+        priced: Whether a budget needs the price to be known, because it bounds nothing else.
         strict: Whether a choice without a model is an error; else the decision says so.
 
     Raises:
@@ -79,8 +86,9 @@ def choose(
     """
     choice = step.choice or StepChoice()
     schema = choice.selection
-    rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid)
     named = not choice.catalogue and len(names) == 1
+    # One that is named is refused by the budget itself, which says more.
+    rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid, priced and not named)
     if named:
         # Whether it can be reached shows when it is called; that error says more than a guess.
         reference = known.parse(names[0])
@@ -173,7 +181,8 @@ def decide(step: CompiledStep, names: Any, request: ModelRequest, services: Serv
     """
     # A template may have given a list of models.
     flat = [str(one) for name in names for one in (name if isinstance(name, (list, tuple)) else [name])]
-    return choose(step, flat, needs_for(step, request), services.known_models)
+    priced = any(one.cost is not None and one.tokens is None and one.calls is None for one in services.limits)
+    return choose(step, flat, needs_for(step, request), services.known_models, priced=priced)
 
 
 def ask_in_turn(

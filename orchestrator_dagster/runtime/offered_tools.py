@@ -26,6 +26,7 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.models.client import ToolCall, ToolOffer
 from orchestrator_dagster.models.structured import ANSWER, as_data
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ToolCallInfo
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -124,7 +125,8 @@ class OfferedTools:
         self._actions = offered_actions(entries, services.tools)
         self._pipeline, self._services = pipeline, services
         self._offers = tuple(offer(name, *one) for name, one in self._actions.items())
-        self._calls: dict[int, ToolCallInfo] = {}
+        self._calls: dict[tuple[int, int], ToolCallInfo] = {}
+        self._turn = 0
 
     @property
     def offers(self) -> tuple[ToolOffer, ...]:
@@ -134,7 +136,11 @@ class OfferedTools:
     @property
     def calls(self) -> tuple[ToolCallInfo, ...]:
         """The calls so far, in the model's order."""
-        return tuple(self._calls[number] for number in sorted(self._calls))
+        return tuple(self._calls[place] for place in sorted(self._calls))
+
+    def begin(self) -> None:
+        """Another model is asked, and starts anew: the calls of the one before stay on record."""
+        self._turn += 1
 
     def runs_beside_others(self, call: ToolCall) -> bool:
         """Whether the action only reads."""
@@ -175,10 +181,12 @@ class OfferedTools:
         in_place = (
             action.is_async or action.stays or (timeout is None and self._services.tools.only_in_memory(tool.name))
         )
-        if in_place:
-            result = action.call(context, parameters)
-        else:  # a function that runs cannot be stopped, a process can
-            result = call_killable(self._services.tools, action, context, parameters)
+        with audited_tool(self._services, tool.name, action.name, parameters, by="model") as made:
+            if in_place:
+                result = action.call(context, parameters)
+            else:  # a function that runs cannot be stopped, a process can
+                result = call_killable(self._services.tools, action, context, parameters)
+            made.result = result
         return f"{tool.name}.{action.name}", result
 
     def _shown_name(self, call: ToolCall) -> str:
@@ -193,7 +201,7 @@ class OfferedTools:
             arguments = f"{arguments[:_SHOWN_ARGUMENTS]}…"
         seconds = time.monotonic() - started
         info = ToolCallInfo(name=name, arguments=arguments, seconds=round(seconds, 3), characters=len(text), ok=ok)
-        self._calls[number] = info
+        self._calls[self._turn, number] = info
         end = f"{len(text)} characters" if ok else f"failed: {text[:_SHOWN_ARGUMENTS]}"
         self._services.log(f"tool call {number} of the model: {name} {arguments}: {end}, {seconds:.2f} s")
 

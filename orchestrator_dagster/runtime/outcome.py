@@ -207,7 +207,10 @@ class ToolCallInfo(Record):
 
 
 class ProductFile(Record):
-    """A product that was written. ``path`` is relative to the workspace root where it stands below it."""
+    """A product that was written. ``path`` is relative to the workspace root where it stands below it.
+
+    ``faults`` are what it does not meet: the part, why, and the next step (:mod:`.product_checks`).
+    """
 
     variable: str
     key: tuple[str, ...]
@@ -219,6 +222,7 @@ class ProductFile(Record):
     columns: tuple[str, ...] | None = None
     column_types: tuple[str, ...] | None = None
     preview: str = ""
+    faults: tuple[tuple[str, str, str], ...] = ()
 
 
 class Iteration(Record):

@@ -45,7 +45,7 @@ def run_record(
         "steps": {step.id: _step(step, outcomes.get(step.id), unreached.get(step.id, "")) for step in pipeline.steps},
         "outputs": dict(outputs),
         "products": [
-            product.model_dump(mode="json", exclude={"preview"})
+            product.model_dump(mode="json", exclude={"preview", "faults"})
             for step in reached
             for product in outcomes[step.id].products
         ],

@@ -15,7 +15,6 @@ from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import Ledger
 from orchestrator_dagster.models.personalities import home_folder
-from orchestrator_dagster.models.prices import Price, price_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -58,7 +57,6 @@ class Services:
         audit: Called with the entry of every call of a model or a tool, without secrets, as JSON values.
         ledger: The run's book of what its calls take, for all of its processes. Without one, of these services alone.
         limits: The budgets that hold here, the widest first.
-        prices: Gives the price of a model, None for an unknown one.
     """
 
     workspace: Workspace
@@ -76,7 +74,6 @@ class Services:
     audit: Callable[[Mapping[str, Any]], None] = lambda entry: None
     ledger: Ledger = field(default_factory=Ledger)
     limits: tuple[Limit, ...] = ()
-    prices: Callable[[ModelReference], Price | None] = price_of
 
     def within(self, budget: Budget | None, place: str, what: str) -> Services:
         """These services with a budget that holds from a place on; once, however often it is said."""

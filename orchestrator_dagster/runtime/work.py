@@ -129,6 +129,7 @@ def tool_context(pipeline: CompiledPipeline, services: Services, timeout: float 
         folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
         log=services.log,
         interrupted=services.interrupted,
+        settings=services.tools.settings,
     )
 
 

@@ -27,6 +27,7 @@ from types import CodeType, ModuleType
 
 from orchestrator_dagster.errors import ToolError, UnknownToolError
 from orchestrator_dagster.text import nearest
+from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import Action, Tool, require, tool_name
 
 __all__ = ["ALIASES", "BUILTIN", "ENTRY_POINTS", "ToolRegistry", "require"]
@@ -40,14 +41,22 @@ BUILTIN: dict[str, str] = {
     "data_processing": "orchestrator_dagster.tools.data",
     "feedback_collection": "orchestrator_dagster.tools.people",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "headless_browser": "orchestrator_dagster.tools.browser",
+    "http_client": "orchestrator_dagster.tools.http",
     "mcp": "orchestrator_dagster.tools.mcp",
     "mcp_memory": "orchestrator_dagster.tools.mcp_memory",
     "multi_model_routing": "orchestrator_dagster.tools.asking",
+    "pdf_compiler": "orchestrator_dagster.tools.pdf",
     "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
     "prompt_optimization": "orchestrator_dagster.tools.asking",
+    "python_executor": "orchestrator_dagster.tools.commands.python",
     "report_generator": "orchestrator_dagster.tools.report",
     "task_delegation": "orchestrator_dagster.tools.asking",
+    "terminal": "orchestrator_dagster.tools.commands.terminal",
     "user_prompt": "orchestrator_dagster.tools.people",
+    "validation": "orchestrator_dagster.tools.validation",
+    "visualization": "orchestrator_dagster.tools.charts",
+    "web_search": "orchestrator_dagster.tools.search",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -58,9 +67,31 @@ ALIASES: dict[str, str] = {
     "files": "filesystem",
     "mcp_server": "mcp",
     "memory": "mcp_memory",
+    "pdf": "pdf_compiler",
+    "pdf_generator": "pdf_compiler",
+    "pdf_compiler_tool": "pdf_compiler",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
+    "validation_tool": "validation",
+    "validator": "validation",
+    "visualization_tool": "visualization",
+    "visualisation": "visualization",
+    "chart": "visualization",
+    "charts": "visualization",
+    "browser": "headless_browser",
+    "headless_browser_tool": "headless_browser",
+    "web_scraper": "headless_browser",
+    "http_client_tool": "http_client",
+    "http_request": "http_client",
+    "python": "python_executor",
+    "python_code": "python_executor",
+    "python_executor_tool": "python_executor",
+    "code_executor": "python_executor",
+    "bash": "terminal",
+    "shell": "terminal",
+    "terminal_tool": "terminal",
+    "web_search_tool": "web_search",
 }
 """Older and other names of built-in tools."""
 
@@ -74,6 +105,8 @@ class ToolRegistry:
         self._files: dict[str, bytes] = {}
         self._offered: dict[str, EntryPoint] | None = None
         self._lock = threading.RLock()
+        self._settings = ToolSettings()
+        self._settings_of: str | None = None
         self._allowed: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Tool:
@@ -168,6 +201,15 @@ class ToolRegistry:
             self._tools[tool.name] = tool
             self._sources[tool.name] = source
 
+    @property
+    def settings(self) -> ToolSettings:
+        """What the project allows its tools: what a file that was loaded says, or what was set."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: ToolSettings) -> None:
+        self._settings = settings
+
     def only_in_memory(self, name: str) -> bool:
         """Whether the tool is an object of this program alone, which another process cannot make again."""
         tool = self.find(name)
@@ -184,7 +226,8 @@ class ToolRegistry:
         """Add every :class:`Tool` of a Python file (a project's ``tools.py``). Loaded again, it replaces its tools.
 
         Args:
-            path: The file. It is run as a module of a private name: trust it as you trust the project.
+            path: The file. It is run as a module of a private name: trust it as you trust the project. A
+                ``ToolSettings`` in it becomes the registry's.
             content: What was in the file, when not what is in it now.
 
         Returns:
@@ -199,6 +242,7 @@ class ToolRegistry:
         found = {id(value): value for value in vars(module).values() if isinstance(value, Tool)}
         for tool in found.values():
             _check_actions(tool, file)
+        settings = _settings(module, file)
         with self._lock:
             before = dict(self._tools), dict(self._sources)
             for name, source in list(self._sources.items()):
@@ -211,6 +255,8 @@ class ToolRegistry:
                 self._tools, self._sources = before  # all of a file or nothing
                 raise
             self._files[str(file)] = content
+            if settings is not None or self._settings_of == str(file):
+                self._settings, self._settings_of = settings or ToolSettings(), str(file)
         return sorted(tool.name for tool in found.values())
 
     def load_servers(self, root: Path) -> None:
@@ -332,6 +378,13 @@ def _run_file(file: Path, content: bytes) -> ModuleType:
 def _line_in(file: Path, error: BaseException) -> int:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return lines[-1] or 1 if lines else 1
+
+
+def _settings(module: ModuleType, file: Path) -> ToolSettings | None:
+    found = {id(value): value for value in vars(module).values() if isinstance(value, ToolSettings)}
+    if len(found) > 1:
+        raise ToolError("a tools file has one ToolSettings, found several", location=f"{file}:1", permanent=True)
+    return next(iter(found.values()), None)
 
 
 def _check_actions(tool: Tool, file: Path) -> None:

@@ -39,6 +39,7 @@ from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
 from orchestrator_dagster.tools.people_access import PeopleAccess
 from orchestrator_dagster.tools.pipeline_access import PipelineAccess
+from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.workspace import Workspace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -97,6 +98,7 @@ class ToolContext:
             the workspace root.
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
+        settings: What the project allows its tools.
         models: The run's models, for actions that say that they use them; None for others.
         pipelines: Runs pipelines inside the step, for actions that are ``in_run``; None for others.
         people: Asks people, for the same actions.
@@ -110,6 +112,7 @@ class ToolContext:
     models: ModelAccess | None = None
     pipelines: PipelineAccess | None = None
     people: PeopleAccess | None = None
+    settings: ToolSettings = field(default_factory=ToolSettings)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ import pytest
 from orchestrator_dagster.errors import BudgetError, ModelError, ModelTimeoutError, StorageError
 from orchestrator_dagster.models.budget import ASSUMED_OUTPUT, BudgetedClient, Limit, estimated
 from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import FileLedger, Ledger, RemoteLedger, Spent, ledger_in, places_of
 from orchestrator_dagster.models.litellm_client import Endpoint, LiteLLMClient
 from orchestrator_dagster.models.prices import Price, price_of
+from orchestrator_dagster.models.user_models import UserModel
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens, faults
 
 MINI = ModelReference("openai", "gpt-4o-mini")
@@ -52,6 +54,18 @@ def test_the_estimate() -> None:
     assert price_of(NOBODYS) is None
     assert price_of(ModelReference("builtin", "extractive")) == Price(0, 0)
     assert price_of(ModelReference("gemini", "gemini-2.5-pro")).of(300_000, 1) > 300_000 * 2e-6  # type: ignore[union-attr]
+
+
+def test_prices_of_ones_own_models() -> None:
+    own = {
+        "paid": UserModel("paid", "openai", "x", "http://127.0.0.1:1/v1", input_price=1e-6, output_price=2e-6),
+        "unknown": UserModel("unknown", "openai", "gpt-4o-mini", "http://127.0.0.1:1/v1"),
+        "theirs": UserModel("theirs", "openai", "gpt-4o-mini"),
+    }
+    known = KnownModels(own)
+    assert known.price(own["paid"].reference) == Price(1e-6, 2e-6)
+    assert known.price(own["unknown"].reference) is None  # another server has prices of its own
+    assert known.price(own["theirs"].reference) == known.price(MINI) == price_of(MINI)
 
 
 def test_before_the_call_the_estimate_counts(within: Any, model_server: ModelServer) -> None:
@@ -151,6 +165,7 @@ def test_processes_share_the_book(within: Any, model_server: ModelServer, tmp_pa
     code = """
 import sys
 from pathlib import Path
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import FileLedger, Spent
 ledger = FileLedger(Path(sys.argv[1]))
 made = 0
@@ -185,6 +200,7 @@ def test_what_a_killed_process_had_under_way_counts_as_estimated(tmp_path: Path)
     code = """
 import os, sys
 from pathlib import Path
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import FileLedger, Spent
 FileLedger(Path(sys.argv[1])).reserve("a", Spent(1, 10, 0.5), 600, lambda sums: False, lambda: None)
 os.kill(os.getpid(), 9)

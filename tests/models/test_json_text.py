@@ -22,10 +22,11 @@ GOOD = {
     '{"text": "say \\",]\\"",}': {"text": 'say ",]"'},
     '```python\nprint()\n```\n```json\n{"n": 1}\n```': {"n": 1},
     "[1, 2]": [1, 2],
+    '{"n": 1}' + " {x" * 200_000: {"n": 1},
 }
 
 
-@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("text", GOOD, ids=lambda text: text[:20])
 def test_one_value_is_found(text: str) -> None:
     assert read_json(text) == GOOD[text]
 
@@ -47,7 +48,9 @@ def test_one_value_is_found(text: str) -> None:
         ('{"a": {"n": 1}, oops', "double quotes"),
         ("[" * 100_000, "nested too deeply"),
         ('{"n": 1,, "m": 2}', "double quotes"),
+        ('{"n": 1}' + ' {"' * 200_000, "several JSON objects"),
     ],
+    ids=lambda text: text[:20],
 )
 def test_what_is_not_plain_is_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -17,7 +17,7 @@ from orchestrator_dagster.models.litellm_client import Endpoint
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.services import Services
-from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, faults
+from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, ToolUse, faults
 
 Run = Callable[..., dict[str, Outcome]]
 HEADER = """\
@@ -313,3 +313,27 @@ steps:
     assert made == len(model_server.calls) == 5
     assert sum(one.usage.calls for one in done.values()) == 5
     assert 'the budget of the pipeline "p" does not allow another call: 5 of 5 calls' in failed["d"]
+
+
+def test_tool_calls_of_a_model_are_on_the_record_and_in_the_budget(
+    flow: Any, asking: Services, model_server: ModelServer
+) -> None:
+    entries: list[Any] = []
+    model_server.then(
+        Answer(tool_calls=[ToolUse("filesystem__list", {"path": "."})], usage=Tokens(1000, 100)),
+        Answer("Done.", usage=Tokens(2000, 10)),
+    )
+    text = "budget: {cost: 0.05}\nsteps: [{id: a, prompt: Look., model: openai:gpt-4o, tools: [filesystem.list]}]"
+    services = replace(asking, audit=entries.append)
+    done = flow(text, services)
+    assert done["a"].value == "Done.", done["a"].error
+    assert done["a"].usage.cost == pytest.approx(3000 * 2.5e-6 + 110 * 10e-6)  # 2.50 and 10 US dollars a million
+    assert services.ledger.look("").spent.cost == pytest.approx(done["a"].usage.cost)
+    assert [(one["kind"], one.get("by"), one["ok"]) for one in entries] == [
+        ("model", None, True),
+        ("tool", "model", True),
+        ("model", None, True),
+    ]
+    assert entries[0]["tool_calls"] == ["filesystem__list"]
+    assert entries[1]["arguments"] == {"path": "."}
+    assert entries[1]["result_bytes"] > 10

@@ -196,6 +196,17 @@ def test_a_fallback_keeps_the_limits_of_the_schema(ask: Any, model_server: Model
     assert model_server.calls == []
 
 
+def test_a_budget_of_cost_alone_needs_a_price(ask: Any, model_server: ModelServer) -> None:
+    two = "model: ['openai:never-heard-of', 'openai:gpt-5-nano'], selection_schema: performance"
+    outcome = ask(two, "budget: {cost: 1}")
+    refused = {one.model: one.refused for one in decision(outcome).candidates if not one.fits}
+    assert refused == {"openai:never-heard-of": "its price is not known, and the budget bounds nothing but the cost"}
+    ask(f"{two}, cache: off", "budget: {cost: 1, calls: 3}")
+    assert asked(model_server) == ["gpt-5-nano", "gpt-5-nano"]
+    with pytest.raises(NoModelError, match="none of 2 models fits"):
+        ask("model: ['openai:never-heard-of', 'openai:nor-of-this'], budget: {cost: 1}")
+
+
 def test_a_long_prompt_needs_a_long_context(ask: Any, model_server: ModelServer) -> None:
     both = f"model: ['{MINI}', 'openai:gpt-4.1-nano'], selection_schema: performance, parameters: {{text: '{{{{ text }}}}'}}"
     ask(both, "inputs: {text: short}")
