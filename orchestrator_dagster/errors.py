@@ -202,6 +202,18 @@ class StepInterruptedError(StepError):
     permanent = True
 
 
+class WaitingForAnswerError(StepError):
+    """A person is to answer first. It is no failure to route or to go on past: the run ends, and is resumed later."""
+
+    permanent = True
+
+
+class ApprovalRejectedError(StepError):
+    """A person has not approved what the step was to be approved for."""
+
+    permanent = True
+
+
 class InnerStepError(StepError):
     """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
 

@@ -8,11 +8,59 @@ from generator.service import ADDRESS
 
 #: Calls that need what not every machine has: they are shown, and not made.
 NOT_MADE = frozenset([("headless_browser", "screenshot")])
+#: The model that the examples name, and what a local server says in its place.
+MODEL = "openai:gpt-5-mini"
+_PLAN = '{"kind": "summary", "complexity": 1, "tools": [], "reason": "One sentence has to be shortened."}'
+REPLIES: dict[tuple[str, str], list[str]] = {
+    ("multi_model_routing", "ask"): ["Oak."],
+    ("multi_model_routing", "compare"): ["Oak."],
+    ("task_delegation", "analyze"): [_PLAN],
+    ("task_delegation", "delegate"): [_PLAN, "The pump leaks."],
+    ("prompt_optimization", "optimize"): [
+        '{"prompt": "Write three sentences about {topic}.", "changes": ["Says how many sentences."]}'
+    ],
+}
+
+NOTES_SERVER = '''\
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("notes")
+notes: list[str] = []
+
+
+@server.tool()
+def add_note(text: str) -> str:
+    """Keep a note."""
+    notes.append(text)
+    return f"kept note {len(notes)}"
+
+
+@server.tool()
+def count_notes() -> int:
+    """How many notes there are."""
+    return len(notes)
+
+
+@server.resource("note://1")
+def first_note() -> str:
+    """The first note."""
+    return "The pump leaks."
+
+
+if __name__ == "__main__":
+    server.run()
+'''
 
 FILES = {
     "notes/march.md": "The pump leaks.\n",
     "notes/april.md": "The pump holds.\n",
     "sales.csv": "shop,product,units\nnorth,tea,12\nsouth,tea,7\nnorth,coffee,9\n",
+    "kept/shops.json": '{"format": 1, "entries": [{"key": "north", "value": "sells tea", "tags": [], '
+    '"stored_at": "2026-01-31T12:00:00.000+00:00", "expires_at": null}]}',
+    "mcp.yaml": "servers:\n  notes: {command: python, args: [notes_server.py], description: Keeps notes.}\n",
+    "notes_server.py": NOTES_SERVER,
+    "kept/progress/000001.json": '{"format": 1, "name": "progress", "version": 1, "saved_at": '
+    '"2026-01-31T12:00:00.000+00:00", "note": null, "data": {"page": 1}}',
     "shops.csv": "shop,manager\nnorth,Ana\nsouth,Ben\n",
 }
 
@@ -63,6 +111,55 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("data_processing", "sql"): {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
+    },
+    ("checkpoint", "save"): {"name": "progress", "data": {"page": 3, "seen": ["a", "b"]}, "note": "before the break"},
+    ("checkpoint", "load"): {"name": "progress", "default": {"page": 0}},
+    ("checkpoint", "list"): {"folder": "kept"},
+    ("checkpoint", "delete"): {"name": "progress", "version": 1, "folder": "kept"},
+    ("user_prompt", "ask"): {"prompt": "Which shop?", "choices": ["north", "south"], "answer": "north"},
+    ("approval_gate", "request"): {"message": "Publish the report?", "approvers": ["ana"], "answer": True},
+    ("feedback_collection", "collect"): {
+        "message": "The report",
+        "questions": [
+            {"id": "clear", "question": "Was it clear?", "type": "rating"},
+            {"id": "more", "question": "What is missing?", "required": False},
+        ],
+        "answer": {"clear": 4},
+    },
+    ("mcp_memory", "store"): {"key": "ana", "value": {"likes": "tea"}, "tags": ["people"], "ttl": "30d"},
+    ("mcp_memory", "retrieve"): {"key": "ana", "default": {}},
+    ("mcp_memory", "list"): {"namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "search"): {"query": "tea", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "delete"): {"key": "north", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "clear"): {"namespace": "shops", "folder": "kept"},
+    ("mcp", "call"): {"server": "notes", "tool": "add_note", "arguments": {"text": "The pump leaks."}},
+    ("mcp", "call_several"): {"server": "notes", "calls": [{"tool": "count_notes"}]},
+    ("mcp", "list_tools"): {"server": "notes"},
+    ("mcp", "list_servers"): {},
+    ("mcp", "list_resources"): {"server": "notes"},
+    ("mcp", "read_resource"): {"server": "notes", "uri": "note://1"},
+    ("multi_model_routing", "route"): {"prompts": "Name a tree.", "models": [MODEL], "strategy": "cost"},
+    ("multi_model_routing", "ask"): {"prompts": ["Name a tree."], "models": [MODEL]},
+    ("multi_model_routing", "compare"): {"prompt": "Name a tree.", "models": [MODEL]},
+    ("task_delegation", "analyze"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("task_delegation", "delegate"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("prompt_optimization", "analyze"): {"prompt": "Write some good sentences about {topic}."},
+    ("prompt_optimization", "optimize"): {
+        "prompt": "Write some good sentences about {topic}.",
+        "criteria": ["specificity"],
+    },
+    ("pipeline_executor", "execute"): {
+        "pipeline": {
+            "id": "greet",
+            "inputs": {"name": "world"},
+            "steps": [{"id": "say", "action": "echo", "parameters": {"message": "Hello {{ name }}"}}],
+            "outputs": {"line": "{{ say }}"},
+        },
+        "inputs": {"name": "Ana"},
+    },
+    ("pipeline_executor", "validate"): {
+        "pipeline": "id: greet\nsteps:\n  - {id: say, action: eho}\n",
+        "name": "draft.yaml",
     },
     ("visualization", "chart"): {
         "data": "sales.csv",

@@ -143,6 +143,7 @@ def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
     path = root / (file or "tools.py")
     if file or path.is_file():
         registry.load_file(path)
+    registry.load_servers(root)
     return registry
 
 
