@@ -218,7 +218,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("http_client", "request"): {"url": f"{ADDRESS}/plots", "method": "OPTIONS", "timeout": 10},
     ("http_client", "get"): {"url": f"{ADDRESS}/plots/7", "params": {"fields": "state"}},
     ("http_client", "head"): {"url": f"{ADDRESS}/plots/7"},
-    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ token }}"}},
+    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ env.API_TOKEN }}"}},
     ("http_client", "put"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
     ("http_client", "patch"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
     ("http_client", "delete"): {"url": f"{ADDRESS}/plots/7", "allowed_status": [404]},
