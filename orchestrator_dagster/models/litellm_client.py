@@ -333,7 +333,9 @@ def _answer(litellm: Any, request: ModelRequest, response: Any, latency: float) 
             raise _with_usage(error, usage)
         if finish_reason != "length":
             raise _with_usage(ModelAnswerError(f"{request.model} gave an empty answer", hint="try again"), usage)
-    answered = str(response.model or request.model.name).removeprefix(f"{request.model.provider}/")
+    answered = str(response.model or request.model.name)
+    for name in (request.model.provider, _LITELLM_NAMES.get(request.model.provider, "")):
+        answered = answered.removeprefix(f"{name}/")
     model = ModelReference(request.model.provider, answered)
     return ModelAnswer(text, model, finish_reason, calls, usage, latency)
 
