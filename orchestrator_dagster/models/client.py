@@ -6,7 +6,7 @@ built-in model that needs neither a key nor a network. Structure, tool use and b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -41,6 +41,21 @@ class Message:
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a call is looked after while it waits for its turn and while it goes on. It changes nothing about the answer.
+
+    Args:
+        deadline: When waiting and calling must be over, in seconds of ``time.monotonic()``; None for never.
+        interrupted: Whether the run wants its steps to stop.
+        progress: Called with a line about a long answer that is still coming, some times in all.
+    """
+
+    deadline: float | None = None
+    interrupted: Callable[[], bool] | None = None
+    progress: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,7 @@ class ModelRequest:
         max_tokens: Most tokens of the answer, None for the provider's default.
         timeout: Seconds until the call is given up.
         settings: Further settings of the provider, passed on as they are (``top_p``, ``stop``, ``seed`` …).
+        watch: How the call is looked after.
     """
 
     model: ModelReference
@@ -101,6 +117,7 @@ class ModelRequest:
     max_tokens: int | None = None
     timeout: float = 120.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    watch: Watch = field(default=Watch(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
