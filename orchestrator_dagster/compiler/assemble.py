@@ -144,7 +144,7 @@ class _Assembler:
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
             "includes": {one: self.includes[one] for one in sorted(draft.includes)},
             "personality": self.personalities.get(made.personality or "", made.personality)
-            if draft.work and draft.work.kind == "model"
+            if draft.work and draft.work.asks
             else None,
         }
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
@@ -185,9 +185,8 @@ class _Assembler:
 
     def retries(self, step: Step, work: Work, handlers: Sequence[FailureHandler]) -> Retries:
         """How often a step is tried again; those inside a loop are tried again by themselves."""
-        asks = work.kind == "model"
         default = (
-            NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if asks else NO_RETRIES)
+            NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if work.asks else NO_RETRIES)
         )
         found = step.retries or default
         if "retry" in (step.on_failure, *(one.goto for one in handlers)) and found.max < LEAST_RETRIES:

@@ -135,7 +135,7 @@ def _find_models(reading: Reading, top: Body, names: ModelNames) -> None:
     checker = ModelNameChecker(names, reading.document, reading.problems)
     checker.check_pipeline(reading.pipeline)
     for draft in top.walk():
-        if draft.work and draft.work.kind == "model":
+        if draft.work and draft.work.asks:
             note_older_settings(draft.step, draft.work, draft.place, reading.document, reading.problems)
             draft.models = model_of(reading, draft.step, draft.work, draft.place, checker)
 

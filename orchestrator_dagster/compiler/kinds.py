@@ -44,6 +44,9 @@ MODEL_KEYS = (
     "max_tool_calls", "repair", "cache",
 )  # fmt: skip
 
+#: Those of them that have no use in a step whose tool asks a model: it decides by itself what it calls.
+_OFFERS = ("tools", "max_tool_calls")
+
 Place = tuple[str | int, ...]
 
 
@@ -59,6 +62,11 @@ class Work:
     parameters: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     shape: Any = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks a model: by itself, or through its tool."""
+        return self.kind == "model" or bool(self.shape is not None and self.shape.uses_models)
 
 
 def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Work | None:
@@ -250,9 +258,11 @@ def _bare_action(
     return None
 
 
-def _no_model_keys(step: Step, does: str, place: Place, document: Document, problems: Problems) -> None:
+def _no_model_keys(
+    step: Step, does: str, place: Place, document: Document, problems: Problems, keys: tuple[str, ...] = MODEL_KEYS
+) -> None:
     """Note settings of a model in a step that asks none."""
-    for key in MODEL_KEYS:
+    for key in keys:
         if getattr(step, key) not in (None, (), {}):
             problems.add(
                 "unused-key",
@@ -277,7 +287,6 @@ def _tool_work(
     if has_template(name):
         problems.add("unknown-tool", f'step "{step.id}": the tool must be a name, not a template', span, step=step.id)
         return None
-    _no_model_keys(step, "calls a tool", place, document, problems)
     if step.action and has_template(step.action):
         where = document.span((*place, "action"))
         message = f'step "{step.id}": the action must be a name, not a template'
@@ -328,6 +337,7 @@ def _tool_work(
         return None
     if action is None and _wrong_operation(step, tool, shape, parameters, place, document, problems):
         return None
+    _no_model_keys(step, "calls a tool", place, document, problems, _OFFERS if shape.uses_models else MODEL_KEYS)
     return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape)
 
 

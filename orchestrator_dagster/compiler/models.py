@@ -98,6 +98,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         where = ("default_model",)
         choice = ModelChoice(names=pipeline.default_model, reason="the pipeline's default_model")
     if choice is None:
+        if work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models")):
+            return None  # the tool is told by its own parameter
         if reading.lost(place, "model", "expert") or reading.lost((), "default_model", "experts"):
             return None  # it was there, and wrong
         problems.add(

@@ -35,12 +35,16 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation. ``tool_calls`` only from the assistant; ``tool_call_id`` only with role ``tool``."""
+    """One turn of a conversation. ``tool_calls`` only from the assistant; ``tool_call_id`` only with role ``tool``.
+
+    ``images`` are pictures (PNG, JPEG, GIF or WebP bytes) that go with the text of a user.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)

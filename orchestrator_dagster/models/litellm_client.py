@@ -24,6 +24,7 @@ from orchestrator_dagster.models.client import (
     ToolCall,
     Usage,
 )
+from orchestrator_dagster.models.images import image_part
 from orchestrator_dagster.models.provider_keys import has_key, key_variables, public_url, without_secrets
 
 # What litellm reads when it is imported. Prices and headers come from its package, not from the network; a .env file
@@ -277,6 +278,8 @@ def _check_settings(request: ModelRequest) -> None:
 
 def _message(message: Message) -> dict[str, Any]:
     made: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        made["content"] = [{"type": "text", "text": message.content}, *map(image_part, message.images)]
     if message.tool_calls:
         made["content"] = message.content or None
         made["tool_calls"] = [

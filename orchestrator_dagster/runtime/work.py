@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.errors import ParametersError, ToolError
+from orchestrator_dagster.errors import ParametersError, StepError, ToolError
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.tool_models import StepModels
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -41,20 +44,41 @@ def run_tool_step(
     """
     parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
     action = services.tools.find(str(step.tool)).find(step.action)
+    models = StepModels(pipeline, step, names, services, timeout) if action.uses_models else None
     context = ToolContext(
         workspace=services.workspace,
         timeout=timeout,
         folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
         log=services.log,
         interrupted=services.interrupted,
+        models=models,
     )
-    if timeout is None or action.is_async:
-        result = action.call(context, parameters)
-    else:  # a function that runs cannot be stopped, a process can
-        result = call_killable(services.tools, action, context, parameters)
-    _check_success(step, result)
-    variables = variables_of_result(pipeline, step, result, names)
-    return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
+    with _lending(models):
+        if timeout is None or action.is_async or models is not None:
+            result = action.call(context, parameters)
+        else:  # a function that runs cannot be stopped, a process can
+            result = call_killable(services.tools, action, context, parameters)
+        _check_success(step, result)
+        variables = variables_of_result(pipeline, step, result, names)
+    value = main_value(variables, bool(step.spec.vars), result)
+    if models is None:
+        return Done(value=value, variables=variables)
+    return Done(value=value, variables=variables, model=models.use, usage=models.usage)
+
+
+@contextmanager
+def _lending(models: StepModels | None) -> Iterator[None]:
+    """Settle what a tool was answered when it has ended, and note what it took in a failure."""
+    if models is None:
+        yield
+        return
+    try:
+        with after_paying(lambda: models.usage):
+            yield
+    except StepError as error:
+        models.settle(error)
+        raise
+    models.settle()
 
 
 def _check_success(step: CompiledStep, result: Any) -> None:

@@ -37,12 +37,22 @@ class FunctionTool(Tool):
 def tool(name: Callable[..., Any], /) -> FunctionTool: ...
 @overload
 def tool(
-    name: str | None = None, /, *, summary: str | None = None, model_may_call: bool = True
+    name: str | None = None,
+    /,
+    *,
+    summary: str | None = None,
+    model_may_call: bool = True,
+    uses_models: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
 
 def tool(
-    name: str | Callable[..., Any] | None = None, /, *, summary: str | None = None, model_may_call: bool = True
+    name: str | Callable[..., Any] | None = None,
+    /,
+    *,
+    summary: str | None = None,
+    model_may_call: bool = True,
+    uses_models: bool = False,
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a tool of a typed function: its parameters are the tool's parameters, checked before each call.
 
@@ -53,6 +63,7 @@ def tool(
         name: The tool's name, default the function's.
         summary: One sentence for lists and models, default the first line of the docstring.
         model_may_call: False keeps a model from calling it unless the ``tools`` resource allows it by name.
+        uses_models: Whether it asks models, through ``context.models``.
 
     Raises:
         ToolError: The function cannot be called by parameter names.
@@ -63,6 +74,7 @@ def tool(
             name if isinstance(name, str) else getattr(function, "__name__", "tool"),
             summary=summary if summary is not None else (inspect.getdoc(function) or "").partition("\n")[0],
             model_may_call=model_may_call,
+            uses_models=uses_models,
             function=function,
         )
         made.action("execute", default=True)(_with_context(function))

@@ -95,7 +95,7 @@ class ToolContext:
             the workspace root.
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
-        models: The run's models; None where there are none, in the process of a tool with a timeout for example.
+        models: The run's models, for actions that say that they use them; None for others.
     """
 
     workspace: Workspace
@@ -111,6 +111,8 @@ class Action:
     """One operation of a tool: ``function(context, **parameters) -> result``.
 
     ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
+    One that ``uses_models`` is lent them as ``context.models``; the step may then name a model and its settings. It is
+    called in the run's own process also with a timeout, which bounds its model calls.
     """
 
     tool: str
@@ -118,6 +120,7 @@ class Action:
     function: Callable[..., Any]
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
+    uses_models: bool = False
 
     @property
     def summary(self) -> str:
@@ -245,11 +248,13 @@ class Tool:
         summary: One sentence for lists and for models.
         model_may_call: Whether a model may be offered this tool without the resource allowing it by name. False for
             tools that run code or commands.
+        uses_models: Whether its actions ask models, unless one says otherwise.
     """
 
     name: str
     summary: str = ""
     model_may_call: bool = True
+    uses_models: bool = False
     actions: dict[str, Action] = field(default_factory=dict)
     default_action: str | None = None
 
@@ -263,6 +268,7 @@ class Tool:
         aliases: tuple[str, ...] = (),
         default: bool = False,
         further_for: str | None = None,
+        uses_models: bool | None = None,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -271,10 +277,12 @@ class Tool:
             aliases: Further names that are accepted.
             default: Whether a step that names no action gets this one.
             further_for: The parameter that ``**values`` of the function are for; without it they are refused.
+            uses_models: Whether it asks models through ``context.models``, default as the tool says.
         """
 
         def register(function: Function) -> Function:
-            action = Action(self.name, name or function.__name__, function, aliases, further_for)
+            asks = self.uses_models if uses_models is None else uses_models
+            action = Action(self.name, name or function.__name__, function, aliases, further_for, asks)
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name
