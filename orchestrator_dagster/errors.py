@@ -233,8 +233,7 @@ class ModelCoolingDownError(ModelError):
 
 
 class ModelTurnError(ModelError):
-    """A call did not come to its turn in time: the limits that are set for the provider left no room. Nothing was sent.
-    """
+    """A call's turn did not come in time: the limits set for the provider left no room. Nothing was sent."""
 
 
 class ModelRateLimitError(ModelError):

@@ -62,6 +62,9 @@ class Watch:
     progress: Callable[[str], None] | None = None
 
 
+UNWATCHED = Watch()
+
+
 @dataclass(frozen=True)
 class ToolOffer:
     """A function that the model may call: ``parameters`` is the JSON Schema of its arguments."""
@@ -121,7 +124,7 @@ class ModelRequest:
     max_tokens: int | None = None
     timeout: float = 120.0
     settings: Mapping[str, Any] = field(default_factory=dict)
-    watch: Watch = field(default=Watch(), repr=False, compare=False)
+    watch: Watch = field(default=UNWATCHED, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class PatientClient:
         patience: How long and how often it waits.
     """
 
-    def __init__(self, inner: ModelClient, lane: Lane, rates: Rates = Rates(), patience: Patience = Patience()) -> None:
+    def __init__(self, inner: ModelClient, lane: Lane, rates: Rates, patience: Patience) -> None:
         self._inner, self._lane, self._rates, self._patience = inner, lane, rates, patience
 
     def complete(self, request: ModelRequest) -> ModelAnswer:
@@ -82,7 +82,9 @@ class PatientClient:
                 if wait is None:
                     self._lane.pause(back_off(attempt - 1), watch)
                 if watch.progress is not None:
-                    watch.progress(f"{model} turned the call away; asking again ({attempt} of {self._patience.retries})")
+                    watch.progress(
+                        f"{model} turned the call away; asking again ({attempt} of {self._patience.retries})"
+                    )
             except BaseException:
                 self._lane.billed(taken, 0)
                 raise

@@ -1,4 +1,4 @@
-"""The calls of this process to each provider: how many go at once, how many a minute, and who is left alone for a while.
+"""The calls of this process to each provider: how many at once, how many a minute, and who is left alone for a while.
 
 A lane is one provider at one address. All runs and steps of a process share it, whatever resource they came with.
 """
@@ -22,7 +22,7 @@ from orchestrator_dagster.errors import (
     ModelUnreachableError,
     StepInterruptedError,
 )
-from orchestrator_dagster.models.client import ModelReference, Usage, Watch
+from orchestrator_dagster.models.client import UNWATCHED, ModelReference, Usage, Watch
 from orchestrator_dagster.models.rates import MinuteWindow, Taken
 
 _LOOK = 0.25  # seconds between two looks at whether the run wants its steps to stop
@@ -96,7 +96,7 @@ class Lane:
         self._trouble = _Trouble()
 
     @contextmanager
-    def one_of(self, at_once: int | None, watch: Watch = Watch()) -> Iterator[None]:
+    def one_of(self, at_once: int | None, watch: Watch = UNWATCHED) -> Iterator[None]:
         """Hold one of ``at_once`` places; only calls that have such a limit are counted.
 
         Raises:
@@ -241,7 +241,7 @@ def out_of_turn(provider: str, why: str) -> ModelTurnError:
 
 def back_off(attempt: int) -> float:
     """Seconds before a call is made again where the provider named none: 1, 2, 4 …, each a quarter more or less."""
-    return float(2**attempt * random.uniform(0.75, 1.25))  # noqa: S311 - spreads calls, hides nothing
+    return float(2**attempt * random.uniform(0.75, 1.25))
 
 
 def _is_trouble(error: ModelError) -> bool:
