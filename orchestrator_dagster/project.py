@@ -17,6 +17,7 @@ from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
 from orchestrator_dagster.models.personalities import find_personality, home_folder
 from orchestrator_dagster.models.references import parse_reference
+from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
 
 _MARKS = ("workspace.yaml", "pyproject.toml", "dagster.yaml", ".orchestrator", ".git")
@@ -64,7 +65,8 @@ def known(root: Path) -> Known:
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
     folders = (root / "personalities", home_folder())
-    return Known(registry, parse_reference, functools.partial(find_personality, folders=folders), root)
+    models = functools.partial(parse_reference, own=own_models(root))
+    return Known(registry, models, functools.partial(find_personality, folders=folders), root)
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:

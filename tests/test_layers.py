@@ -23,6 +23,7 @@ BASE = {
     "path_text",
     "glob_pattern",
     "markdown_text",
+    "model_words",
     "processes",
     "stored_files",
 }
@@ -34,7 +35,8 @@ MAY_IMPORT = {
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
     "kept_pipelines": {"compiler", *BASE},
-    "project": {"project", "compiler", "language", "models", "tools", *BASE},
+    "models_file": {"models_file", "language", "models", *BASE},
+    "project": {"project", "compiler", "language", "models", "models_file", "tools", *BASE},
     "testing": {"testing"},
 }
 ONLY_DEFINITIONS = {"dagster", "dagster_graphql", "dagster_webserver"}

@@ -6,10 +6,12 @@ import functools
 import importlib.util
 import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator_dagster.errors import UnknownModelError
 from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.models.user_models import OWN, UserModels
 from orchestrator_dagster.text import nearest, nearest_name
 
 BUILTIN = "builtin"
@@ -19,6 +21,7 @@ EXTRACTIVE = ModelReference(BUILTIN, "extractive")
 COMMON_PROVIDERS = frozenset(
     [
         "builtin",
+        OWN,
         "openai",
         "anthropic",
         "gemini",
@@ -49,8 +52,12 @@ COMMON_PROVIDERS = frozenset(
 _OTHER_NAMES = {"google": "gemini", "vllm": "hosted_vllm", "together": "together_ai", "hf": "huggingface"}
 
 
-def parse_reference(text: str) -> ModelReference:
+def parse_reference(text: str, own: UserModels = MappingProxyType({})) -> ModelReference:
     """The model that a name stands for: split at the first ``:`` or ``/``, but only after a known provider.
+
+    Args:
+        text: The name.
+        own: The models of ``models.yaml``: ``own:name`` is one of them.
 
     Raises:
         UnknownModelError: No provider is named, and litellm's price map has no model of this name.
@@ -71,9 +78,15 @@ def parse_reference(text: str) -> ModelReference:
                 raise UnknownModelError(
                     f'there is no built-in model "{rest}"', hint="the built-in one is builtin:extractive"
                 )
+            if provider == OWN and rest not in own:
+                raise _no_own(rest, own)
             return ModelReference(provider, rest)
         if found:
             break
+    if name in own:
+        raise UnknownModelError(
+            f'the model "{text}" names no provider', hint=f"write own:{name} for the model of models.yaml"
+        )
     entry = price_map().get(name)
     if entry:
         return ModelReference(_family(str(entry["litellm_provider"])), name)
@@ -89,6 +102,13 @@ def parse_reference(text: str) -> ModelReference:
     raise UnknownModelError(
         f'the model "{text}" names no provider, and litellm knows no model of this name{nearest(name, price_map())}',
         hint="write provider:name, for example openai:gpt-5 or ollama:llama3.2",
+    )
+
+
+def _no_own(name: str, own: UserModels) -> UnknownModelError:
+    known = f"it has {', '.join(sorted(own))}" if own else "there is no models.yaml, or it names none"
+    return UnknownModelError(
+        f'models.yaml has no model "{name}"{nearest(name, own)}', hint=f"add it below `models`; {known}"
     )
 
 
