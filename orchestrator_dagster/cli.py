@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from orchestrator_dagster.cli_limits import limits
 from orchestrator_dagster.cli_prune import pruned_text, seconds
 from orchestrator_dagster.cli_signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
@@ -334,6 +335,9 @@ def dev(arguments: tuple[str, ...]) -> None:
     os.chdir(project)
     command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
     os.execv(sys.executable, command)
+
+
+main.add_command(limits)
 
 
 def _writable(path: Path) -> bool:

@@ -82,6 +82,7 @@ def assemble(
         automation=pipeline.automation,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
+        limits=pipeline.limits,
         includes=dict(includes),
         unsupported=(
             *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),

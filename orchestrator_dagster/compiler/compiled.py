@@ -164,6 +164,7 @@ class CompiledPipeline(Compiled):
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None
     partitions: Partitions | None = None
     executor: str | None = None
+    limits: dict[str, int] = Field(default_factory=dict)
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     fingerprint: str = ""

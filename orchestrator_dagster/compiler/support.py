@@ -23,7 +23,7 @@ LATER_TOOLS = frozenset((
 ))  # fmt: skip
 
 _HEADER = {
-    "budget": "budgets", "limits": "limits by provider",
+    "budget": "budgets",
     "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {

@@ -15,11 +15,13 @@ from dagster._core.events import EngineEventData
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.definitions.call_slots import PoolSlots
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
+from orchestrator_dagster.models.run_clients import RunClients
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
@@ -29,23 +31,38 @@ from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
 
 
-def services_of(context: OpExecutionContext) -> Services:
+def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Services:
     """The tools, models and files that the op's resources give.
+
+    Args:
+        context: Of the op.
+        limits: Calls at once by provider, as the pipeline has them.
 
     Raises:
         StorageError: A store cannot be opened.
     """
     workspace = context.resources.workspace.workspace()
+    context.resources.models.look_in(workspace.root)
     redactor = Redactor()
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
+
+    def log(line: str) -> None:
+        context.log.info(redactor.text(line))
+
     return Services(
         workspace=workspace,
         tools=context.resources.tools.registry(workspace.root),
-        models=context.resources.models.clients(),
+        models=RunClients(
+            context.resources.models.clients(),
+            limits,
+            PoolSlots(context.instance, context.run_id),
+            interruption().is_set,
+            log,
+        ),
         redactor=redactor,
-        log=lambda line: context.log.info(redactor.text(line)),
+        log=log,
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
@@ -80,7 +97,9 @@ def scope_of(
     """
     outcomes = {name: Outcome.model_validate(given[op]) for op, name in before.items()}
     inputs = given["inputs"]
-    made = Scope.of(pipeline, inputs["values"], run_info(context, inputs), services_of(context), outcomes)
+    made = Scope.of(
+        pipeline, inputs["values"], run_info(context, inputs), services_of(context, pipeline.limits), outcomes
+    )
     if context.has_assets_def:
         keys = frozenset(tuple(key.path) for key in context.selected_asset_keys)
         made = replace(made, wanted=keys)

@@ -221,7 +221,7 @@ def _words(error: Exception, response: Any) -> str:
     text = _said_by_provider(response)
     if text is None:
         text = _PREFIXES.sub("", str(getattr(error, "message", None) or error))
-        text = _OBJECTS.sub("", text)
+        text = _OBJECTS.sub("", text).partition("Traceback (most recent call last)")[0]
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from typing import Any
 
 # What litellm reads when it is imported. Prices and headers come from its package, not from the network; a .env file
@@ -50,6 +51,8 @@ def litellm_module() -> Any:
         import litellm
 
         if not _prepared:
+            # Of litellm's own types, said when it puts a stream together again; nobody here can do anything about it.
+            warnings.filterwarnings("ignore", message=r"Item '\w+' on TypedDict class", category=UserWarning)
             litellm.telemetry = False
             litellm.suppress_debug_info = True
             litellm.drop_params = False  # LITELLM_DROP_PARAMS would win over what a call says

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,14 +14,15 @@ from orchestrator_dagster.language.json_schema import object_schema
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.types import VariableSpec
 from orchestrator_dagster.language.values import sentences, values_model
-from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
+from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest, Watch
 from orchestrator_dagster.models.personalities import find_personality
 from orchestrator_dagster.models.references import parse_reference
+from orchestrator_dagster.models.run_clients import timeout_of
 from orchestrator_dagster.models.structured import Asked, as_data, ask_structured, ask_text
 from orchestrator_dagster.runtime.outcome import ModelUse
 from orchestrator_dagster.runtime.question import Question
 from orchestrator_dagster.runtime.services import Services
-from orchestrator_dagster.runtime.tool_models import ABOUT, DEFAULT_REPAIR, DEFAULT_TIMEOUT
+from orchestrator_dagster.runtime.tool_models import ABOUT, DEFAULT_REPAIR
 from orchestrator_dagster.runtime.variables import asked_variables, main_value
 from orchestrator_dagster.runtime.work import Done
 
@@ -99,8 +101,9 @@ def _request(
         messages=(Message("system", "\n\n".join(system)), Message("user", prompt)),
         temperature=temperature if temperature is not None else personality.temperature,
         max_tokens=settings.pop("max_tokens", None),
-        timeout=timeout or DEFAULT_TIMEOUT,
+        timeout=timeout or timeout_of(services.models, reference),
         settings=settings,
+        watch=Watch(deadline=None if timeout is None else time.monotonic() + timeout),
     )
 
 

@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from orchestrator_dagster.models.call_store import CallStore
-from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.personalities import home_folder
+from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
-
-
-class Clients(Protocol):
-    """Anything that gives the client for a model."""
-
-    def client(self, model: ModelReference) -> ModelClient:
-        """The client that reaches ``model``."""
-        ...
-
-    def address(self, model: ModelReference) -> str | None:
-        """Where ``model`` is reached, None for its provider's usual place."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeoutError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.models.run_clients import limited
 from orchestrator_dagster.runtime.failure import after_paying, inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import UsageInfo
@@ -42,7 +43,7 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
         values = complete_inputs(pipeline, given, scope.run)
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
-    services = replace(scope.services, occurrence="")
+    services = replace(scope.services, occurrence="", models=limited(scope.services.models, pipeline.limits))
     inside = Scope.of(pipeline, values, scope.run, services)
     inside = replace(inside, path=f"{scope.occurrence(step)}/", deadline=scope.deadline).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)

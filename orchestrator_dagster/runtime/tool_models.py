@@ -6,7 +6,8 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,19 +21,20 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest
+from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest, Watch
 from orchestrator_dagster.models.personalities import find_personality
 from orchestrator_dagster.models.references import BUILTIN, parse_reference
+from orchestrator_dagster.models.run_clients import timeout_of
 from orchestrator_dagster.models.structured import Asked, ask_structured, ask_text
 from orchestrator_dagster.runtime.failure import usage_of
 from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
-from orchestrator_dagster.runtime.question import Question
+from orchestrator_dagster.runtime.question import Ask, Question
 from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.tool_media import MediaAsking
 from orchestrator_dagster.tools.model_access import ModelReply
 
 #: What the models are that are no language models, by provider.
 ABOUT = {BUILTIN: "built-in extractive model (no language model): every sentence is taken from the given text"}
-DEFAULT_TIMEOUT = 120.0
 DEFAULT_REPAIR = 2
 
 
@@ -47,7 +49,7 @@ class _Defaults:
     settings: Mapping[str, Any]
 
 
-class StepModels:
+class StepModels(MediaAsking):
     """A :class:`~orchestrator_dagster.tools.model_access.ModelAccess` for one attempt at a step. Safe for threads.
 
     Args:
@@ -115,25 +117,9 @@ class StepModels:
             StepTimeoutError: The time of the step is over.
             StepInterruptedError: The run was stopped.
         """
-        try:
-            self._check_going_on()
+        with self._failing():
             request = self._request(prompt, system, model, schema, images, temperature, max_tokens)
-            question = Question(self._pipeline, self._step, request, self._services_for(request))
-            try:
-                asked, usage = question.ask(lambda client: self._answer(client, request))
-            except ModelError as error:
-                with self._lock:
-                    self._usage += usage_of(error)
-                raise
-        except StepError as error:
-            error.paid = UsageInfo()  # it is counted here
-            with self._lock:
-                self._failures.append(error)
-            raise
-        with self._lock:
-            self._usage += usage
-            self._open.append(question)
-            self._answered.append(asked.answer.model)
+        asked, usage = self._put(request, lambda client: self._answer(client, request))
         return ModelReply(
             text=asked.answer.text,
             value=asked.value if schema is not None else None,
@@ -141,6 +127,34 @@ class StepModels:
             tokens=usage.tokens,
             cost=usage.cost,
         )
+
+    def _put(self, request: ModelRequest, ask: Ask) -> tuple[Asked, UsageInfo]:
+        """Put a question and count what it took."""
+        with self._failing():
+            self._check_going_on()
+            question = Question(self._pipeline, self._step, request, self._services_for(request))
+            try:
+                asked, usage = question.ask(ask)
+            except ModelError as error:
+                with self._lock:
+                    self._usage += usage_of(error)
+                raise
+        with self._lock:
+            self._usage += usage
+            self._open.append(question)
+            self._answered.append(asked.answer.model)
+        return asked, usage
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Note a failure of a call: what it took is counted here."""
+        try:
+            yield
+        except StepError as error:
+            error.paid = UsageInfo()
+            with self._lock:
+                self._failures.append(error)
+            raise
 
     def settle(self, error: StepError | None = None) -> None:
         """The tool has ended: what it was answered is accepted, so that a retry does not pay for it again.
@@ -191,9 +205,23 @@ class StepModels:
             schema=schema,
             temperature=temperature if temperature is not None else own.temperature,
             max_tokens=max_tokens if max_tokens is not None else own.max_tokens,
-            timeout=min(DEFAULT_TIMEOUT if self._timeout is None else math.inf, self._end - time.monotonic()),
+            timeout=self._seconds(parse_reference(name)),
             settings=own.settings,
+            watch=Watch(deadline=None if self._timeout is None else self._end),
         )
+
+    def _named_model(self) -> str | None:
+        spec = self._step.spec
+        named = spec.model or spec.expert or "model" in self._step.settings
+        return self._defaults.model if named else None
+
+    def _bounded(self, request: ModelRequest) -> ModelRequest:
+        deadline = None if self._timeout is None else self._end
+        return replace(request, timeout=self._seconds(request.model), watch=Watch(deadline=deadline))
+
+    def _seconds(self, model: ModelReference) -> float:
+        """Seconds that a call may take."""
+        return timeout_of(self._services.models, model) if self._timeout is None else self._end - time.monotonic()
 
     def _services_for(self, request: ModelRequest) -> Services:
         """The services with the place of this question in the run: one that is asked twice is two questions."""

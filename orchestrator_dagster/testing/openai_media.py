@@ -70,7 +70,10 @@ def media_answer(request: Request, answer: Answer) -> Mapping[str, Any] | bytes:
         if tokens is not None:
             total = tokens.input + tokens.output
             body["usage"] = {"type": "tokens", "input_tokens": tokens.input, "output_tokens": tokens.output}
-            body["usage"]["total_tokens"] = total
+            body["usage"] |= {
+                "total_tokens": total,
+                "input_token_details": {"text_tokens": 0, "audio_tokens": tokens.input},
+            }
         return body
     count = int(request.body.get("n") or 1)
     pictures = [base64.b64encode(picture(f"{request.prompt}{n or ''}")).decode() for n in range(count)]
