@@ -12,7 +12,7 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("loading", "compiling", "running", "data_processing", "executors")
+MODULES = ("loading", "compiling", "running", "scale", "data_processing", "executors")
 
 
 COLUMNS = ("what", "ours", "reference", "ratio", "wanted")
@@ -28,7 +28,13 @@ def main() -> None:
     rows = [row for name in chosen.only or MODULES for row in import_module(f"benchmarks.{name}").measure()]
     console.print(about(), highlight=False)
     cells = [
-        (one.what, f"{one.ours:.3f} s", f"{one.reference:.3f} s, {one.reference_is}", f"{one.ratio:.2f}", one.wanted)
+        (
+            one.what,
+            f"{one.ours:.3f} {one.unit}",
+            f"{one.reference:.3f} {one.unit}, {one.reference_is}",
+            f"{one.ratio:.2f}",
+            one.wanted,
+        )
         for one in rows
     ]
     if chosen.markdown:

@@ -3,7 +3,9 @@
 An index in the storage folder says for each pipeline file which kept pipeline it was compiled to, and from what: the
 file's text, the files it includes, its personalities, the versions of this package, Python and litellm. All of it is
 looked at again before a pipeline is taken from here. What depends on more is never taken from here: a pipeline that
-names a tool which is not built in, one that runs another pipeline, one whose output folder is an absolute path.
+names a tool which is not built in, one that runs another pipeline, one whose output folder is an absolute path. The
+index also says for each file the last pipeline that it compiled to without an error, whatever that depended on: it is
+served while the file is broken.
 """
 
 from __future__ import annotations
@@ -53,8 +55,9 @@ class CompiledCache:
         self.builtin_tools = builtin_tools
         self.path = storage / FOLDER / f"index-{digest([str(folder.resolve()), str(root)])[:16]}.json"
         self.made_by = _made_by()
-        self.before = self._read()
+        self.before, self.good_before = self._read()
         self.now: dict[str, dict[str, Any]] = {}
+        self.good: dict[str, str] = {}
         #: Why something could not be kept.
         self.problem: OSError | None = None
 
@@ -67,6 +70,7 @@ class CompiledCache:
             pipeline = kept_pipeline(self.storage, entry["key"])
             if pipeline is not None and pipeline.file == shown and self._is_current(pipeline, file, entry):
                 self.now[str(file)] = entry
+                self.good[str(file)] = entry["key"]
                 return entry["key"], pipeline
         return None
 
@@ -77,10 +81,20 @@ class CompiledCache:
         except OSError as error:
             self.problem = error
             return None
+        self.good[str(file)] = key
         if self._may_keep(pipeline):
             personalities = {name: self._prompt(name) for name in _personalities(pipeline)}
             self.now[str(file)] = {"text": _digest(text), "key": key, "personalities": personalities}
         return key
+
+    def last_good(self, file: Path) -> tuple[str, CompiledPipeline] | None:
+        """The key and the pipeline that the file last compiled to without an error; None when it never did."""
+        key = self.good_before.get(str(file))
+        pipeline = kept_pipeline(self.storage, key) if isinstance(key, str) else None
+        if key is None or pipeline is None:
+            return None
+        self.good[str(file)] = key
+        return key, pipeline
 
     def save(self) -> None:
         """Write the index, when it says something new.
@@ -90,15 +104,19 @@ class CompiledCache:
         """
         if self.problem is not None:
             raise self.problem
-        if self.now != self.before:
-            write_whole(self.path, json.dumps({"made_by": self.made_by, "files": self.now}))
+        if self.now != self.before or self.good != self.good_before:
+            write_whole(self.path, json.dumps({"made_by": self.made_by, "files": self.now, "good": self.good}))
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """The entries of files, which count for this version alone, and the keys of what was good."""
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(self.path.read_text(encoding="utf-8"))
-            if isinstance(found, dict) and found.get("made_by") == self.made_by and isinstance(found["files"], dict):
-                return found["files"]
-        return {}
+            if isinstance(found, dict):
+                files: Any = found.get("files") if found.get("made_by") == self.made_by else {}
+                good: Any = found.get("good") or {}
+                if isinstance(files, dict) and isinstance(good, dict):
+                    return files, good
+        return {}, {}
 
     def _is_current(self, pipeline: CompiledPipeline, file: Path, entry: dict[str, Any]) -> bool:
         return (

@@ -280,6 +280,12 @@ class UnknownModelError(ModelError):
     permanent = True
 
 
+class NoModelError(ModelError):
+    """No model fits a step: the message names each candidate with its reason, the hint says what to set."""
+
+    permanent = True
+
+
 class PersonalityError(StepError):
     """A personality's name is nowhere, or its file cannot be read."""
 

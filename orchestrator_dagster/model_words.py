@@ -94,7 +94,7 @@ def billions(size: str) -> float | None:
     (70.0, 0.35)
     """
     found = _SIZE.match(size.strip())
-    return float(found["number"]) * _BILLIONS[found["unit"].lower()] if found else None
+    return round(float(found["number"]) * _BILLIONS[found["unit"].lower()], 6) if found else None
 
 
 def size_text(size: float) -> str:

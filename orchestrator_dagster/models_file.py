@@ -13,6 +13,7 @@ from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.language.base import Integer, Model, Names, Number, problem
 from orchestrator_dagster.language.diagnostics import Problems, Span, lines_of, render_all
 from orchestrator_dagster.language.document import Document, MappingNode, Node, ScalarNode, SequenceNode, read_file
+from orchestrator_dagster.language.settings import usual_words
 from orchestrator_dagster.language.wording import Fault, described, faults, path_text
 from orchestrator_dagster.model_words import CAPABILITIES, EXPERTISE, billions, capability, expertise
 from orchestrator_dagster.models.user_models import UserModel
@@ -26,24 +27,6 @@ _SECRET = re.compile(r"key|token|secret|passw", re.IGNORECASE)
 _MILLION = 1_000_000  # prices are written per million tokens, as providers do
 
 Place = tuple[Any, ...]
-
-
-def _words(value: Any, usual: Any, known: Mapping[str, str], what: str) -> Any:
-    if not isinstance(value, (list, tuple)):
-        return value
-    found = []
-    for number, word in enumerate(value):
-        name = usual(str(word))
-        if name is None:
-            raise problem(
-                "wrong-value",
-                f'there is no {what} "{word}"',
-                suggestion=nearest_name(str(word), known),
-                hint=f"choose among {', '.join(known)}",
-                at=(number,),
-            )
-        found.append(name)
-    return tuple(found)
 
 
 def _key(value: Any) -> Any:
@@ -92,12 +75,12 @@ class OwnModel(Model):
     @field_validator("capabilities")
     @classmethod
     def _capabilities(cls, value: Any) -> Any:
-        return None if value is None else _words(value, capability, CAPABILITIES, "capability")
+        return None if value is None else usual_words(value, capability, CAPABILITIES, "capabilities")
 
     @field_validator("expertise")
     @classmethod
     def _expertise(cls, value: Any) -> Any:
-        return _words(value, expertise, EXPERTISE, "expertise")
+        return usual_words(value, expertise, EXPERTISE, "expertise")
 
     @field_validator("size")
     @classmethod

@@ -25,12 +25,16 @@ _MARKS = ("workspace.yaml", "pyproject.toml", "dagster.yaml", ".orchestrator", "
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """A pipeline file of a folder: compiled, or None with its diagnostics; its key where it is kept."""
+    """A pipeline file of a folder: compiled, or None with its diagnostics; its key where it is kept.
+
+    A ``stale`` one has errors: its pipeline is what the file last compiled to without any.
+    """
 
     path: Path
     pipeline: CompiledPipeline | None
     diagnostics: tuple[Diagnostic, ...] = ()
     key: str | None = None
+    stale: bool = False
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -121,6 +125,10 @@ class Cache(Protocol):
         """Keep what a file with this text has compiled to; its key, None when it cannot be kept."""
         ...
 
+    def last_good(self, file: Path) -> tuple[str, CompiledPipeline] | None:
+        """The key and the pipeline that a file last compiled to without an error; None when it never did."""
+        ...
+
 
 def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[LoadedFile]:
     """Compile every pipeline file of a folder; of two files with one id the later by path is the broken one.
@@ -128,21 +136,37 @@ def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[Lo
     Args:
         folder: The folder.
         root: The workspace root.
-        cache: Where files are looked up before they are compiled; those found there come without their warnings.
+        cache: Where files are looked up before they are compiled; those found there come without their warnings. Of a
+            file with errors the last good pipeline is taken from there.
     """
     loaded: list[LoadedFile] = []
     ids: dict[str, str] = {}
     for path in pipeline_files(folder):
-        file = _load_file(path, root, cache)
+        file = load_file(path, root, cache)
         if file.pipeline is not None:
             first = ids.setdefault(file.pipeline.op.lower(), file.pipeline.file)
             if first != file.pipeline.file:
                 file = LoadedFile(path, None, (*file.diagnostics, *_taken(file.pipeline, path, first)))
         loaded.append(file)
-    return loaded
+    return [_last_good(file, cache, ids) for file in loaded] if cache else loaded
 
 
-def _load_file(path: Path, root: Path, cache: Cache | None) -> LoadedFile:
+def _last_good(file: LoadedFile, cache: Cache, ids: dict[str, str]) -> LoadedFile:
+    """A file with errors as it last was without, unless another file has its id by now."""
+    found = cache.last_good(file.path) if file.pipeline is None else None
+    if found is None or ids.setdefault(found[1].op.lower(), found[1].file) != found[1].file:
+        return file
+    return replace(file, pipeline=found[1], key=found[0], stale=True)
+
+
+def load_file(path: Path, root: Path, cache: Cache | None = None) -> LoadedFile:
+    """Compile one file as a folder has it: what this release does not run is an error of it.
+
+    Args:
+        path: The file.
+        root: The workspace root.
+        cache: As for :func:`load_folder`.
+    """
     text = _bytes_of(path) if cache else None
     found = cache.get(path, shown(path, root), text) if cache and text is not None else None
     if found is not None:

@@ -206,7 +206,6 @@ def test_validate_says_once_where_a_code_is_explained(write: Write, project: Pat
 @pytest.mark.parametrize(
     ("step", "code", "place"),
     [
-        ("{id: a, prompt: hi}", "no-model", ":3:13:"),
         ("{id: a, tool: web-search, action: search, parameters: {query: trees}}", "not-supported", ":3:19:"),
         ("{id: a, prompt: <AUTO>ask about trees</AUTO>, model: 'builtin:extractive'}", "not-supported", ":3:13:"),
     ],

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "kept_pipelines": {"compiler", *BASE},
     "models_file": {"models_file", "language", "models", *BASE},
     "project": {"project", "compiler", "language", "models", "models_file", "tools", *BASE},
+    "sources": {"compiler", "models", *BASE},
     "testing": {"testing"},
 }
 ONLY_DEFINITIONS = {"dagster", "dagster_graphql", "dagster_webserver"}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
@@ -80,7 +81,8 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``.
+    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``. A model step has
+    the ``models`` that are its candidates (none: those of the catalogue), and how one is chosen (``choice``).
     """
 
     id: str
@@ -102,6 +104,7 @@ class CompiledStep(Compiled):
     pipeline: CompiledPipeline | None = None
     models: tuple[str, ...] = ()
     model_reason: str = ""
+    choice: StepChoice | None = None
     personality: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     retries: Retries = Field(default_factory=lambda: Retries(max=0))
@@ -163,6 +166,7 @@ class CompiledPipeline(Compiled):
     triggers: tuple[Trigger, ...] = ()
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None
     partitions: Partitions | None = None
+    on_change: Literal["run"] | None = None
     executor: str | None = None
     limits: dict[str, int] = Field(default_factory=dict)
     includes: dict[str, str] = Field(default_factory=dict)

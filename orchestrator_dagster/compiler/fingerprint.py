@@ -35,6 +35,9 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
         inside["condition"] = step.condition
     if any("fallback" in one.model_fields_set for one in step.failure_handlers):
         inside["handlers"] = [one.model_dump(mode="json", exclude={"message"}) for one in step.failure_handlers]
+    choice = step.choice
+    if choice is not None and (len(step.models) != 1 or choice.selection.fallback):
+        inside["choice"] = choice.model_dump(mode="json")
     return {
         **inside,
         "kind": step.kind,

@@ -15,6 +15,8 @@ from orchestrator_dagster.language.settings import Expert, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import without_question
 
+#: Stands in a value that is decided when it is used; for a model, by the selection schema.
+AUTO = "<AUTO"
 #: Reads a model's name; raises UnknownModelError for what names none.
 ModelNames = Callable[[str], object]
 
@@ -56,7 +58,7 @@ class ModelNameChecker:
 
     def error(self, name: str) -> UnknownModelError | None:
         """What is wrong with a name; None where it is a model's, or is known only when the step runs."""
-        if has_template(name) or "<AUTO" in name:
+        if has_template(name) or AUTO in name:
             return None
         if name not in self._errors:
             try:

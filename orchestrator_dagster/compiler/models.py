@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator_dagster.compiler.kinds import Place, Work
-from orchestrator_dagster.compiler.model_names import ModelNameChecker, names_of
+from orchestrator_dagster.compiler.model_names import AUTO, ModelNameChecker, names_of
+from orchestrator_dagster.compiler.needs import StepChoice, needs_of
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.older.tree import line
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.settings import Expert, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.text import nearest_name
 
 
 class ModelChoice(BaseModel):
-    """The model of a step, why it is this one, and what its expert brings along."""
+    """A step's candidates (none: the catalogue), what says so, how one is chosen, and what its expert brings along."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +29,7 @@ class ModelChoice(BaseModel):
     reason: str
     settings: Mapping[str, Any] = Field(default_factory=dict)
     personality: str | None = None
+    choice: StepChoice = Field(default_factory=StepChoice)
 
 
 #: Settings among a model step's parameters, and the key of the step that says the same today.
@@ -51,75 +55,128 @@ def note_older_settings(step: Step, work: Work, place: Place, document: Document
             )
 
 
+@dataclass(frozen=True)
+class _Named:
+    """The candidates that something names, and what comes with them."""
+
+    names: tuple[str, ...]
+    reason: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    personality: str | None = None
+
+
 def model_of(reading: Reading, step: Step, work: Work, place: Place, names: ModelNameChecker) -> ModelChoice | None:
-    """The model of a model step; None, with the problem noted, when nothing names one.
+    """How the model of a model step is found; None, with the problem noted, when what names one is wrong.
 
     What the header and the keys of the steps name was checked before; see :meth:`ModelNameChecker.check_pipeline`.
     """
-    pipeline, document, problems = reading.pipeline, reading.document, reading.problems
+    pipeline = reading.pipeline
+    assert pipeline is not None
+    if step.expert is not None and step.expert not in pipeline.experts and not step.model:
+        if not reading.lost(("experts", step.expert)):
+            _unknown_expert(reading, step, place)
+        return None
+    schema = step.selection_schema or pipeline.selection_schema
+    found = _named(reading, step, work, place, names)
+    if found is None and (
+        reading.lost(place, "model", "expert", "selection_schema")
+        or reading.lost((), "default_model", "experts", "selection_schema")
+    ):
+        return None  # it was there, and wrong
+    if found is not None and any(names.error(name) for name in found.names):
+        return None
+    told = work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models"))
+    if found is None and schema is None and told:
+        return None  # the tool is told by its own parameter
+    reason = _catalogue_reason(step, schema, found)
+    if reason is None:
+        assert found is not None
+        choice = StepChoice(selection=schema or SelectionSchema(strategy="balanced"), needs=needs_of(step))
+        return ModelChoice(
+            names=found.names,
+            reason=found.reason,
+            settings=found.settings,
+            personality=found.personality,
+            choice=choice,
+        )
+    if schema is None and found is None and step.requires_model is None:
+        _nothing_named(reading, step, work, place)
+    return ModelChoice(
+        names=(),
+        reason=reason,
+        settings=found.settings if found else {},
+        personality=found.personality if found else None,
+        choice=StepChoice(
+            selection=schema or SelectionSchema(strategy="balanced"), needs=needs_of(step), catalogue=True
+        ),
+    )
+
+
+def _catalogue_reason(step: Step, schema: SelectionSchema | None, found: _Named | None) -> str | None:
+    """Why the schema picks from the catalogue; None when it does not."""
+    whose = "the step's" if step.selection_schema else "the pipeline's"
+    if found is None:
+        return f"{whose} selection_schema" if schema else "nothing names a model"
+    if any(AUTO in name for name in found.names):
+        return f"{found.reason} leaves it to the selection_schema"
+    if schema is not None and schema.override and len(found.names) == 1:
+        return f"{whose} selection_schema, instead of {found.reason} ({found.names[0]})"
+    return None
+
+
+def _named(reading: Reading, step: Step, work: Work, place: Place, names: ModelNameChecker) -> _Named | None:
+    """What names candidates for a step, in the language's order of precedence."""
+    pipeline = reading.pipeline
     assert pipeline is not None
     own = work.settings.get("model")
-    choice: ModelChoice | None = None
-    where: Place = (*place, "model")
     if step.model:
-        choice = ModelChoice(names=step.model, reason="the step's model")
-    elif own is not None:
-        where = (*place, "parameters", "model")
-        choice = ModelChoice(
-            names=tuple(map(str, own)) if isinstance(own, list) else (str(own),), reason="the step's model"
-        )
-        for number, name in enumerate(choice.names):
-            names.check(name, (*where, number), step.id)
-    elif step.expert is not None:
-        expert = pipeline.experts.get(step.expert)
-        where = ("experts", step.expert)
-        if expert is None:
-            if reading.lost(("experts", step.expert)):
-                return None
-            problems.add(
-                "unknown-expert",
-                f'step "{step.id}" names the expert "{step.expert}"',
-                document.span((*place, "expert")),
-                step=step.id,
-                suggestion=nearest_name(step.expert, pipeline.experts),
-                hint="add it to `experts` in the header",
-            )
-            return None
-        settings = {
-            key: getattr(expert, key) for key in ("temperature", "max_tokens") if getattr(expert, key) is not None
-        }
-        choice = ModelChoice(
-            names=names_of(expert),
-            reason=f'the expert "{step.expert}"',
-            settings=settings,
-            personality=expert.personality,
-        )
-    elif pipeline.default_model:
-        where = ("default_model",)
-        choice = ModelChoice(names=pipeline.default_model, reason="the pipeline's default_model")
-    if choice is None:
-        if work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models")):
-            return None  # the tool is told by its own parameter
-        if reading.lost(place, "model", "expert") or reading.lost((), "default_model", "experts"):
-            return None  # it was there, and wrong
-        problems.add(
-            "no-model",
-            f'step "{step.id}" asks a model, and nothing names one',
-            document.key_span((*place, *work.instruction_place)),
-            severity="warning",
-            step=step.id,
-            hint="a run is refused until something does, such as `default_model: builtin:extractive` in the header",
-        )
-        return None
-    if any(names.error(name) for name in choice.names):
-        return None
-    if len(choice.names) > 1:
-        problems.add(
-            "not-supported",
-            f'step "{step.id}": this release does not choose among several models ({", ".join(choice.names)})',
-            document.span(where),
-            severity="warning",
-            step=step.id,
-            hint="name one model; a run is refused while there are several",
-        )
-    return choice
+        return _Named(step.model, "the step's model")
+    if own is not None:
+        found = tuple(map(str, own)) if isinstance(own, list) else (str(own),)
+        for number, name in enumerate(found):
+            names.check(name, (*place, "parameters", "model", number), step.id)
+        return _Named(found, "the step's model")
+    if step.expert is not None:
+        return _expert(step.expert, pipeline.experts[step.expert])
+    experts = {name: expert for tool in step.tools for name, expert in pipeline.experts.items() if _same(name, tool)}
+    if len(experts) == 1:
+        return _expert(*next(iter(experts.items())))
+    if experts:
+        found = tuple(dict.fromkeys(name for expert in experts.values() for name in names_of(expert)))
+        return _Named(found, f"the experts {', '.join(experts)}")
+    if step.selection_schema is None and pipeline.default_model:
+        return _Named(pipeline.default_model, "the pipeline's default_model")
+    return None
+
+
+def _same(name: str, tool: str) -> bool:
+    return name.replace("-", "_").lower() == tool.replace("-", "_").lower()
+
+
+def _expert(name: str, expert: Expert) -> _Named:
+    settings = {key: getattr(expert, key) for key in ("temperature", "max_tokens") if getattr(expert, key) is not None}
+    return _Named(names_of(expert), f'the expert "{name}"', settings, expert.personality)
+
+
+def _unknown_expert(reading: Reading, step: Step, place: Place) -> None:
+    assert reading.pipeline is not None
+    reading.problems.add(
+        "unknown-expert",
+        f'step "{step.id}" names the expert "{step.expert}"',
+        reading.document.span((*place, "expert")),
+        step=step.id,
+        suggestion=nearest_name(str(step.expert), reading.pipeline.experts),
+        hint="add it to `experts` in the header",
+    )
+
+
+def _nothing_named(reading: Reading, step: Step, work: Work, place: Place) -> None:
+    reading.problems.add(
+        "no-model",
+        f'step "{step.id}" asks a model, and nothing names one: it is chosen from the catalogue when the step runs',
+        reading.document.key_span((*place, *work.instruction_place)),
+        severity="warning",
+        step=step.id,
+        hint="name one, for example `default_model: builtin:extractive` in the header, or write"
+        " `selection_schema: balanced` there when that is meant",
+    )

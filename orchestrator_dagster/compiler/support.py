@@ -13,7 +13,7 @@ from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.language.template_names import texts_of
 
 #: Codes of what a run is refused for.
-REFUSED = frozenset(("not-supported", "no-model"))
+REFUSED = frozenset(("not-supported",))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
     "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
@@ -23,12 +23,10 @@ LATER_TOOLS = frozenset((
 ))  # fmt: skip
 
 _HEADER = {
-    "budget": "budgets",
-    "on_change": "runs on change", "alignment": "alignment checks", "qc": "quality checks",
+    "budget": "budgets", "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP = {
     "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
-    "selection_schema": "a selection schema of a step", "requires_model": "requirements on models",
     "budget": "budgets",
 }  # fmt: skip
 
@@ -51,6 +49,8 @@ def _check_step(step: Step, place: tuple[str | int, ...], document: Document, pr
             _refuse(problems, document, (*place, key), key, what, step.id)
     fields = step.model_dump(by_alias=True, exclude_unset=True, exclude={"name", "description", "metadata", "steps"})
     for path, text in texts_of(fields):
+        if path[:1] == ("model",) or path[:2] == ("parameters", "model"):
+            continue  # there it lets the schema choose
         if "<AUTO" in text and has_template(text):
             _refuse(problems, document, (*place, *path), "<AUTO>", "<AUTO> values", step.id)
 

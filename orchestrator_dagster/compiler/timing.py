@@ -83,7 +83,7 @@ class _Checker:
             self.given(trigger.inputs, place, "trigger", own)
         if isinstance(self.pipeline.automation, AutomationCron):
             self.cron(self.pipeline.automation, ("automation",))
-        for key in ("automation", "partitions"):
+        for key in ("automation", "partitions", "on_change"):
             if getattr(self.pipeline, key) is not None:
                 self.defaults(key)
 
@@ -251,7 +251,7 @@ class _Checker:
         needed = [name for name, spec in self.inputs.items() if spec.is_required]
         if needed and not self.reading.loose:
             names = ", ".join(f'"{name}"' for name in needed)
-            what = "automation starts" if key == "automation" else "backfills start"
+            what = {"automation": "automation starts", "partitions": "backfills start"}.get(key, "a change starts")
             self.problems.add(
                 "wrong-value",
                 f"{what} the pipeline without inputs, and it requires {names}",

@@ -10,6 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledPro
 from orchestrator_dagster.definitions.graphs import pipeline_graph, product_name
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.partitions import partitions_of
+from orchestrator_dagster.definitions.stale import stale_metadata, stale_tags, with_stale
 from orchestrator_dagster.models.references import BUILTIN
 
 _KIND = "dagster/kind/"
@@ -17,8 +18,14 @@ _TOOL_KINDS = {"data_processing": "pandas", "report_generator": "report"}
 _FORMAT_KINDS = {"md": "markdown", "jsonl": "json", "tsv": "csv", "txt": "text", "xlsx": "excel"}
 
 
-def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
-    """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs."""
+def pipeline_assets(pipeline: CompiledPipeline, *, stale: str | None = None) -> dg.AssetsDefinition:
+    """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs.
+
+    Args:
+        pipeline: The pipeline.
+        stale: What makes it stale, None when it is as its file says.
+    """
+    mark, tags = stale_metadata(stale), stale_tags(stale)
     outputs = {product_name(pipeline, product): product for product in pipeline.products}
     run_key = dg.AssetKey(pipeline.run_key)
     keys = {name: dg.AssetKey(product.key) for name, product in outputs.items()}
@@ -32,16 +39,18 @@ def pipeline_assets(pipeline: CompiledPipeline) -> dg.AssetsDefinition:
         automation_conditions_by_output_name=dict.fromkeys((*keys, "run"), _automation(pipeline)),
         group_name=pipeline.op,
         descriptions_by_output_name={
-            **{name: _describe(pipeline, product) for name, product in outputs.items()},
-            "run": f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.",
+            **{name: with_stale(_describe(pipeline, product), stale) for name, product in outputs.items()},
+            "run": with_stale(
+                f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.", stale
+            ),
         },
         metadata_by_output_name={
-            **{name: _metadata(pipeline, product) for name, product in outputs.items()},
-            "run": code_reference(pipeline),
+            **{name: {**_metadata(pipeline, product), **mark} for name, product in outputs.items()},
+            "run": {**code_reference(pipeline), **mark},
         },
         tags_by_output_name={
-            **{name: _tags(pipeline, product) for name, product in outputs.items()},
-            "run": {**pipeline.tags, f"{_KIND}orchestrator": ""},
+            **{name: {**_tags(pipeline, product), **tags} for name, product in outputs.items()},
+            "run": {**pipeline.tags, f"{_KIND}orchestrator": "", **tags},
         },
         owners_by_output_name={
             **{name: list(product.owners) for name, product in outputs.items()},
@@ -85,9 +94,13 @@ def _tags(pipeline: CompiledPipeline, product: CompiledProduct) -> dict[str, str
     return {**product.tags, **{f"{_KIND}{kind}": "" for kind in kinds}}
 
 
+def _only_built_in(step: CompiledStep) -> bool:
+    return bool(step.models) and all(name.startswith(f"{BUILTIN}:") for name in step.models)
+
+
 def _maker(step: CompiledStep) -> str:
     """What makes a step's products, by the names that the UI has icons for."""
     inside = [one for one in step.walk() if one.kind == "model"]
     if inside:
-        return "extractive" if all(one.models[0].startswith(BUILTIN) for one in inside) else "llm"
+        return "extractive" if all(_only_built_in(one) for one in inside) else "llm"
     return _TOOL_KINDS.get(step.tool or "", step.tool or "python")

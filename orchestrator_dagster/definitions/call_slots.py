@@ -113,11 +113,22 @@ class PoolSlots:
                 free_abandoned(self._instance, provider)
                 if self._known(provider, fresh=True) is None:
                     return  # the limit was taken away
+                self._queue_anew(pool, key)
             if not said and watch.progress is not None and now - begun >= _SAID_AFTER:
                 said = True
                 watch.progress(f'a call waits for a slot of the pool "{pool}"; other runs hold them all')
             time.sleep(look)
             look = min(look * 1.5, _LAST_LOOK)
+
+    def _queue_anew(self, pool: str, key: str) -> None:
+        """Give up the place in the queue where a slot is free and given to nobody.
+
+        Dagster gives a slot that is freed to the first in the queue. A call that comes into it at that very moment is
+        missed, and would wait until another slot is freed; one that comes now finds the slot.
+        """
+        info = self._instance.event_log_storage.get_concurrency_info(pool)
+        if info.assigned_step_count < info.slot_count:
+            self._instance.event_log_storage.free_concurrency_slot_for_step(self._run_id, key)
 
 
 def free_abandoned(instance: DagsterInstance, provider: str) -> int:

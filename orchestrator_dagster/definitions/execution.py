@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,16 +18,19 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
 from orchestrator_dagster.definitions.instance import leave_logging_alone
+from orchestrator_dagster.definitions.item_progress import OnItems, forget_items, watch_items
 from orchestrator_dagster.definitions.jobs import launch_config
 from orchestrator_dagster.definitions.launched import PRODUCTS_TAG, kept_tags
 from orchestrator_dagster.definitions.leader import give_up, lead, process_tags
 from orchestrator_dagster.definitions.partitions import checked_partition
-from orchestrator_dagster.definitions.progress import OnProgress, progress_of
+from orchestrator_dagster.definitions.progress import OnProgress, Progress, progress_of
 from orchestrator_dagster.definitions.record import load_record
 from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
+
+_log = logging.getLogger(__name__)
 
 
 def run_pipeline(
@@ -89,6 +93,8 @@ def watch(
 ) -> None:
     """Let the run go on to its end; an interrupt (Ctrl-C) ends it as canceled."""
     leave_logging_alone(instance)
+    if on_progress is not None:
+        watch_items(run.run_id, _as_progress(on_progress))
     lead(run.run_id)
     try:
         for event in events:
@@ -104,6 +110,19 @@ def watch(
             instance.report_run_canceled(found, "The run was interrupted.")
     finally:
         give_up(run.run_id)
+        forget_items(run.run_id)
+
+
+def _as_progress(on_progress: OnProgress) -> OnItems:
+    """Items as events of progress. What the callback raises is the callback's: an item is done all the same."""
+
+    def tell(step: str, done: int, total: int | None) -> None:
+        try:
+            on_progress(Progress("items", step, items_done=done, items_total=total))
+        except Exception:
+            _log.warning("a callback of progress failed", exc_info=True)
+
+    return tell
 
 
 def given_inputs(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:

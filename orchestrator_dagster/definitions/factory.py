@@ -6,7 +6,7 @@ import contextlib
 import gc
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
+from orchestrator_dagster.definitions.recompile import recompile_sensor
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
+from orchestrator_dagster.definitions.run_process import purpose_of_process
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
 from orchestrator_dagster.definitions.served import load_served
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.stale import errors_text, stale_text
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.project import LoadedFile, find_project
+from orchestrator_dagster.sources import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -60,14 +64,32 @@ def build_definitions(
     if isinstance(executor, str):
         executor = find_executor(executor, base)
     with _garbage_later():
+        # A run's own process serves nobody.
+        sources = Sources.of(base / folder, base) if purpose_of_process() is None else None
         served = load_served(base / folder, base)
         files = [LoadedFile(Path(one.folder) / Path(one.file).name, one) for one in served.pipelines]
         loaded = [_with_executor(file, base) for file in files]
         pipelines = [file.pipeline for file in loaded if file.pipeline is not None]
         broken = [*served.broken, *(file for file in loaded if file.pipeline is None)]
-        for file in broken:
-            _log.warning("%s is left out:\n%s", file.path, "\n".join(one.render() for one in file.errors))
-        made = definitions_of(pipelines, root=base, resources=resources, executor=executor, broken=broken)
+        for file in (*broken, *served.stale):
+            what = "has errors, its last good version is served" if file.stale else "is left out"
+            _log.warning("%s %s:\n%s", file.path, what, "\n".join(one.render() for one in file.errors))
+
+        def sensors(jobs: Mapping[str, Any]) -> list[dg.SensorDefinition]:
+            if sources is None:
+                return []
+            started = [jobs[pipeline.id] for pipeline in pipelines if pipeline.on_change]
+            return [recompile_sensor(base / folder, base, served, sources, started)]
+
+        made = definitions_of(
+            pipelines,
+            root=base,
+            resources=resources,
+            executor=executor,
+            broken=broken,
+            stale=served.stale,
+            sensors=sensors,
+        )
     with disable_dagster_warnings():  # it is in preview; users can do nothing about it
         return made.with_reconstruction_metadata(served.metadata) if served.metadata else made
 
@@ -92,6 +114,8 @@ def definitions_of(
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
     broken: Sequence[LoadedFile] = (),
+    stale: Sequence[LoadedFile] = (),
+    sensors: Callable[[Mapping[str, Any]], Sequence[dg.SensorDefinition]] = lambda jobs: (),
 ) -> dg.Definitions:
     """Definitions for compiled pipelines.
 
@@ -101,13 +125,16 @@ def definitions_of(
         resources: See :func:`build_definitions`.
         executor: See :func:`build_definitions`.
         broken: Files that were left out, for the location's metadata.
+        stale: Files with errors whose last good pipelines are among these.
+        sensors: Gives further sensors, for the jobs by their pipelines' ids.
 
     Raises:
         ExecutorError: A pipeline's executor is not there.
     """
-    assets = [pipeline_assets(pipeline) for pipeline in pipelines]
+    marks = {file.pipeline.id: stale_text(file) for file in stale if file.pipeline is not None}
+    assets = [pipeline_assets(pipeline, stale=marks.get(pipeline.id)) for pipeline in pipelines]
     jobs = [
-        pipeline_job(pipeline, made, executor=pipeline_executor(pipeline, root))
+        pipeline_job(pipeline, made, executor=pipeline_executor(pipeline, root), stale=marks.get(pipeline.id))
         for pipeline, made in zip(pipelines, assets, strict=True)
     ]
     both = list(zip(pipelines, jobs, strict=True))
@@ -115,10 +142,13 @@ def definitions_of(
         assets=assets,
         jobs=jobs,
         schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
-        sensors=[one for pipeline, job in both for one in pipeline_triggers(pipeline, job)],
+        sensors=[
+            *(one for pipeline, job in both for one in pipeline_triggers(pipeline, job)),
+            *sensors({pipeline.id: job for pipeline, job in both}),
+        ],
         resources={**default_resources(root), **(resources or {})},
         executor=executor or default_executor(),
-        metadata=_metadata(pipelines, broken),
+        metadata=_metadata(pipelines, broken, stale),
     )
 
 
@@ -147,11 +177,11 @@ def default_resources(root: Path) -> dict[str, Any]:
     }
 
 
-def _metadata(pipelines: Sequence[CompiledPipeline], broken: Sequence[LoadedFile]) -> dict[str, Any]:
+def _metadata(
+    pipelines: Sequence[CompiledPipeline], broken: Sequence[LoadedFile], stale: Sequence[LoadedFile]
+) -> dict[str, Any]:
     found: dict[str, Any] = {"orchestrator/pipelines": len(pipelines)}
-    if broken:
-        report = "\n\n".join(
-            f"**{file.path.name}**\n```\n" + "\n".join(d.render() for d in file.errors) + "\n```" for file in broken
-        )
-        found["orchestrator/broken"] = dg.MarkdownMetadataValue(report)
+    for name, files in (("broken", broken), ("stale", stale)):
+        if files:
+            found[f"orchestrator/{name}"] = dg.MarkdownMetadataValue("\n\n".join(map(errors_text, files)))
     return found

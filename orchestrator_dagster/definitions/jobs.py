@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.metadata import code_reference
+from orchestrator_dagster.definitions.stale import stale_metadata, stale_tags, with_stale
 
 #: Tag of a run: the first 16 digits of its pipeline's fingerprint.
 FINGERPRINT_TAG = "orchestrator/fingerprint"
@@ -26,6 +27,7 @@ def pipeline_job(
     only: Collection[dg.AssetKey] | None = None,
     loggers: Collection[str] = (),
     executor: dg.ExecutorDefinition | None = None,
+    stale: str | None = None,
 ) -> UnresolvedAssetJobDefinition:
     """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
 
@@ -37,6 +39,7 @@ def pipeline_job(
         only: The assets that the job makes, None for all of them.
         loggers: Names of the loggers that it writes to, none for Dagster's console.
         executor: The executor of its runs, None for that of the definitions around it.
+        stale: What makes it stale, None when it is as its file says.
     """
 
     def to_graph(config: Any) -> dict[str, Any]:
@@ -48,10 +51,10 @@ def pipeline_job(
         job_name(pipeline),
         selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),
         config=flat if pipeline.partitions is None else None,
-        description=_describe(pipeline),
-        tags=dict(pipeline.tags),
+        description=with_stale(_describe(pipeline), stale),
+        tags={**pipeline.tags, **stale_tags(stale)},
         run_tags={"orchestrator/pipeline": pipeline.id, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
-        metadata=code_reference(pipeline),
+        metadata={**code_reference(pipeline), **stale_metadata(stale)},
         executor_def=executor,
     )
 

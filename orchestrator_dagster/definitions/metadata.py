@@ -13,6 +13,7 @@ from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSe
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.definitions.decision_metadata import decision_metadata
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.workspace import Workspace
 
@@ -148,6 +149,7 @@ def product_metadata(
             sha256=product.sha256,
             file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
         ),
+        **decision_metadata(model),
         **table,
     }
 
@@ -203,7 +205,7 @@ def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, An
             seconds=round(outcome.duration, 3),
         )
     )
-    return {**said, **usage_metadata(outcome.usage)}
+    return {**said, **decision_metadata(model), **usage_metadata(outcome.usage)}
 
 
 def code_reference(pipeline: CompiledPipeline, step: CompiledStep | None = None) -> dict[str, Any]:

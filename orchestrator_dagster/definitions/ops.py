@@ -30,8 +30,8 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         pipeline: The pipeline.
         config: The schema of a launch's config.
     """
-    models = {model for step in pipeline.steps for one in step.walk() for model in one.models}
-    hosted = any(not model.startswith(f"{BUILTIN}:") for model in models)
+    asking = [one for step in pipeline.steps for one in step.walk() if one.kind == "model" and not one.body]
+    hosted = any(not name.startswith(f"{BUILTIN}:") for one in asking for name in one.models or ("",))
 
     @computes
     def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:

@@ -14,14 +14,16 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata, UsageMetadata
 from orchestrator_dagster.definitions.recording import short_reason
 
-ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", "product"]
+ProgressKind = Literal["started", "completed", "skipped", "retrying", "failed", "product", "items"]
 
 
 @dataclass(frozen=True)
 class Progress:
     """One event. ``step`` is the step's id; figures are those of the step where they are known, else None.
 
-    ``failed_items`` are those of a loop that completed without them, 0 where there are none.
+    Of a loop that runs, ``items`` says how many ``items_done`` there are of ``items_total`` (None where nobody knows);
+    it comes from the thread that ran the item, a few times a second at most. ``failed_items`` are those of a loop that
+    completed without them, 0 where there are none.
     """
 
     kind: ProgressKind
@@ -31,6 +33,8 @@ class Progress:
     tokens: int | None = None
     cost: float | None = None
     failed_items: int = 0
+    items_done: int = 0
+    items_total: int | None = None
 
 
 _WRAPPERS = ("RetryRequestedFromPolicy", "DagsterExecutionStepExecutionError")

@@ -204,7 +204,8 @@ def _pipelines_unused(storage: Path, of_runs: set[str]) -> Iterator[Path]:
     needed = set(of_runs)
     for index in folder.glob("index-*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # of another version
-            needed |= {entry["key"] for entry in json.loads(index.read_text(encoding="utf-8"))["files"].values()}
+            kept = json.loads(index.read_text(encoding="utf-8"))
+            needed |= {entry["key"] for entry in kept["files"].values()} | set(kept.get("good", {}).values())
     for path in folder.glob("*.json"):
         if path.name.startswith("served-"):
             served = kept_list(storage, path.stem.removeprefix("served-")) or []

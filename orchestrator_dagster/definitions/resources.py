@@ -12,8 +12,10 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from orchestrator_dagster.definitions.call_slots import PoolSlots
+from orchestrator_dagster.errors import ModelRequestError, PipelineError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import DEFAULT_TIMEOUT, Calling, ModelClients
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import STALL, STREAM_FROM, Endpoint
 from orchestrator_dagster.models.run_clients import Clients, RunClients
 from orchestrator_dagster.models.traffic import Patience, Rates
@@ -151,11 +153,7 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     stall: float = Field(default=STALL, gt=0, description="Seconds without a word after which a stream is given up.")
     _clients: Optional[ModelClients] = PrivateAttr(default=None)  # noqa: UP045
-    _root: Optional[Path] = PrivateAttr(default=None)  # noqa: UP045
-
-    def look_in(self, root: Path) -> None:
-        """Take the models of one's own from the ``models.yaml`` in this folder; default the project's."""
-        self._root = self._root or root
+    _known: Optional[KnownModels] = PrivateAttr(default=None)  # noqa: UP045
 
     def clients(self) -> Clients:
         """The clients with these settings, made once.
@@ -166,7 +164,7 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with _ONCE:
             if self._clients is None:
                 self._clients = ModelClients(
-                    {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints},
+                    self._places(),
                     Calling(
                         timeout=self.timeout,
                         timeouts={one.provider: one.timeout for one in self.endpoints if one.timeout},
@@ -178,9 +176,26 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                         stream_from=self.stream_from,
                         stall=self.stall,
                     ),
-                    own_models(self._root or Path(os.environ.get(ROOT_VARIABLE) or ".").resolve()),
+                    self.known(Path(os.environ.get(ROOT_VARIABLE) or ".").resolve()).own,
                 )
             return self._clients
+
+    def known(self, root: Path) -> KnownModels:
+        """What is known of models, those of `models.yaml` among them, and which can be reached; made once.
+
+        Args:
+            root: The workspace root.
+
+        Raises:
+            StepError: `models.yaml` has errors.
+        """
+        with _ONCE:
+            if self._known is None:
+                try:
+                    self._known = KnownModels(own_models(root), self._places())
+                except PipelineError as error:
+                    raise ModelRequestError(error.message) from None
+            return self._known
 
     def access(self) -> DirectModels:
         """The models for code of your own: answers in text or in a structure, pictures, speech, transcripts, vectors.
@@ -190,7 +205,8 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         context = self.get_resource_context() if self._has_context() else None
         run = context.run if context is not None else None
         slots = PoolSlots(context.instance, run.run_id) if context is not None and context.instance and run else None
-        return DirectModels(RunClients(self.clients(), slots=slots))
+        clients = RunClients(self.clients(), slots=slots)
+        return DirectModels(clients, self._known.own if self._known is not None else {})
 
     def ask(
         self,
@@ -242,6 +258,9 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         except Exception:  # Dagster raises its own errors where a resource is used outside of a run
             return False
         return True
+
+    def _places(self) -> dict[str, Endpoint]:
+        return {one.provider: Endpoint(base_url=one.base_url, api_key=one.api_key) for one in self.endpoints}
 
     def calls(self, storage: str, root: Path, run: str) -> CallStore:
         """The store of accepted answers, as it counts for a run.

@@ -27,7 +27,7 @@ from orchestrator_dagster.definitions.jobs import job_name
 from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
 from orchestrator_dagster.errors import OrchestratorError
 from orchestrator_dagster.kept_pipelines import keep_list, kept_list, kept_pipeline
-from orchestrator_dagster.project import LoadedFile, find_project, known, load_folder
+from orchestrator_dagster.project import LoadedFile, find_project, known, load_file, load_folder
 from orchestrator_dagster.tools.registry import BUILTIN
 
 _log = logging.getLogger(__name__)
@@ -43,11 +43,13 @@ class Served:
     Args:
         pipelines: The pipelines.
         broken: Files that were left out.
+        stale: Files with errors, whose last good pipelines are among those served.
         metadata: Reconstruction metadata: where the processes of its runs find these pipelines.
     """
 
     pipelines: Sequence[CompiledPipeline]
     broken: Sequence[LoadedFile] = ()
+    stale: Sequence[LoadedFile] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +66,7 @@ def load_served(folder: Path, root: Path) -> Served:
     if told is not None:
         pipelines = _kept(told)
         if pipelines is not None:
-            return Served(pipelines, (), {name: told})
+            return Served(pipelines, metadata={name: told})
         _log.warning(
             "what the location served when this run was launched is no longer in the store: its files are read"
         )
@@ -83,7 +85,29 @@ def load_served(folder: Path, root: Path) -> Served:
         return _not_kept(loaded, error)
     told = json.dumps({"storage": str(storage), "list": listed})
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(name, told)
-    return Served(*_parted(loaded), {name: told})
+    return Served(*_parted(loaded), metadata={name: told})
+
+
+def compile_again(folder: Path, root: Path, only: Sequence[Path] | None = None) -> list[LoadedFile]:
+    """The pipeline files as they are now, also what is broken about them; what compiles is kept for the next load.
+
+    Args:
+        folder: The folder of pipeline files.
+        root: The workspace root.
+        only: Compile only these files, each by itself, and keep nothing.
+    """
+    known.cache_clear()  # the project's own tools and models may be among what has changed
+    if only is not None:
+        return [load_file(path, root) for path in only]
+    try:
+        storage = storage_of(root)
+    except OrchestratorError:
+        return load_folder(folder, root)
+    cache = CompiledCache(storage, folder, root, known(root).personalities, frozenset(BUILTIN))
+    loaded = load_folder(folder, root, cache)
+    with contextlib.suppress(OSError):  # the load that follows says it
+        cache.save()
+    return loaded
 
 
 def _not_kept(loaded: Sequence[LoadedFile], why: object) -> Served:
@@ -91,9 +115,11 @@ def _not_kept(loaded: Sequence[LoadedFile], why: object) -> Served:
     return Served(*_parted(loaded))
 
 
-def _parted(loaded: Sequence[LoadedFile]) -> tuple[list[CompiledPipeline], list[LoadedFile]]:
+def _parted(
+    loaded: Sequence[LoadedFile],
+) -> tuple[list[CompiledPipeline], list[LoadedFile], list[LoadedFile]]:
     good = [file.pipeline for file in loaded if file.pipeline is not None]
-    return good, [file for file in loaded if file.pipeline is None]
+    return good, [file for file in loaded if file.pipeline is None], [file for file in loaded if file.stale]
 
 
 def storage_of(root: Path) -> Path:

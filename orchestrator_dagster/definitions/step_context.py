@@ -17,6 +17,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledSte
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.call_slots import PoolSlots
 from orchestrator_dagster.definitions.interruption import interruption
+from orchestrator_dagster.definitions.item_progress import note_item
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
@@ -42,7 +43,7 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
         StorageError: A store cannot be opened.
     """
     workspace = context.resources.workspace.workspace()
-    context.resources.models.look_in(workspace.root)
+    known = context.resources.models.known(workspace.root)
     redactor = Redactor()
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
@@ -66,6 +67,7 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
+        known_models=known,
     )
 
 
@@ -97,9 +99,11 @@ def scope_of(
     """
     outcomes = {name: Outcome.model_validate(given[op]) for op, name in before.items()}
     inputs = given["inputs"]
-    made = Scope.of(
-        pipeline, inputs["values"], run_info(context, inputs), services_of(context, pipeline.limits), outcomes
-    )
+    services = services_of(context, pipeline.limits)
+    made = Scope.of(pipeline, inputs["values"], run_info(context, inputs), services, outcomes)
+    run, services = context.run_id, made.services
+    services = replace(services, item_done=lambda step, index, total: note_item(run, step, index, total, services.log))
+    made = replace(made, services=services)
     if context.has_assets_def:
         keys = frozenset(tuple(key.path) for key in context.selected_asset_keys)
         made = replace(made, wanted=keys)

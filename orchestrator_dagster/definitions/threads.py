@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -38,6 +39,9 @@ POLL = 0.1
 #: Events that are taken before the next look.
 BATCH = 200
 _INTERRUPTS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
+
+#: Held by the run that captures the output of this process.
+_captures = threading.Lock()
 
 
 class ThreadsExecutor(dg.Executor):
@@ -280,7 +284,18 @@ class _Running:
 
 
 def _capture(context: PlanExecutionContext, plan: ExecutionPlan, stack: ExitStack) -> Iterator[DagsterEvent]:
-    """Capture stdout and stderr of the process, once for all steps: they share them."""
+    """Capture stdout and stderr of the process, once for all steps: they share them.
+
+    Of several runs in threads of one process the first captures. A second would put the first one's file back in the
+    place of the process' stdout at its end, and what the program prints from then on would be lost.
+    """
+    if not _captures.acquire(blocking=False):
+        note = (
+            "Another run in this process captures its output; what steps of this run print stands in that one's logs."
+        )
+        yield DagsterEvent.engine_event(context, note, EngineEventData())
+        return
+    stack.callback(_captures.release)
     try:
         key = captured_logs_key(context)
         captured = stack.enter_context(context.instance.compute_log_manager.capture_logs(key))

@@ -75,6 +75,8 @@ def _work(step: CompiledStep) -> list[str]:
         return [f"{step.tool} · {step.action}" if step.action else step.tool]
     if step.models:
         return [step.models[0] if len(step.models) == 1 else f"{step.models[0]} or {len(step.models) - 1} more"]
+    if step.choice is not None and step.choice.catalogue:
+        return [f"model: {step.choice.selection.strategy}"]
     return [step.action] if step.action else []
 
 

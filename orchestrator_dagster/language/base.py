@@ -117,6 +117,8 @@ def _names(value: Any) -> Any:
         return ()
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list):
+        value = [item for item in value if item is not TAKEN_OUT]
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
         raise problem("wrong-type", "expected a name, or a list of names", hint="write `[first, second]`")
     return value

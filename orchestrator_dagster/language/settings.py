@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from orchestrator_dagster.language.base import Duration, Integer, Model, Names, Number, Switch, problem
 from orchestrator_dagster.language.wording import described
+from orchestrator_dagster.model_words import CAPABILITIES, EXPERTISE, billions, capability, expertise
 from orchestrator_dagster.text import nearest_name
 
 Strategy = Literal["cost", "performance", "balanced"]
@@ -118,12 +120,45 @@ class Expert(Model):
         return value if isinstance(value, dict) else {"model": value}
 
 
+def usual_words(value: tuple[str, ...], usual: Callable[[str], str | None], known: Mapping[str, str], key: str) -> Any:
+    """Words in their usual spelling; one that is unknown is refused with the nearest."""
+    for number, word in enumerate(value):
+        if usual(word) is None:
+            raise problem(
+                "wrong-value",
+                f'`{key}`: "{word}" is none that is known of models',
+                suggestion=nearest_name(word, known),
+                hint=f"choose among {', '.join(known)}",
+                at=(number,),
+            )
+    return tuple(dict.fromkeys(str(usual(word)) for word in value))
+
+
 class ModelNeeds(Model):
     """What a model must bring to be chosen for a step."""
 
     min_size: str | None = Field(None, description="Fewest parameters, such as `7b`.")
     expertise: Names = Field((), description="What it must be good at.")
     capabilities: Names = Field((), description="What it must be able to do, such as `vision`.")
+
+    @field_validator("min_size")
+    @classmethod
+    def _size(cls, value: str | None) -> str | None:
+        if value is not None and billions(value) is None:
+            raise problem(
+                "wrong-value", f'`min_size`: "{value}" is no size of a model', hint="write it as 7b, 70b or 350m"
+            )
+        return value
+
+    @field_validator("capabilities")
+    @classmethod
+    def _known_capabilities(cls, value: tuple[str, ...]) -> Any:
+        return usual_words(value, capability, CAPABILITIES, "capabilities")
+
+    @field_validator("expertise")
+    @classmethod
+    def _known_expertise(cls, value: tuple[str, ...]) -> Any:
+        return usual_words(value, expertise, EXPERTISE, "expertise")
 
 
 class Qc(Model):

@@ -79,8 +79,7 @@ class RunClients:
 
     def cooling(self, model: ModelReference) -> float:
         """Seconds for which ``model`` is not asked, 0 for none."""
-        found = getattr(self.inner, "cooling", None)
-        return float(found(model)) if found is not None else 0.0
+        return cooling_of(self.inner, model)
 
     def limited(self, limits: Mapping[str, int]) -> RunClients:
         """The same with the limits of a pipeline inside the run; the narrower one counts."""
@@ -124,6 +123,12 @@ def timeout_of(clients: Clients, model: ModelReference) -> float:
     """Seconds that a call of ``model`` may take where the step says nothing."""
     found = getattr(clients, "timeout", None)
     return float(found(model)) if found is not None else _TIMEOUT
+
+
+def cooling_of(clients: Clients, model: ModelReference) -> float:
+    """Seconds for which ``model`` is not asked, 0 for none."""
+    found = getattr(clients, "cooling", None)
+    return float(found(model)) if found is not None else 0.0
 
 
 def limited(clients: Clients, limits: Mapping[str, int]) -> Clients:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator_dagster.errors import ModelRequestError
 from orchestrator_dagster.language.json_schema import schema_problems
-from orchestrator_dagster.models.client import Message, ModelRequest, Watch
+from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest, Watch
 from orchestrator_dagster.models.media import MediaClient, MediaKind, MediaRequest
 from orchestrator_dagster.models.patient import no_media
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models.run_clients import Clients, timeout_of
 from orchestrator_dagster.models.structured import ask_structured, ask_text
+from orchestrator_dagster.models.user_models import UserModels
 from orchestrator_dagster.tools.model_access import MediaReply, ModelReply
 
 _REPAIRS = 2
@@ -26,10 +28,11 @@ class DirectModels:
 
     Args:
         clients: Who reaches the models.
+        own: The models of ``models.yaml``.
     """
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, clients: Clients, own: UserModels = MappingProxyType({})) -> None:
+        self._clients, self._own = clients, own
 
     def ask(
         self,
@@ -51,7 +54,7 @@ class DirectModels:
         Raises:
             ModelError: What went wrong; ``permanent`` says whether a retry can help.
         """
-        reference = parse_reference(_named(model))
+        reference = self._reference(model)
         messages = (Message("user", prompt, images=tuple(images)),)
         request = ModelRequest(
             reference,
@@ -77,13 +80,13 @@ class DirectModels:
     ) -> MediaReply:
         """Pictures from a text; see :meth:`ModelAccess.image`."""
         more = {**({"n": count} if count != 1 else {}), **(settings or {})}
-        return self._make(MediaRequest("image", parse_reference(_named(model)), (prompt,), settings=more))
+        return self._make(MediaRequest("image", self._reference(model), (prompt,), settings=more))
 
     def transcribe(
         self, name: str, audio: bytes, *, model: str | None = None, settings: Mapping[str, Any] | None = None
     ) -> MediaReply:
         """The words of a recording; see :meth:`ModelAccess.transcribe`."""
-        reference = parse_reference(_named(model))
+        reference = self._reference(model)
         return self._make(MediaRequest("transcription", reference, audio=(name, audio), settings=settings or {}))
 
     def speak(self, text: str, *, model: str | None = None, settings: Mapping[str, Any] | None = None) -> MediaReply:
@@ -99,7 +102,12 @@ class DirectModels:
     def _texts(
         self, kind: MediaKind, texts: tuple[str, ...], model: str | None, settings: Mapping[str, Any] | None
     ) -> MediaReply:
-        return self._make(MediaRequest(kind, parse_reference(_named(model)), texts, settings=settings or {}))
+        return self._make(MediaRequest(kind, self._reference(model), texts, settings=settings or {}))
+
+    def _reference(self, model: str | None) -> ModelReference:
+        if model is None:
+            raise ModelRequestError("no model is named", hint='give `model`, for example model="openai:gpt-5"')
+        return parse_reference(model, self._own)
 
     def _make(self, request: MediaRequest) -> MediaReply:
         client = self._clients.client(request.model)
@@ -110,9 +118,3 @@ class DirectModels:
         return MediaReply(
             answer.files, answer.text, answer.vectors, str(answer.model), answer.usage.tokens, answer.usage.cost
         )
-
-
-def _named(model: str | None) -> str:
-    if model is None:
-        raise ModelRequestError("no model is named", hint='give `model`, for example model="openai:gpt-5"')
-    return model

@@ -117,7 +117,9 @@ def run_items(
 
     def run(index: int, item: Any) -> Iteration:
         own = _item_names(step, index, total, item)
-        return _run_pass(step, scope.inside(loop.steps, own, f"{step.id}[{index}]"), index, {})
+        one = _run_pass(step, scope.inside(loop.steps, own, f"{step.id}[{index}]"), index, {})
+        _tell(step, scope, index, total)
+        return one
 
     if workers <= 1 or len(items) <= 1:
         found = []
@@ -156,6 +158,12 @@ def run_items(
         finally:
             stopped.set()
     return _in_time(step, scope, [done[index] for index, _ in items if index in done])
+
+
+def _tell(step: CompiledStep, scope: Scope, index: int, total: int | None) -> None:
+    """Say that an item or a pass is done, for a loop that is not inside another."""
+    if not scope.path:
+        scope.services.item_done(step.id, index, total)
 
 
 def _in_time(step: CompiledStep, scope: Scope, found: list[Iteration]) -> list[Iteration]:
@@ -211,6 +219,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
             return
         one = _run_pass(step, here, index, seen)
         found.append(one)
+        _tell(step, scope, index, None)
         seen = one.steps
         if one.status == "failed":
             return

@@ -16,11 +16,10 @@ from orchestrator_dagster.language.types import VariableSpec
 from orchestrator_dagster.language.values import sentences, values_model
 from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest, Watch
 from orchestrator_dagster.models.personalities import find_personality
-from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models.run_clients import timeout_of
 from orchestrator_dagster.models.structured import Asked, as_data, ask_structured, ask_text
+from orchestrator_dagster.runtime.model_choice import UNDECIDED, ask_in_turn, decide
 from orchestrator_dagster.runtime.outcome import ModelUse
-from orchestrator_dagster.runtime.question import Question
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.tool_models import ABOUT, DEFAULT_REPAIR
 from orchestrator_dagster.runtime.variables import asked_variables, main_value
@@ -47,34 +46,35 @@ def run_model_step(
             "prompt": step.instruction or "",
             "parameters": step.parameters,
             "settings": {name: value for name, value in step.settings.items() if name != "model"},
-            "model": step.models[0],
+            "models": step.models,
             "personality": step.personality,
         },
         names,
         dashed=dashed,
     )
-    reference = parse_reference(str(rendered["model"]))
-    request = _request(step, rendered, reference, services, timeout)
+    request = _request(step, rendered, UNDECIDED, services, timeout)
     asked = asked_variables(pipeline, step)
     as_text = len(step.spec.vars) == 0 or _is_one_text(asked)
     if not as_text:
         request = replace(request, schema=object_schema(asked))
 
-    def ask(client: ModelClient) -> Asked:
+    def ask(client: ModelClient, request: ModelRequest) -> Asked:
         return ask_text(client, request) if as_text else _ask_variables(step, client, request, asked, timeout)
 
-    question = Question(pipeline, step, request, services)
-    answer, usage = question.ask(ask)
+    chosen = decide(step, rendered["models"], request, services)
+    done = ask_in_turn(chosen, pipeline, step, request, services, ask)
+    answer, usage = done.asked, done.usage
     variables = dict.fromkeys(step.variables, answer.value) if as_text else answer.value
     value = main_value(variables, bool(step.spec.vars), answer.value)
-    question.accept()
+    done.question.accept()
     if not usage.served:
         services.log(_said(answer))
     use = ModelUse(
         name=answer.answer.model.name,
         provider=answer.answer.model.provider,
-        reason=step.model_reason,
-        about=ABOUT.get(reference.provider),
+        reason=done.reason,
+        about=ABOUT.get(answer.answer.model.provider),
+        decision=done.decision,
     )
     return Done(value=value, variables=variables, model=use, usage=usage)
 

@@ -89,13 +89,45 @@ class UsageInfo(Record):
         )
 
 
+class CandidateInfo(Record):
+    """A model that was considered: ``price`` in US dollars per million tokens, ``cost`` of one call as estimated."""
+
+    model: str
+    fits: bool
+    score: float | None = None
+    quality: float | None = None
+    price: float | None = None
+    cost: float | None = None
+    refused: str | None = None
+    notes: str | None = None
+
+
+class DecisionInfo(Record):
+    """How a model was chosen: by which strategy (None for one that is named), among whom, and which was asked.
+
+    ``by`` is what says so in the file. ``taken`` differs from ``chosen`` when the models in ``fell_back`` failed, each
+    with its error. ``servers`` are the local servers that were asked whether they answer. ``left_out`` counts further
+    candidates.
+    """
+
+    strategy: str | None
+    by: str
+    taken: str
+    chosen: str | None = None
+    candidates: tuple[CandidateInfo, ...] = ()
+    left_out: int = 0
+    fell_back: tuple[str, ...] = ()
+    servers: dict[str, bool] = Field(default_factory=dict)
+
+
 class ModelUse(Record):
-    """The model a step asked: its name, what it is, and why it was this one."""
+    """The model a step asked: its name, what it is, why it was this one, and how it was chosen."""
 
     name: str
     provider: str
     reason: str
     about: str | None = None
+    decision: DecisionInfo | None = None
 
 
 class ProductFile(Record):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator_dagster.models.call_store import CallStore
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.personalities import home_folder
 from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
@@ -28,6 +29,9 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        item_done: Called with the step's id, an item's number and how many there are (None for passes), for the loops
+            of the top level.
+        known_models: What is known of models, and which can be reached: what a choice is made from.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
     """
 
@@ -39,7 +43,9 @@ class Services:
     interrupted: Callable[[], bool] = lambda: False
     calls: CallStore | None = None
     occurrence: str = ""
+    item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
+    known_models: KnownModels = field(default_factory=KnownModels)
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

@@ -14,10 +14,11 @@ from orchestrator_dagster.errors import ModelRequestError
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelClient, ModelRequest, Usage
 from orchestrator_dagster.models.media import MediaAnswer, MediaClient, MediaKind, MediaRequest
 from orchestrator_dagster.models.patient import no_media
-from orchestrator_dagster.models.references import BUILTIN, parse_reference
+from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.models.structured import Asked
 from orchestrator_dagster.runtime.outcome import UsageInfo
 from orchestrator_dagster.runtime.question import Ask
+from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tools.model_access import MediaReply
 
 _EXAMPLES: Mapping[MediaKind, str] = {
@@ -33,6 +34,7 @@ class MediaAsking:
     """The part of a step's models that makes pictures, sound and vectors."""
 
     _step: CompiledStep
+    _services: Services
     _timeout: float | None
 
     def _put(self, request: ModelRequest, ask: Ask) -> tuple[Asked, UsageInfo]:
@@ -82,7 +84,7 @@ class MediaAsking:
                 f'nothing names the model that "{self._step.tool}" is to ask; the default one answers in text',
                 hint=f"set `model` at the step, for example {_EXAMPLES[kind]}",
             )
-        request = MediaRequest(kind, parse_reference(name), texts, audio, settings=settings)
+        request = MediaRequest(kind, self._services.known_models.parse(name), texts, audio, settings=settings)
         if request.model.provider == BUILTIN:
             raise no_media(request.model)
         question = self._bounded(_question(request))

@@ -23,10 +23,11 @@ from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest, Watch
 from orchestrator_dagster.models.personalities import find_personality
-from orchestrator_dagster.models.references import BUILTIN, parse_reference
+from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.models.run_clients import timeout_of
 from orchestrator_dagster.models.structured import Asked, ask_structured, ask_text
 from orchestrator_dagster.runtime.failure import usage_of
+from orchestrator_dagster.runtime.model_choice import UNDECIDED, decide
 from orchestrator_dagster.runtime.outcome import ModelUse, UsageInfo
 from orchestrator_dagster.runtime.question import Ask, Question
 from orchestrator_dagster.runtime.services import Services
@@ -42,7 +43,7 @@ DEFAULT_REPAIR = 2
 class _Defaults:
     """What the step says about its model calls: used where the tool says nothing."""
 
-    model: str | None
+    models: Sequence[Any]
     system: str | None
     temperature: float | None
     max_tokens: int | None
@@ -190,30 +191,35 @@ class StepModels(MediaAsking):
         max_tokens: int | None,
     ) -> ModelRequest:
         own = self._defaults
-        name = model or own.model
-        if name is None:
-            raise ModelRequestError(
-                f'the tool "{self._step.tool}" asks a model, and nothing names one',
-                hint="set `model` at the step, or `default_model` in the header",
-            )
         system = system or own.system
         messages = [Message("system", system)] if system else []
         messages.append(Message("user", prompt, images=tuple(images)))
-        return ModelRequest(
-            model=parse_reference(name),
+        request = ModelRequest(
+            model=UNDECIDED,
             messages=tuple(messages),
             schema=schema,
             temperature=temperature if temperature is not None else own.temperature,
             max_tokens=max_tokens if max_tokens is not None else own.max_tokens,
-            timeout=self._seconds(parse_reference(name)),
             settings=own.settings,
-            watch=Watch(deadline=None if self._timeout is None else self._end),
         )
+        return self._bounded(replace(request, model=self._model(model, request)))
+
+    def _model(self, name: str | None, request: ModelRequest) -> ModelReference:
+        """The model that a request goes to: the one that the tool names, else as for a model step."""
+        if name is not None:
+            return self._services.known_models.parse(name)
+        if self._step.choice is None and not self._defaults.models:
+            raise ModelRequestError(
+                f'the tool "{self._step.tool}" asks a model, and nothing names one',
+                hint="set `model` at the step, or `default_model` in the header",
+            )
+        return decide(self._step, self._defaults.models, request, self._services).order[0]
 
     def _named_model(self) -> str | None:
         spec = self._step.spec
         named = spec.model or spec.expert or "model" in self._step.settings
-        return self._defaults.model if named else None
+        models = self._defaults.models
+        return str(models[0]) if named and models else None
 
     def _bounded(self, request: ModelRequest) -> ModelRequest:
         deadline = None if self._timeout is None else self._end
@@ -251,7 +257,7 @@ def _defaults(
 ) -> _Defaults:
     rendered = render_tree(
         {
-            "model": step.models[0] if step.models else None,
+            "models": list(step.models),
             "settings": {name: value for name, value in step.settings.items() if name != "model"},
             "personality": step.spec.personality or pipeline.personality,
         },
@@ -264,4 +270,4 @@ def _defaults(
         personality = find_personality(rendered["personality"], services.personality_folders)
         system = system or personality.system_prompt
         temperature = temperature if temperature is not None else personality.temperature
-    return _Defaults(rendered["model"], system, temperature, settings.pop("max_tokens", None), settings)
+    return _Defaults(rendered["models"], system, temperature, settings.pop("max_tokens", None), settings)

@@ -83,7 +83,9 @@ def test_settings_of_the_model_may_stand_among_the_parameters(compiled: Compile)
         ("prompt: x, expert: nobody", "unknown-expert", "nobody", None, 'names the expert "nobody"'),
         ("prompt: x, model: opnai:gpt-5", "unknown-model", "opnai:gpt-5", "openai", "names no known provider"),
         ("prompt: x, personality: standrd", "unknown-personality", "standrd", "standard", "standrd"),
-        ("prompt: x, model: [openai:gpt-5, openai:gpt-5-mini]", "not-supported", "[openai:gpt-5, openai:gpt-5-mini]", None, "several"),
+        ("prompt: x, requires_model: {capabilities: [vison]}", "wrong-value", "vison", "vision", '"vison" is none'),
+        ("prompt: x, requires_model: {expertise: [codes]}", "wrong-value", "codes", "code", '"codes" is none'),
+        ("prompt: x, requires_model: {min_size: big}", "wrong-value", "big", None, '"big" is no size'),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_step(

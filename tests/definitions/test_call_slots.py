@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -196,3 +197,24 @@ def test_an_asset_of_ones_own_asks(instance: DagsterInstance, model_server: Mode
     assert held == [1]
     assert claimed(instance) == 0
     assert models.ask("Again.", model="openai:gpt-4o-mini").text  # outside of a run, without slots
+
+
+def test_a_free_slot_that_was_given_to_nobody_is_found(instance: DagsterInstance) -> None:
+    """Dagster misses a call that queues up between the freeing of a slot and the look at the queue."""
+    storage: Any = instance.event_log_storage
+    storage.set_concurrency_slots(pool_of("openai"), 1)
+    went = threading.Event()
+
+    def call() -> None:
+        with PoolSlots(instance, "late").hold("openai", Watch(deadline=time.monotonic() + 60)):
+            went.set()
+
+    with PoolSlots(instance, "first").hold("openai", UNWATCHED):
+        thread = threading.Thread(target=call)
+        thread.start()
+        while not storage.get_concurrency_info(pool_of("openai")).pending_steps[1:]:
+            time.sleep(0.01)
+        storage._free_concurrency_slots("first")
+        storage._remove_pending_steps("first")  # and nobody is given the slot
+    assert went.wait(60)
+    thread.join()

@@ -77,9 +77,11 @@ def test_a_reconstruction_serves_what_was_served_first(location: Path, write: Wr
     assert list(kept.pipelines) == list(before)
     assert kept.metadata == told
     fresh = load_served(location / "pipelines", location)
-    assert ids(fresh.pipelines) == ["one"]
+    assert ids(fresh.pipelines) == ["one", "two"]
     assert fresh.pipelines[0].fingerprint != before[0].fingerprint
-    assert [file.path.name for file in fresh.broken] == ["two.yaml"]
+    assert fresh.pipelines[1] == before[1], "a broken file leaves its last good version"
+    assert [file.path.name for file in fresh.stale] == ["two.yaml"]
+    assert not fresh.broken
 
 
 def test_when_the_store_is_gone_the_files_are_read(location: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -304,7 +306,8 @@ steps:
     def test_an_include_that_is_gone_is_an_error(self, including: Path) -> None:
         self.load(including)
         (including / "part.md").unlink()
-        assert list(self.load(including)) == ["one"]
+        (file,) = load_served(including / "pipelines", including).stale
+        assert [error.code for error in file.errors] == ["include-missing"]
 
     def test_another_state_of_the_package(
         self, including: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch

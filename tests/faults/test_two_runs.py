@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,18 @@ steps:
   - {id: one, tool: make, parameters: {letter: "{{ letter }}", number: 1}, vars: [one: "{{ result.text }}"], products: [one: one.txt]}
   - {id: two, tool: make, parameters: {letter: "{{ letter }}", number: 2}, vars: [two: "{{ result.text }}"], products: [two: two.txt]}
   - {id: three, tool: make, parameters: {letter: "{{ letter }}", number: 3}, vars: [three: "{{ result.text }}"], products: [three: three.txt]}
+"""
+THREADS = """
+import logging, threading
+from concurrent.futures import ThreadPoolExecutor
+import orchestrator_dagster as orc
+
+logging.basicConfig(level=logging.INFO)  # a program with handlers of its own
+pipeline = orc.compile("pipelines/both.yaml")
+with ThreadPoolExecutor(4) as pool:
+    results = list(pool.map(lambda letter: pipeline.run(letter=letter), "ab" * 6))
+assert logging.getLogger().handlers, "the program's logging is left alone"
+print(sum(one.success for one in results), "completed")
 """
 SIZES = {"one": 2_000_001, "two": 2_000_002, "three": 2_000_003}
 
@@ -103,3 +116,16 @@ def test_ten_times_two_processes(project: Path, pipeline: Path) -> None:
                 assert made["status"] == "completed"
     assert reader.seen > 10
     assert not reader.odd
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_runs_in_threads_of_one_process(project: Path, pipeline: Path) -> None:
+    """In a process of its own: a hang inside would hang the tests."""
+    (project / "threads.py").write_text(THREADS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "threads.py"], cwd=project, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "12 completed"
+    check(project)

@@ -183,4 +183,5 @@ def test_what_is_wrong_is_found_before_the_run(project: Path, run: Run) -> None:
     with pytest.raises(PipelineError, match="opnai"):
         compile_text(project, "model: 'opnai:gpt-4o', parameters: {prompts: []}")
     without = compile_text(project, "id: p\nsteps:\n  - {id: a, tool: asker, parameters: {prompts: []}}\n")
-    assert "nothing names one" in without.unsupported[0]
+    assert without.steps[0].choice is not None
+    assert without.steps[0].choice.catalogue
