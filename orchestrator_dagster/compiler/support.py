@@ -16,8 +16,8 @@ from orchestrator_dagster.language.template_names import texts_of
 REFUSED = frozenset(("not-supported",))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "headless_browser", "http_client",
-    "image_analysis", "image_generation", "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
+    "approval_gate", "checkpoint", "feedback_collection", "headless_browser", "http_client",
+    "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
     "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
     "validation", "video_processing", "visualization", "web_search",
 ))  # fmt: skip

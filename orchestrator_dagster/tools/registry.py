@@ -34,8 +34,12 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
+    "audio_processing": "orchestrator_dagster.tools.sound",
     "data_processing": "orchestrator_dagster.tools.data",
+    "embeddings": "orchestrator_dagster.tools.vectors",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "image_analysis": "orchestrator_dagster.tools.pictures",
+    "image_generation": "orchestrator_dagster.tools.pictures",
     "report_generator": "orchestrator_dagster.tools.report",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
@@ -45,6 +49,11 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "audio": "audio_processing",
+    "embedding": "embeddings",
+    "image_analyzer": "image_analysis",
+    "image_generator": "image_generation",
+    "vision": "image_analysis",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
