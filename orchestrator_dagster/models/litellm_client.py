@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ _LITELLM_NAMES = {"ollama": "ollama_chat"}  # litellm's "ollama" is the older co
 #: Answers that may be as long come as a stream by default. Each chunk costs litellm about a millisecond, so not all do.
 STREAM_FROM = 4000
 STALL = 60.0  # seconds
+# … and not more than so many at once, over all threads: the others are awaited whole.
+_streams_going = threading.BoundedSemaphore(8)
 # Providers whose streams with a JSON schema litellm puts together again as the same answer; others are not streamed.
 _STREAM_STRUCTURE = frozenset(("openai", "anthropic", "gemini", "ollama", "azure", "hosted_vllm", "openrouter", "groq"))
 _NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
@@ -144,8 +147,11 @@ class LiteLLMClient:
         started = time.monotonic()
 
         def call() -> Any:
-            if self._streams(request):
-                return _streamed(litellm, request, arguments, self._stall)
+            if self._streams(request) and _streams_going.acquire(blocking=False):
+                try:
+                    return _streamed(litellm, request, arguments, self._stall)
+                finally:
+                    _streams_going.release()
             return within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
 
         response = self._tried(request.model, endpoint, request.timeout, call)
