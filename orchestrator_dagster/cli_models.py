@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -49,16 +52,32 @@ def models(everything: bool, offline: bool, as_json: bool) -> None:
 
 
 def console(stderr: bool = False) -> Any:
-    """A console that is as wide as the terminal, 100 columns where there is none."""
+    """A console that is as wide as the terminal, 100 columns where there is none: then lines do not end in blanks."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else _columns(), highlight=False, soft_wrap=False)
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+    return Console(file=cast("IO[str]", _Trimmed(stream)), width=_columns(), highlight=False)
+
+
+class _Trimmed(io.TextIOBase):
+    """Writes texts without the blanks before their line ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write a text that ends with a line."""
+        self._stream.write(re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._stream.flush()
 
 
 def _columns() -> int:
-    import os
-
     given = os.environ.get("COLUMNS", "")
     return int(given) if given.isdigit() and int(given) >= 60 else WIDTH
 

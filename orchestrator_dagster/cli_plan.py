@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from orchestrator_dagster.runtime.plan import Plan, PlannedStep
 
 _MOST_FITTING = 6  # candidates that fit and are shown one by one
+_MOST_ABSENT = 8  # models that cannot be reached and are named
 _MOST_NAMED = 4  # models of one refusal that are named
 _LONGEST = 60  # characters of what a step does
 _HOW = (
     "Estimated: 4 characters a token; 1,000 tokens for each value that only the run knows, and for an answer that"
-    " `max_tokens` does not limit. Retries, repairs, tool calls and thinking are not in it."
+    " `max_tokens` does not limit. Retries, repairs, tool calls, <AUTO> values and thinking are not in it."
 )
 
 
@@ -107,8 +109,8 @@ def _steps(steps: Iterable[PlannedStep]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("step", overflow="fold")
-    table.add_column("does", overflow="fold", ratio=3)
-    table.add_column("model", overflow="fold", ratio=2)
+    table.add_column("does", overflow="fold")
+    table.add_column("model", overflow="fold")
     table.add_column("estimate", justify="right", no_wrap=True)
     table.add_column("products", overflow="fold")
     for one in steps:
@@ -185,11 +187,17 @@ def _candidates(candidates: Iterable[Considered], taken: str | None) -> Table:
 
 
 def _refused(candidates: Iterable[Considered]) -> list[str]:
-    grouped: dict[str, list[str]] = {}
-    for one in candidates:
-        if not one.fits:
-            grouped.setdefault("; ".join(one.refused), []).append(one.model)
+    refused = [one for one in candidates if not one.fits]
+    absent = [one for one in refused if one.unreached]
     lines = []
+    if len(absent) > _MOST_ABSENT:
+        counts = Counter(one.model.partition(":")[0] for one in absent)
+        providers = ", ".join(f"{provider} ({count})" for provider, count in counts.items())
+        lines.append(f"not reached: {providers}; `orchestrator models` says why, and what to set")
+        refused = [one for one in refused if not one.unreached]
+    grouped: dict[str, list[str]] = {}
+    for one in refused:
+        grouped.setdefault("; ".join(one.refused), []).append(one.model)
     for reason, models in grouped.items():
         more = f" and {len(models) - _MOST_NAMED} more" if len(models) > _MOST_NAMED else ""
         lines.append(f"refused: {', '.join(models[:_MOST_NAMED])}{more}: {reason}")

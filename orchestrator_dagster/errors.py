@@ -85,14 +85,17 @@ class StepError(OrchestratorError):
     """A step failed while it ran. Subclasses say how; raised itself by tools that only know that it went wrong.
 
     ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
-    code that is not this package's raised it. ``paid`` is what the model calls took that were made before it, None when
-    nothing noted it: a step can fail after its model has answered.
+    code that is not this package's raised it. ``usage`` is what the model calls took that it ended, None where nothing
+    says so; ``tool_calls`` are those that the model made. ``paid`` is what the model calls took that were made before
+    it, None when nothing noted it: a step can fail after its model has answered.
     """
 
     permanent = False
     kinds: tuple[str, ...] = ()
     trace: str | None = None
     paid: object = None
+    usage: Usage | None = None
+    tool_calls: tuple[object, ...] = ()
 
 
 class TemplateError(StepError):
@@ -151,6 +154,12 @@ class ToolError(StepError):
         self.permanent = permanent  # type: ignore[misc]  # one failed call can be known to be permanent
 
 
+class ToolNotAllowedError(StepError):
+    """A step offers its model a tool that models may call only where the ``tools`` resource allows it by name."""
+
+    permanent = True
+
+
 class UnknownToolError(StepError):
     """No tool, or no action of the tool, has this name."""
 
@@ -205,7 +214,6 @@ class ModelError(StepError):
     ``retry_after`` is the seconds that the provider asked to wait, None where it did not say.
     """
 
-    usage: Usage | None = None
     retry_after: float | None = None
 
 
@@ -256,6 +264,15 @@ class ModelAnswerTruncatedError(ModelAnswerError):
     permanent = True
 
 
+class ToolCallLimitError(ModelAnswerError):
+    """The model has made as many tool calls as it may, was told to answer, and called a tool again.
+
+    Trying again would repeat its calls, with what they cost and what they change.
+    """
+
+    permanent = True
+
+
 class ModelRefusalError(ModelError):
     """The model or its content filter refused to answer."""
 
@@ -282,6 +299,18 @@ class UnknownModelError(ModelError):
 
 class NoModelError(ModelError):
     """No model fits a step: the message names each candidate with its reason, the hint says what to set."""
+
+    permanent = True
+
+
+class BudgetError(ModelError):
+    """A budget does not allow the next call, which was not made, or the bill of the last one went over it."""
+
+    permanent = True
+
+
+class DecisionError(StepError):
+    """Nothing can decide an ``<AUTO>`` value: the pipeline names no ``orchestrator``, or the built-in model."""
 
     permanent = True
 

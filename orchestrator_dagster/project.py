@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator_dagster.compiler.across import problems_across
 from orchestrator_dagster.compiler.compile import Compilation, Known, compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.support import REFUSED
-from orchestrator_dagster.errors import PipelineError
+from orchestrator_dagster.errors import PipelineError, UnknownModelError
 from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, render_all
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.language.read import read_pipeline
+from orchestrator_dagster.models.capabilities import why_no_tools
+from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.personalities import find_personality, home_folder
-from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.tools.registry import ToolRegistry
 
@@ -69,8 +71,18 @@ def known(root: Path) -> Known:
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
     folders = (root / "personalities", home_folder())
-    models = functools.partial(parse_reference, own=own_models(root))
-    return Known(registry, models, functools.partial(find_personality, folders=folders), root)
+    mine = KnownModels(own_models(root))
+    models = mine.parse
+    personalities = functools.partial(find_personality, folders=folders)
+
+    def is_priced(name: str) -> bool:
+        """Also of a name that is no model's: that is said elsewhere."""
+        try:
+            return mine.price(models(name)) is not None
+        except UnknownModelError:
+            return True
+
+    return Known(registry, models, personalities, root, lambda name: why_no_tools(models(name)), is_priced)
 
 
 def compile_file(path: Path, root: Path, name: str | None = None) -> Compilation:
@@ -148,7 +160,23 @@ def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[Lo
             if first != file.pipeline.file:
                 file = LoadedFile(path, None, (*file.diagnostics, *_taken(file.pipeline, path, first)))
         loaded.append(file)
-    return [_last_good(file, cache, ids) for file in loaded] if cache else loaded
+    loaded = [_last_good(file, cache, ids) for file in loaded] if cache else loaded
+    across = problems_across([(file.path, file.pipeline) for file in loaded if file.pipeline is not None])
+    return [_with_problems(file, across.get(file.path, ())) for file in loaded]
+
+
+def _with_problems(file: LoadedFile, found: tuple[Diagnostic, ...]) -> LoadedFile:
+    """The file with further problems.
+
+    One that waits for itself is left out. One that loads what nobody makes any more is served all the same: a change of
+    one file must not take another one down.
+    """
+    if not found:
+        return file
+    diagnostics = (*file.diagnostics, *found)
+    if any(one.code == "asset-cycle" for one in found):
+        return LoadedFile(file.path, None, diagnostics)
+    return replace(file, diagnostics=diagnostics)
 
 
 def _last_good(file: LoadedFile, cache: Cache, ids: dict[str, str]) -> LoadedFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -93,10 +94,16 @@ def writer_mark() -> str:
 def is_left_behind(name: str) -> bool:
     """Whether a file was being written, under a name with :func:`writer_mark`, by a process that is gone."""
     found = _WRITER.search(name)
-    if found is None or not is_temporary(name) or found["machine"] != _machine():
+    return found is not None and is_temporary(name) and is_gone(found["machine"] + found["process"])
+
+
+def is_gone(mark: str) -> bool:
+    """Whether the process of a :func:`writer_mark` is one of this machine that is gone. Of others nothing is known."""
+    machine, process = mark[:6], mark[6:]
+    if machine != _machine() or int(process) == os.getpid():
         return False
     try:
-        os.kill(int(found["process"]), 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return True
     except OSError:
@@ -104,6 +111,7 @@ def is_left_behind(name: str) -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=1)
 def _machine() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
 from orchestrator_dagster.folder import Folder, locked, open_folder
+from orchestrator_dagster.remote_files import allowed_url, is_url, local_path, read_url
 from orchestrator_dagster.roots import Roots, below, nearest_hint
 from orchestrator_dagster.stored_files import writer_mark
 
@@ -47,6 +48,7 @@ class Workspace(Roots):
         extra_roots: Further folders that absolute paths may point into.
         max_file_bytes: Largest file that is read or written, in bytes.
         environment: Names of environment variables that templates may read as ``env.NAME``.
+        urls: URLs of folders, in buckets for example, that products may be written to and loaded from.
 
     Example:
         >>> workspace = Workspace(Path("."))
@@ -56,6 +58,7 @@ class Workspace(Roots):
 
     max_file_bytes: int = 256 * MEGABYTE
     environment: frozenset[str] = field(default_factory=frozenset)
+    urls: tuple[str, ...] = ()
 
     def existing_file(self, path: str | os.PathLike[str]) -> Path:
         """The resolved path of a regular file of allowed size.
@@ -137,6 +140,26 @@ class Workspace(Roots):
             data = handle.read(self.max_file_bytes + 1)  # the file may have grown since its size was asked
         self.check_size(len(data), os.fspath(path))
         return data
+
+    def existing_place(self, place: str) -> str:
+        """The path of an existing file, relative to the root where it stands below it; a URL that is allowed as it is.
+
+        Raises:
+            PathError: As for :meth:`existing_file`, or the URL is not allowed.
+        """
+        local = local_path(place) if is_url(place) else place
+        return allowed_url(place, self.urls) if local is None else self.relative(self.existing_file(local))
+
+    def read_place(self, place: str) -> bytes:
+        """The content of a file that is at a path, or at a URL that is allowed.
+
+        Raises:
+            PathError: As for :meth:`read_bytes`, or the URL is not allowed.
+        """
+        local = local_path(place) if is_url(place) else place
+        if local is not None:
+            return self.read_bytes(local)
+        return read_url(allowed_url(place, self.urls), self.max_file_bytes)
 
     def read_text(self, path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
         """The text of an existing file, to the character: line ends are not translated.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_dagster.testing import ModelServer
+
 HEAVY = ("litellm", "pandas", "numpy", "httpx", "openai", "pyarrow", "duckdb", "matplotlib", "playwright")
 
 
@@ -35,8 +37,49 @@ def test_importing_the_package_loads_nothing(project: Path) -> None:
     assert not loaded & {*HEAVY, "dagster", "pydantic", "jinja2", "yaml"}
 
 
+CHOOSING = """
+id: choosing
+selection_schema: cost
+experts: {judge: [anthropic:claude-haiku-4-5, "own:mine"]}
+steps:
+  - {id: a, prompt: Say a word.}
+  - {id: b, prompt: Judge it., expert: judge, requires_model: {min_size: 7b, capabilities: [vision]}}
+"""
+
+
 @pytest.mark.parametrize(
-    "command", [["validate", "pipelines/research_report.yaml"], ["tools"], ["explain", "unknown-tool"], ["--help"]]
+    "code",
+    [
+        "import orchestrator_dagster.code_location as c; c.defs.get_repository_def().get_all_jobs()",
+        "from orchestrator_dagster.project import compile_file, find_project; from pathlib import Path;"
+        " assert not list(compile_file(Path('pipelines/choosing.yaml'), Path.cwd()).problems)",
+    ],
+    ids=["location", "validate"],
+)
+def test_no_price_list_is_read_and_no_server_asked_before_a_run(
+    project: Path, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """litellm's list takes some 30 ms, a server that does not answer more than a second."""
+    (project / "pipelines/choosing.yaml").write_text(CHOOSING)
+    (project / "models.yaml").write_text(
+        f"models: {{mine: {{model: x, base_url: '{model_server.url}', context: 1000}}}}"
+    )
+    monkeypatch.setenv("OLLAMA_API_BASE", model_server.url)
+    read = "from orchestrator_dagster.models.references import price_map; assert not price_map.cache_info().currsize"
+    assert not loaded_after(f"{code}\n{read}", project) & set(HEAVY)
+    assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate", "pipelines/research_report.yaml"],
+        ["tools"],
+        ["explain", "unknown-tool"],
+        ["--help"],
+        ["plan", "pipelines/research_report.yaml"],
+        ["models"],
+    ],
 )
 def test_light_commands_do_not_load_dagster(demo: Path, command: list[str]) -> None:
     code = f"""

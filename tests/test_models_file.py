@@ -12,7 +12,8 @@ from orchestrator_dagster.errors import UnknownModelError
 from orchestrator_dagster.models.client import ModelReference
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models.user_models import UserModel
-from orchestrator_dagster.models_file import own_models, read_models_file
+from orchestrator_dagster.models_file import own_models
+from orchestrator_dagster.models_schema import read_models_file
 from orchestrator_dagster.project import known
 
 Write = Callable[[str, str], Path]

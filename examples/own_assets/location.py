@@ -35,6 +35,8 @@ def at_sea_level(means: pd.DataFrame, heights: dict[str, int]) -> dg.Materialize
     )
 
 
-pipelines = orc.build_definitions("pipelines", root=HERE)
-own = dg.Definitions(assets=[heights, at_sea_level])
-defs = dg.Definitions.merge(pipelines, own)
+# One Definitions object at the top of the module: Dagster takes no second one.
+defs = dg.Definitions.merge(
+    orc.build_definitions("pipelines", root=HERE),
+    dg.Definitions(assets=[heights, at_sea_level]),
+)

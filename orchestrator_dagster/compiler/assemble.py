@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.plans import BodyFlow
 from orchestrator_dagster.compiler.routing import FlowStep, plan_routes
 from orchestrator_dagster.compiler.support import REFUSED
 from orchestrator_dagster.frozen import thaw
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler, Retries
@@ -77,6 +78,8 @@ def assemble(
         experts=pipeline.experts,
         selection_schema=pipeline.selection_schema,
         personality=pipeline.personality,
+        orchestrator=pipeline.orchestrator,
+        budget=pipeline.budget,
         schedules=pipeline.schedule or (),
         triggers=pipeline.triggers or (),
         automation=pipeline.automation,
@@ -108,6 +111,7 @@ class _Assembler:
         self.pipeline: Pipeline = reading.pipeline
         self.document = reading.document
         self.flows = flows
+        self.all_inputs = inputs
         self.inputs = {name: input_meaning(spec) for name, spec in inputs.items()}
         self.includes = includes
         self.personalities = personalities
@@ -126,7 +130,8 @@ class _Assembler:
             for name in level:
                 draft = body.drafts[name]
                 edges = tuple(sorted(draft.edges, key=place.__getitem__))
-                before = upstream.union(*(products[one] for one in edges))
+                loaded = (self.all_inputs[one].asset_key for one in self.asset_inputs(draft))
+                before = upstream.union(*(products[one] for one in edges), loaded)
                 done[name] = made = self.step(draft, edges, before, {one: done[one].code_version for one in edges})
                 # Those that follow are made from this step's products; when it makes none, from those it is made from.
                 products[name] = frozenset(product.key for product in made.all_products) or before
@@ -140,7 +145,7 @@ class _Assembler:
         if draft.repeats:
             made = self.loop(draft, made, upstream)
         constants, outputs = self.pipeline.constants, self.pipeline.outputs
-        around = {
+        around: dict[str, Any] = {
             "constants": {one: thaw(constants[one]) for one in sorted(draft.constants)},
             "outputs": {one: thaw(outputs[one]) for one in sorted(draft.outputs)},
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
@@ -149,7 +154,13 @@ class _Assembler:
             if draft.work and draft.work.asks
             else None,
         }
+        if auto_in(draft.step.model_dump(exclude={"steps"})):  # who decides is a part of what is done
+            around["orchestrator"] = self.pipeline.orchestrator
         return made.model_copy(update={"code_version": step_version(step_meaning(made), around, before)})
+
+    def asset_inputs(self, draft: Draft) -> list[str]:
+        """The inputs that are loaded from assets and that a step, or what is inside it, reads."""
+        return sorted(one for one in draft.inputs_inside() if self.all_inputs[one].asset)
 
     def work(self, draft: Draft, edges: tuple[str, ...], upstream: frozenset[AssetPath]) -> CompiledStep:
         """What a step does, without what repeats it."""
@@ -184,6 +195,7 @@ class _Assembler:
             cache=step.cache or pipeline.cache or "run",
             products=tuple(one.model_copy(update={"upstream": tuple(sorted(upstream))}) for one in draft.products),
             includes=tuple(sorted(draft.includes)),
+            asset_inputs=tuple(self.asset_inputs(draft)),
         )
 
     def retries(self, step: Step, work: Work, handlers: Sequence[FailureHandler]) -> Retries:

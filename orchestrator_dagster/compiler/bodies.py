@@ -11,14 +11,10 @@ from orchestrator_dagster.compiler.kinds import Place, Work, work_of
 from orchestrator_dagster.compiler.loops import check_loop, is_loop
 from orchestrator_dagster.compiler.models import ModelChoice
 from orchestrator_dagster.compiler.parameters import check_parameters
-from orchestrator_dagster.compiler.support import LATER_TOOLS
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
-from orchestrator_dagster.errors import UnknownToolError
-from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import Step
-from orchestrator_dagster.text import nearest_name
 
 
 @dataclass
@@ -53,6 +49,10 @@ class Draft:
     def repeats(self) -> bool:
         """Whether it is a loop."""
         return is_loop(self.step)
+
+    def inputs_inside(self) -> set[str]:
+        """The inputs that it, or what is inside it, reads."""
+        return self.inputs.union(*(one.inputs_inside() for one in self.body.drafts.values()) if self.body else ())
 
     @property
     def condition_per_item(self) -> bool:
@@ -121,7 +121,6 @@ def _read(
         work = work_of(step, here, tools, reading)
         if work and work.shape is not None:
             check_parameters(step, work, here, reading.document, reading.problems)
-        _check_offered_tools(step, here, reading, tools)
         draft = Draft(step, here, work, body)
         if step.steps:
             inner = ids.inside(step, here)
@@ -130,24 +129,3 @@ def _read(
             ids.inside(step, here)
         body.drafts.setdefault(step.id, draft)
     return body
-
-
-def _check_offered_tools(step: Step, place: Place, reading: Reading, tools: ToolShapes) -> None:
-    """Note tools that a model may call and that are none."""
-    for number, name in enumerate(step.tools):
-        try:
-            tools.find(name)
-        except UnknownToolError:
-            if name.strip().lower().replace("-", "_") in LATER_TOOLS:
-                continue  # tools of a model are not run at all
-            at = (*place, "tools")
-            node, whole = reading.document.locate(at)
-            exact = reading.document.span((*at, number)) if isinstance(node, SequenceNode) else None
-            reading.problems.add(
-                "unknown-tool",
-                f'step "{step.id}" offers its model the tool "{name}"',
-                exact or reading.document.place_in(at, name) or whole,
-                step=step.id,
-                suggestion=nearest_name(name, tools.names()),
-                hint="`orchestrator tools` lists them",
-            )

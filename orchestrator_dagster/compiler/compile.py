@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.compiler.assemble import assemble
+from orchestrator_dagster.compiler.asset_inputs import check_asset_inputs
+from orchestrator_dagster.compiler.auto import check_auto
 from orchestrator_dagster.compiler.bodies import Body, read_bodies
+from orchestrator_dagster.compiler.budgets import IsPriced, check_budgets
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
@@ -16,6 +19,7 @@ from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.limits import check_limits
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
 from orchestrator_dagster.compiler.models import model_of, note_older_settings
+from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
 from orchestrator_dagster.compiler.results import check_results
@@ -46,12 +50,16 @@ class Known:
         models: Reads a model's name, raises UnknownModelError for what names none.
         personalities: Finds a personality for a name or prompt, raises PersonalityError for a name that is nowhere.
         root: The workspace root; included files are looked up beside the pipeline file, then here.
+        tool_callers: Tells why a model of this name cannot call tools, None when it can.
+        is_priced: Whether the price of a model is known, by its name.
     """
 
     tools: ToolShapes
     models: ModelNames
     personalities: Callable[[str], object]
     root: Path | None = None
+    tool_callers: ToolCallers = lambda name: None
+    is_priced: IsPriced = lambda name: True
 
 
 def compile_pipeline(reading: Reading, known: Known) -> Compilation:
@@ -82,6 +90,7 @@ class _Compiler:
             return CompiledFile(None, problems)
         check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
+        check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
         check_limits(pipeline, self.known.models, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
@@ -95,6 +104,9 @@ class _Compiler:
         check_schemas(pipeline, top, includes, document, problems)
         flows = plan_bodies(top, reading)
         _find_models(reading, top, self.known.models)
+        check_offered_tools(reading, top, self.known.tools, self.known.tool_callers)
+        check_auto(reading, top)
+        check_budgets(reading, top, self.known.is_priced)
         _find_products(reading, top)
         check_timing(
             reading,

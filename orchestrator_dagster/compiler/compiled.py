@@ -12,7 +12,7 @@ from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
-from orchestrator_dagster.language.settings import CacheMode, Expert, FailureHandler, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, FailureHandler, Retries, SelectionSchema
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -81,8 +81,9 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. A step that repeats has a ``loop``, one that runs another pipeline has that ``pipeline``. A model step has
-    the ``models`` that are its candidates (none: those of the catalogue), and how one is chosen (``choice``).
+    changes. ``asset_inputs`` are the inputs loaded from assets that it, or what is inside it, reads. A step that
+    repeats has a ``loop``, one that runs another pipeline has that ``pipeline``. A model step has the ``models`` that
+    are its candidates (none: those of the catalogue), and how one is chosen (``choice``).
     """
 
     id: str
@@ -112,6 +113,7 @@ class CompiledStep(Compiled):
     cache: CacheMode = "run"
     products: tuple[CompiledProduct, ...] = ()
     includes: tuple[str, ...] = ()
+    asset_inputs: tuple[str, ...] = ()
     code_version: str = ""
 
     @property
@@ -162,6 +164,8 @@ class CompiledPipeline(Compiled):
     experts: dict[str, Expert] = Field(default_factory=dict)
     selection_schema: SelectionSchema | None = None
     personality: str | None = None
+    orchestrator: str | None = None
+    budget: Budget | None = None
     schedules: tuple[Schedule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     automation: Literal["eager", "on_missing"] | AutomationCron | None = None
@@ -192,6 +196,11 @@ class CompiledPipeline(Compiled):
     def op(self) -> str:
         """Its name in Dagster: graph and group."""
         return self.id.replace("-", "_")
+
+    @cached_property
+    def asset_inputs(self) -> dict[str, InputSpec]:
+        """The inputs that are loaded from assets, by name."""
+        return {name: spec for name, spec in self.inputs.items() if spec.asset}
 
     @property
     def run_key(self) -> AssetPath:

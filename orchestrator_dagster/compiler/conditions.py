@@ -11,6 +11,7 @@ from orchestrator_dagster.compiler.bodies import Draft
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.compiler.references import OUTCOME_NAMES, STEP_MAPS, TemplateChecker
 from orchestrator_dagster.compiler.scopes import Uses
+from orchestrator_dagster.language.auto_tags import DECIDED, AutoTag, has_auto, read_auto
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.expressions import (
@@ -76,9 +77,11 @@ def check_condition(
         What it reads.
     """
     uses = Uses()
-    if isinstance(condition, bool) or "<AUTO" in condition:
+    if isinstance(condition, bool):
         return uses
     document, problems = checker.document, checker.problems
+    if has_auto(condition):
+        return _check_decided(condition, place, step, checker, own)
     try:
         expression = parse_condition(condition, checker.dashed)
     except ExpressionSyntaxError as error:
@@ -105,6 +108,30 @@ def check_condition(
         problems.add(
             "expression-type", f'step "{step}": {message}', text_span(document, place, offset, offset + 1), step=step
         )
+    return uses
+
+
+def _check_decided(condition: str, place: Place, step: str, checker: TemplateChecker, own: frozenset[str]) -> Uses:
+    """Check a condition with ``<AUTO>``: the templates in its tags, and the expression around them."""
+    uses = Uses()
+    reading = read_auto(condition)
+    if reading.problems:
+        return uses  # they are said elsewhere
+
+    def templates(tag: AutoTag) -> None:
+        for part in tag.parts:
+            if isinstance(part, AutoTag):
+                templates(part)
+            else:
+                uses.add(checker.check(part, place, step, own=own))
+
+    for tag in reading.tags:
+        templates(tag)
+    if reading.whole is None:
+        names_ = [f"{DECIDED}{number}" for number in range(len(reading.tags))]
+        left = iter(names_)
+        text = "".join(one if isinstance(one, str) else f"{{{{ {next(left)} }}}}" for one in reading.parts)
+        uses.add(check_condition(text, place, step, checker, KnownTypes(), own | set(names_)))
     return uses
 
 
@@ -146,7 +173,7 @@ def known_types(
         for base in (step, *(f"{holder}.{step}" for holder in STEP_MAPS)):
             found.outcome(base)
     for name, given in inputs.items():  # an input is stronger than a variable of its name
-        kind = _kind(given) or (given.kind if not given.enum else None)
+        kind = _kind(given) or (given.kind if not given.enum and not given.asset else None)
         for path in (name, f"inputs.{name}", f"parameters.{name}"):
             found.note(path, "string" if kind in ("path", "secret") else kind, given)
     return found

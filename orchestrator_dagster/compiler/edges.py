@@ -184,6 +184,9 @@ class EdgeFinder:
             if work.instruction is not None:
                 found.append(((*place, *work.instruction_place), work.instruction, _NONE))
         found += [((*given, *path), text, _NONE) for path, text in texts_of(parameters)]
+        for key in ("temperature", "max_tokens"):
+            if isinstance(value := getattr(step, key), str):
+                found.append(((*place, key), value, _NONE))
         if step.personality:
             found.append(((*place, "personality"), step.personality, _NONE))
         found += [((*place, "model", number), model, _NONE) for number, model in enumerate(step.model or ())]

@@ -50,6 +50,7 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
         "models": step.models,
         "settings": step.settings,
         "repair": step.spec.repair,
+        **({"tools": step.spec.tools, "max_tool_calls": step.spec.max_tool_calls} if step.spec.tools else {}),
         "products": [[one.variable, one.key, one.path, one.format, one.template] for one in step.products],
     }
 

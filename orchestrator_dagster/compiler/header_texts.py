@@ -117,6 +117,7 @@ class HeaderTexts:
                     continue
                 uses = self.checker.check(text, (*place, "default", *path), None)
                 used = [f'the step "{step}"' for step in uses.steps] + [f'the input "{name}"'] * (name in uses.inputs)
+                used += [f'the input "{one}", which an asset gives' for one in uses.inputs if self.inputs[one].asset]
                 if used:
                     self.problems.add(
                         "unknown-name",

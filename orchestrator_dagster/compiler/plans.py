@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.flow import after, circles, find_cycle, levels
 from orchestrator_dagster.compiler.routing import FlowStep, RoutePlan, RoutingProblem, plan_routes
+from orchestrator_dagster.language.auto_tags import has_auto
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.document import ScalarNode, SequenceNode
 from orchestrator_dagster.language.read import Reading
@@ -138,8 +139,8 @@ def _plan(body: Body, reading: Reading, elsewhere: Mapping[str, str]) -> RoutePl
     }
     plan, found = plan_routes(steps, elsewhere=elsewhere)
     for one in found:
-        if one.code == "unknown-step" and reading.loose:
-            continue
+        if one.code == "unknown-step" and (reading.loose or has_auto(one.target)):
+            continue  # of a route that is to be decided, it is said that it cannot be
         reading.problems.add(
             _ROUTE_CODES[one.code],
             one.message,

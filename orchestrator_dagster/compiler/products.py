@@ -25,6 +25,15 @@ _BY_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in 
 Place = tuple[str | int, ...]
 
 
+def format_of_path(path: str) -> str | None:
+    """The product format that a file's suffix says, None when it says none.
+
+    >>> format_of_path("data/Table.CSV"), format_of_path("README")
+    ('csv', None)
+    """
+    return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower())
+
+
 def compile_products(reading: Reading, draft: Draft) -> tuple[CompiledProduct, ...]:
     """The products of one step; what is wrong with them is noted."""
     step, place = draft.step, draft.place

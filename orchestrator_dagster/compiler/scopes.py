@@ -161,6 +161,19 @@ class Uses:
     loops: list[str] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
 
+    def add(self, other: Uses) -> None:
+        """Take over what another template of the same value reads."""
+        self.steps.extend(one for one in other.steps if one not in self.steps)
+        for mine, more in (
+            (self.inputs, other.inputs),
+            (self.constants, other.constants),
+            (self.outputs, other.outputs),
+            (self.loops, other.loops),
+            (self.items, other.items),
+        ):
+            mine.extend(more)
+        self.includes = (*self.includes, *other.includes)
+
     def item(self, loop: LoopScope, name: str) -> None:
         """Note that it reads a name of an item, or of a pass."""
         self.loops.append(loop.id)

@@ -131,8 +131,7 @@ def _check_inputs(draft: Draft, pipeline: CompiledPipeline, reading: Reading) ->
                 hint=f"its inputs: {', '.join([*known, 'output_dir'])}",
             )
         elif value is not None and not any(has_template(text) for _, text in texts_of(value)):
-            whole = spec if spec.type else spec.model_copy(update={"type": spec.kind})
-            for inner, sentence in places_of_problems(whole, value):
+            for inner, sentence in places_of_problems(spec.typed, value):
                 problems.add(
                     "wrong-value",
                     f'step "{step.id}": the input "{name}" of "{pipeline.id}": {sentence}',
@@ -141,7 +140,11 @@ def _check_inputs(draft: Draft, pipeline: CompiledPipeline, reading: Reading) ->
                     hint=f"see `inputs` in {pipeline.file}",
                 )
     for name, spec in pipeline.inputs.items():
-        if spec.is_required and step.inputs.get(name) is None and not reading.lost((*draft.place, "inputs"), name):
+        if (
+            (spec.is_required or spec.asset)
+            and step.inputs.get(name) is None
+            and not reading.lost((*draft.place, "inputs"), name)
+        ):
             at = (*draft.place, "inputs")
             problems.add(
                 "missing-key",

@@ -5,15 +5,13 @@ A file that says such things compiles, so that it can be checked and drawn; a ru
 
 from __future__ import annotations
 
-from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.step import Step, walk_steps
-from orchestrator_dagster.language.template_names import texts_of
 
 #: Codes of what a run is refused for.
-REFUSED = frozenset(("not-supported",))
+REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
     "approval_gate", "checkpoint", "feedback_collection", "headless_browser", "http_client",
@@ -23,11 +21,9 @@ LATER_TOOLS = frozenset((
 ))  # fmt: skip
 
 _HEADER = {
-    "budget": "budgets", "alignment": "alignment checks", "qc": "quality checks",
+    "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
-_STEP = {
-    "tools": "tool calls by a model", "max_tool_calls": "tool calls by a model",
-    "budget": "budgets",
+_STEP: dict[str, str] = {
 }  # fmt: skip
 
 
@@ -36,9 +32,6 @@ def check_support(pipeline: Pipeline, document: Document, problems: Problems) ->
     for key, what in _HEADER.items():
         if getattr(pipeline, key) not in (None, (), {}):
             _refuse(problems, document, (key,), key, what)
-    for name, spec in pipeline.inputs.items():
-        if spec.asset:
-            _refuse(problems, document, ("inputs", name, "asset"), "asset", "inputs from other assets")
     for place, step in walk_steps(pipeline.steps):
         _check_step(step, place, document, problems)
 
@@ -47,12 +40,6 @@ def _check_step(step: Step, place: tuple[str | int, ...], document: Document, pr
     for key, what in _STEP.items():
         if getattr(step, key) not in (None, (), {}):
             _refuse(problems, document, (*place, key), key, what, step.id)
-    fields = step.model_dump(by_alias=True, exclude_unset=True, exclude={"name", "description", "metadata", "steps"})
-    for path, text in texts_of(fields):
-        if path[:1] == ("model",) or path[:2] == ("parameters", "model"):
-            continue  # there it lets the schema choose
-        if "<AUTO" in text and has_template(text):
-            _refuse(problems, document, (*place, *path), "<AUTO>", "<AUTO> values", step.id)
 
 
 def _refuse(

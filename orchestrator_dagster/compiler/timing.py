@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator_dagster.compiler.asset_inputs import REFUSED_IN_KEYS
 from orchestrator_dagster.compiler.compiled import CompiledProduct
 from orchestrator_dagster.compiler.cron import cron_hint, cron_problems
 from orchestrator_dagster.compiler.partitions import check_partitions
@@ -35,7 +36,6 @@ _CONSTANTS = frozenset(("null", "true", "false", "none"))
 _PARTITION_FIELDS = ("key",)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_REFUSED_IN_KEYS = frozenset('[]"*')
 
 
 def check_timing(
@@ -174,7 +174,7 @@ class _Checker:
 
     def asset(self, text: str, place: Place) -> None:
         key = tuple(text.split("/"))
-        if any(not part.strip() or _REFUSED_IN_KEYS & set(part) for part in key):
+        if any(not part.strip() or REFUSED_IN_KEYS & set(part) for part in key):
             self.problems.add(
                 "wrong-value",
                 f'"{text}" is no asset key',
@@ -209,6 +209,7 @@ class _Checker:
                     )
                 continue
             texts = [(path, text) for path, text in texts_of(value) if has_template(text) or "<<" in text]
+            texts = [] if spec.asset else texts
             for path, text in texts:
                 checker.check_input(text, (*at, *path))
             if not texts:
@@ -228,6 +229,14 @@ class _Checker:
         """Check a value that stands in the file."""
         if value is None:
             return  # as if it were not there
+        if spec.asset:
+            self.problems.add(
+                "wrong-value",
+                f'the input "{name}" is loaded from the asset "{spec.asset}" and cannot be given',
+                self.document.span(place),
+                hint="remove it here",
+            )
+            return
         if spec.kind == "secret" and not _VARIABLE.match(str(value)):
             self.problems.add(
                 "wrong-value",
@@ -236,8 +245,7 @@ class _Checker:
                 hint="name the environment variable that has the secret, and never write the secret itself",
             )
             return
-        typed = spec if spec.type else spec.model_copy(update={"type": spec.kind})
-        for inner, sentence in places_of_problems(typed, value):
+        for inner, sentence in places_of_problems(spec.typed, value):
             told = f"{path_text(inner)}: {sentence}" if inner else sentence
             self.problems.add(
                 "wrong-value",

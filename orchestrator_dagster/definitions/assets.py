@@ -10,6 +10,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledPro
 from orchestrator_dagster.definitions.graphs import pipeline_graph, product_name
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.partitions import partitions_of
+from orchestrator_dagster.definitions.shared_parts import ASSET_PREFIX
 from orchestrator_dagster.definitions.stale import stale_metadata, stale_tags, with_stale
 from orchestrator_dagster.models.references import BUILTIN
 
@@ -30,10 +31,16 @@ def pipeline_assets(pipeline: CompiledPipeline, *, stale: str | None = None) -> 
     run_key = dg.AssetKey(pipeline.run_key)
     keys = {name: dg.AssetKey(product.key) for name, product in outputs.items()}
     deps = {name: {dg.AssetKey(key) for key in product.upstream} for name, product in outputs.items()}
+    loaded = {f"{ASSET_PREFIX}{name}": dg.AssetKey(spec.asset_key) for name, spec in pipeline.asset_inputs.items()}
     return dg.AssetsDefinition.from_graph(
         pipeline_graph(pipeline),
+        keys_by_input_name=loaded,
         keys_by_output_name={**keys, "run": run_key},
-        internal_asset_deps={**deps, "run": set(keys.values())},
+        # What a product is made from, the run is made from through it.
+        internal_asset_deps={
+            **deps,
+            "run": {*keys.values(), *loaded.values()}.difference(*deps.values()) | {*keys.values()},
+        },
         can_subset=True,
         partitions_def=partitions_of(pipeline),
         automation_conditions_by_output_name=dict.fromkeys((*keys, "run"), _automation(pipeline)),

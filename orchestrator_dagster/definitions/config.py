@@ -23,7 +23,7 @@ _SCALARS: dict[str, Any] = {
 
 def config_schema(pipeline: CompiledPipeline) -> dict[str, dg.Field]:
     """The config of a launch: one field an input."""
-    return {name: _field(pipeline, name, spec) for name, spec in pipeline.inputs.items()}
+    return {name: _field(pipeline, name, spec) for name, spec in pipeline.inputs.items() if not spec.asset}
 
 
 def _field(pipeline: CompiledPipeline, name: str, spec: InputSpec) -> dg.Field:

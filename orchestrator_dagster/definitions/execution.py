@@ -15,6 +15,7 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.asset_values import missing_before
 from orchestrator_dagster.definitions.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.executor import was_interrupted
 from orchestrator_dagster.definitions.instance import leave_logging_alone
@@ -26,6 +27,7 @@ from orchestrator_dagster.definitions.partitions import checked_partition
 from orchestrator_dagster.definitions.progress import OnProgress, Progress, progress_of
 from orchestrator_dagster.definitions.record import load_record
 from orchestrator_dagster.definitions.recording import recording
+from orchestrator_dagster.errors import InputsError
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -71,6 +73,11 @@ def run_pipeline(
     config = launch_config(pipeline, given_inputs(pipeline, inputs, partition), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
+    if pipeline.asset_inputs:
+        selected = None if products is None else [one.key for one in pipeline.products if one.variable in products]
+        with recording(instance):
+            if problems := missing_before(pipeline, instance, root, selected):
+                raise InputsError(f'the inputs of "{pipeline.id}" cannot be loaded', problems)
     tags = {**made.run_tags, **process_tags()}
     if partition is not None:
         tags[PARTITION_NAME_TAG] = partition

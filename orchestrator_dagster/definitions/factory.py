@@ -14,7 +14,9 @@ import dagster as dg
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.asset_values import AssetValues
 from orchestrator_dagster.definitions.assets import pipeline_assets
+from orchestrator_dagster.definitions.checks import pipeline_checks
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
@@ -24,7 +26,7 @@ from orchestrator_dagster.definitions.resources import ModelsResource, ToolsReso
 from orchestrator_dagster.definitions.run_process import purpose_of_process
 from orchestrator_dagster.definitions.schedules import pipeline_schedules
 from orchestrator_dagster.definitions.served import load_served
-from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO, PRODUCTS_IO
+from orchestrator_dagster.definitions.shared_parts import ASSETS_IO, OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.stale import errors_text, stale_text
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
@@ -140,6 +142,7 @@ def definitions_of(
     both = list(zip(pipelines, jobs, strict=True))
     return dg.Definitions(
         assets=assets,
+        asset_checks=[one for one in map(pipeline_checks, pipelines) if one is not None],
         jobs=jobs,
         schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
         sensors=[
@@ -174,6 +177,7 @@ def default_resources(root: Path) -> dict[str, Any]:
         "models": ModelsResource(),
         OUTCOMES_IO: OutcomeIOManager(),
         PRODUCTS_IO: ProductIOManager(),
+        ASSETS_IO: AssetValues(),
     }
 
 

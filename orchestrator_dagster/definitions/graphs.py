@@ -21,7 +21,7 @@ from dagster._core.definitions.node_definition import NodeDefinition
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.ops import finish_op, inputs_op
-from orchestrator_dagster.definitions.shared_parts import graph_input, graph_output, output_of
+from orchestrator_dagster.definitions.shared_parts import graph_input, graph_input_from_asset, graph_output, output_of
 from orchestrator_dagster.definitions.step_ops import (
     decide_op,
     is_gated,
@@ -65,6 +65,7 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         description=pipeline.description,
         node_defs=nodes,
         dependencies=places,
+        input_mappings=[graph_input_from_asset(name) for name in pipeline.asset_inputs],
         output_mappings=mappings,
         config=ConfigMapping(config_fn=_to_inputs, config_schema=config),
     )

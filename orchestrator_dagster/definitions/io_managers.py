@@ -11,10 +11,13 @@ import dagster as dg
 from dagster import InputContext, OutputContext
 from pydantic import BaseModel, Field
 
-from orchestrator_dagster.definitions.metadata import ProductMetadata, usage_metadata
+from orchestrator_dagster.compiler.products import format_of_path
+from orchestrator_dagster.definitions.asset_values import find
+from orchestrator_dagster.definitions.metadata import usage_metadata
 from orchestrator_dagster.definitions.progress import op_of
 from orchestrator_dagster.definitions.step_context import failure_of
 from orchestrator_dagster.errors import FileMissingError, ProductError, StorageError
+from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles, AssetMissing, AssetParts, Found
 from orchestrator_dagster.runtime.decoding import decode
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.stored_files import shown, write_whole
@@ -129,22 +132,27 @@ class ProductIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: InputContext) -> Any:
         """The product's value: a text, a JSON value, a list of rows, or a data frame where the input is typed so.
 
+        Of several partitions it is a map of these by their keys.
+
         Raises:
             FileMissingError: The asset has not been materialized, or its file is gone.
         """
-        key = context.asset_key
-        event = context.instance.get_latest_materialization_event(key)
-        materialization = event.asset_materialization if event else None
-        if materialization is None:
-            raise FileMissingError(
-                f"the asset {key.to_user_string()} has not been materialized", hint="materialize it first"
-            )
-        found = ProductMetadata.extract(materialization.metadata)
-        if found.file is None or found.format is None:
-            raise ProductError(f"the asset {key.to_user_string()} is no product of a pipeline")
-        if found.files is not None:  # one file for each item of a loop
-            return [decode(str(path), found.format) for path in found.files.data or ()]
-        return decode(str(found.file.path), found.format, as_frame=_wants_frame(context))
+        found = find(context)
+        name = context.asset_key.to_user_string()
+        if isinstance(found, AssetMissing):
+            raise FileMissingError(found.message, hint=found.hint or "materialize it first")
+        if isinstance(found, AssetParts):
+            return {key: _decoded(part, name, _wants_frame(context)) for key, part in found.parts.items()}
+        return _decoded(found, name, _wants_frame(context))
+
+
+def _decoded(found: Found, name: str, as_frame: bool) -> Any:
+    if isinstance(found, AssetFiles):  # one file for each item of a loop
+        return [_decoded(one, name, as_frame) for one in found.files]
+    format = (found.format or format_of_path(found.place)) if isinstance(found, AssetFile) else None
+    if not isinstance(found, AssetFile) or format is None:
+        raise ProductError(f"the asset {name} is no product of a pipeline")
+    return decode(found.place, format, as_frame=as_frame, types=found.types)
 
 
 def _wants_frame(context: InputContext) -> bool:

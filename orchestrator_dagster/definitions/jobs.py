@@ -49,7 +49,8 @@ def pipeline_job(
     flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
-        selection=dg.AssetSelection.assets(*(only if only is not None else [assets])),
+        # The steps say what they have written; reading all of it again is asked for on the pages of the products.
+        selection=dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks(),
         config=flat if pipeline.partitions is None else None,
         description=with_stale(_describe(pipeline), stale),
         tags={**pipeline.tags, **stale_tags(stale)},

@@ -14,7 +14,8 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.decision_metadata import decision_metadata
-from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
+from orchestrator_dagster.remote_files import is_url
+from orchestrator_dagster.runtime.outcome import Decision, ModelUsage, Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.workspace import Workspace
 
 _FILES_SHOWN = 20
@@ -32,6 +33,9 @@ class ProductMetadata(NamespacedMetadataSet):
     input_tokens: Optional[int] = None  # noqa: UP045
     output_tokens: Optional[int] = None  # noqa: UP045
     cost: Optional[float] = None  # noqa: UP045
+    cached_tokens: Optional[int] = None  # noqa: UP045
+    model_calls: Optional[int] = None  # noqa: UP045
+    model_seconds: Optional[float] = None  # noqa: UP045
     served: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
     attempts: Optional[int] = None  # noqa: UP045
@@ -60,6 +64,10 @@ class OutcomeMetadata(NamespacedMetadataSet):
     items: Optional[int] = None  # noqa: UP045
     failed_items: Optional[int] = None  # noqa: UP045
     model: Optional[str] = None  # noqa: UP045
+    structure: Optional[str] = None  # noqa: UP045
+    tool_calls: Optional[int] = None  # noqa: UP045
+    failed_tool_calls: Optional[int] = None  # noqa: UP045
+    attempts: Optional[int] = None  # noqa: UP045
     seconds: Optional[float] = None  # noqa: UP045
 
     @classmethod
@@ -71,7 +79,8 @@ class OutcomeMetadata(NamespacedMetadataSet):
 class UsageMetadata(NamespacedMetadataSet):
     """What model calls took, on every event that says it: an outcome, a failure, an attempt that another follows.
 
-    It is the sum over the attempts so far. ``cost`` is in US dollars, absent when a price is unknown.
+    It is the sum over the attempts so far. ``cost`` is in US dollars, absent when a price is unknown. ``model_seconds``
+    is the time of all calls together, ``models`` is the same by model.
     """
 
     model_calls: Optional[int] = None  # noqa: UP045
@@ -81,11 +90,19 @@ class UsageMetadata(NamespacedMetadataSet):
     cost: Optional[float] = None  # noqa: UP045
     served: Optional[int] = None  # noqa: UP045
     model_seconds: Optional[float] = None  # noqa: UP045
+    models: Optional[dg.JsonMetadataValue] = None  # noqa: UP045
 
     @classmethod
     def namespace(cls) -> str:
         """The namespace of all metadata of this package."""
         return "orchestrator"
+
+
+def decisions_metadata(decisions: Sequence[Decision]) -> dict[str, Any]:
+    """Metadata of what was decided for ``<AUTO>`` values; none when nothing was."""
+    if not decisions:
+        return {}
+    return {"orchestrator/decisions": dg.JsonMetadataValue([one.model_dump(mode="json") for one in decisions])}
 
 
 def usage_metadata(usage: UsageInfo) -> dict[str, Any]:
@@ -100,8 +117,37 @@ def usage_metadata(usage: UsageInfo) -> dict[str, Any]:
         cost=usage.cost,
         served=usage.served or None,
         model_seconds=usage.seconds,
+        models=dg.JsonMetadataValue({name: one.model_dump() for name, one in usage.models.items()})
+        if usage.models
+        else None,
     )
     return dict(found)
+
+
+def run_metadata(usage: UsageInfo) -> dict[str, Any]:
+    """Metadata of what a whole run took: sums, also by model, each a number that plots, and a table to read.
+
+    ``model_calls`` and ``cost`` are there for a run without calls too, so that their plot has no gaps.
+    """
+    found: dict[str, Any] = {"orchestrator/model_calls": usage.calls, **usage_metadata(usage)}
+    found.pop("orchestrator/models", None)
+    if usage.cost is not None:
+        found["orchestrator/cost"] = usage.cost
+    if usage.calls:
+        found["orchestrator/seconds_per_call"] = round(usage.seconds / usage.calls, 3)
+    if not usage.models:
+        return found
+    lines = ["| model | calls | tokens in | out | cached | cost | seconds |", "| --- | " + "---: | " * 6]
+    for name, one in sorted(usage.models.items()):
+        cost = "unknown" if one.cost is None else f"${one.cost:.6f}"
+        lines.append(
+            f"| {name.replace('|', '')} | {one.calls:,} | {one.input_tokens:,} | {one.output_tokens:,} | "
+            f"{one.cached_tokens:,} | {cost} | {one.seconds:.1f} |"
+        )
+        key = f"orchestrator/by_model/{name}"
+        found |= {f"{key}/calls": one.calls, f"{key}/tokens": one.input_tokens + one.output_tokens}
+        found |= {f"{key}/seconds": one.seconds, **({} if one.cost is None else {f"{key}/cost": one.cost})}
+    return {**found, "orchestrator/by_model": dg.MarkdownMetadataValue("\n".join(lines))}
 
 
 def usage_of_metadata(metadata: Mapping[str, Any]) -> UsageInfo:
@@ -109,6 +155,8 @@ def usage_of_metadata(metadata: Mapping[str, Any]) -> UsageInfo:
     found = UsageMetadata.extract(metadata)
     if found.model_calls is None:
         return UsageInfo()
+    value = found.models.value if found.models is not None else None
+    by_model = value if isinstance(value, Mapping) else {}
     return UsageInfo(
         calls=found.model_calls,
         input_tokens=found.input_tokens or 0,
@@ -117,6 +165,7 @@ def usage_of_metadata(metadata: Mapping[str, Any]) -> UsageInfo:
         cost=found.cost,
         served=found.served or 0,
         seconds=found.model_seconds or 0.0,
+        models={name: ModelUsage.model_validate(one) for name, one in by_model.items()},
     )
 
 
@@ -141,13 +190,14 @@ def product_metadata(
             cost=usage.cost if model else None,
             served=usage.served or None,
             seconds=round(outcome.duration, 3),
+            **_calls(usage),
             attempts=outcome.attempts,
             step=step.id,
             variable=product.variable,
             defined_at=pipeline.location(step),
             bytes=product.bytes,
             sha256=product.sha256,
-            file=dg.PathMetadataValue(str(workspace.resolve(product.path))),
+            file=dg.PathMetadataValue(_absolute(product.path, workspace)),
         ),
         **decision_metadata(model),
         **table,
@@ -162,7 +212,7 @@ def files_metadata(
     rows = "\n".join(f"| {one.path} | {one.bytes:,} |" for one in files[:_FILES_SHOWN])
     more = f"\n\nand {len(files) - _FILES_SHOWN:,} more" if len(files) > _FILES_SHOWN else ""
     version = hashlib.sha256("\n".join(f"{one.path} {one.sha256}" for one in files).encode()).hexdigest()
-    folder = os.path.commonpath([str(PurePosixPath(one.path).parent) for one in files]) or "."
+    folder = _folder_of([one.path for one in files])
     found = ProductMetadata(
         preview=dg.MarkdownMetadataValue(f"| file | bytes |\n| --- | ---: |\n{rows}{more}"),
         path=folder,
@@ -172,16 +222,41 @@ def files_metadata(
         cost=usage.cost if usage.calls else None,
         served=usage.served or None,
         seconds=round(outcome.duration, 3),
+        **_calls(usage),
         attempts=outcome.attempts,
         step=step.id,
         variable=first.variable,
         defined_at=pipeline.location(step),
         bytes=sum(one.bytes for one in files),
         sha256=version,
-        file=dg.PathMetadataValue(str(workspace.resolve(folder))),
-        files=dg.JsonMetadataValue([str(workspace.resolve(one.path)) for one in files]),
+        file=dg.PathMetadataValue(_absolute(folder, workspace)),
+        files=dg.JsonMetadataValue([_absolute(one.path, workspace) for one in files]),
     )
     return dict(found), version
+
+
+def _absolute(path: str, workspace: Workspace) -> str:
+    """Where a product is for those who know no workspace root: an absolute path, or its URL."""
+    return path if is_url(path) else str(workspace.resolve(path))
+
+
+def _folder_of(paths: Sequence[str]) -> str:
+    """The folder that all files have in common."""
+    if is_url(paths[0]):
+        scheme, _, _ = paths[0].partition("://")
+        return f"{scheme}://{_folder_of([path.partition('://')[2] for path in paths])}"
+    return os.path.commonpath([str(PurePosixPath(path).parent) for path in paths]) or "."
+
+
+def _calls(usage: UsageInfo) -> dict[str, Any]:
+    """The numbers of calls that were made; none when none was."""
+    if not usage.calls:
+        return {}
+    return {
+        "model_calls": usage.calls,
+        "cached_tokens": usage.cached_tokens or None,
+        "model_seconds": usage.seconds,
+    }
 
 
 def _schema(product: ProductFile) -> dg.TableSchema:
@@ -191,7 +266,7 @@ def _schema(product: ProductFile) -> dg.TableSchema:
 
 def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, Any]:
     """Metadata of a step's outcome; ``route`` is the one that made it run or that bypassed it."""
-    model = outcome.model
+    model, calls = outcome.model, outcome.all_tool_calls
     said = dict(
         OutcomeMetadata(
             status=outcome.status,
@@ -202,10 +277,19 @@ def outcome_metadata(outcome: Outcome, route: str | None = None) -> dict[str, An
             items=len(outcome.iterations) if outcome.iterations is not None else None,
             failed_items=sum(one.status == "failed" for one in outcome.iterations or ()) or None,
             model=f"{model.provider}:{model.name}" if model else None,
+            structure=model.structure if model else None,
+            tool_calls=len(calls) or None,
+            failed_tool_calls=sum(not call.ok for call in calls) or None,
+            attempts=outcome.attempts if outcome.attempts > 1 else None,
             seconds=round(outcome.duration, 3),
         )
     )
-    return {**said, **decision_metadata(model), **usage_metadata(outcome.usage)}
+    return {
+        **said,
+        **decision_metadata(model),
+        **usage_metadata(outcome.usage),
+        **decisions_metadata(outcome.decisions),
+    }
 
 
 def code_reference(pipeline: CompiledPipeline, step: CompiledStep | None = None) -> dict[str, Any]:

@@ -9,15 +9,27 @@ import dagster as dg
 from dagster import OpExecutionContext
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.asset_values import how_to_make, needed_inputs
 from orchestrator_dagster.definitions.launched import kept_tags
-from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, an_output, computes, inputs_named
+from orchestrator_dagster.definitions.metadata import run_metadata
+from orchestrator_dagster.definitions.shared_parts import (
+    ASSET_PREFIX,
+    ASSETS_IO,
+    NO_CONFIG,
+    OUTCOMES_IO,
+    an_output,
+    computes,
+    inputs_from_assets,
+    inputs_named,
+)
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
-from orchestrator_dagster.errors import InputsError
+from orchestrator_dagster.errors import InputsError, OrchestratorError, StepError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -34,12 +46,13 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
     hosted = any(not name.startswith(f"{BUILTIN}:") for one in asking for name in one.models or ("",))
 
     @computes
-    def compute(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
+    def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
         run = RunInfo(context.run_id, datetime.now(timezone.utc), partition_of(context))
         if hosted:  # litellm takes seconds to import: it can, while the first steps work
             import_in_background()
         try:
-            values = complete_inputs(pipeline, context.op_config, run)
+            loaded = _loaded(context, pipeline, given)
+            values = complete_inputs(pipeline, context.op_config, run, loaded)
         except InputsError as error:
             raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
         _keep(context, pipeline)
@@ -49,10 +62,40 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         name=f"{pipeline.op}__inputs",
         description="Checks and completes the inputs of the launch.",
         compute_fn=compute,
+        ins=inputs_from_assets(pipeline.asset_inputs),
         outs={"inputs": an_output(OUTCOMES_IO)},
         config_schema=config,
-        required_resource_keys={"workspace"},
+        required_resource_keys={"workspace", ASSETS_IO} if pipeline.asset_inputs else {"workspace"},
     )
+
+
+def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the inputs that are loaded from assets, as far as what was selected needs them.
+
+    Raises:
+        InputsError: One has no value, or one that does not fit; all problems at once.
+    """
+    if not pipeline.asset_inputs:
+        return {}
+    selected = {tuple(key.path) for key in context.selected_asset_keys} if context.has_assets_def else None
+    needed = needed_inputs(pipeline, selected)
+    workspace = context.resources.workspace.workspace()
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, spec in pipeline.asset_inputs.items():
+        found: Found = given[f"{ASSET_PREFIX}{name}"]
+        try:
+            if not isinstance(found, AssetMissing):
+                values[name] = loaded_value(name, spec, found, workspace)
+            elif name in needed and not spec.may_be_absent:
+                hint = found.hint or how_to_make(spec.asset_key, pipeline, workspace.root)
+                problems.append(problem_of(name, OrchestratorError(found.message, hint=hint)))
+        except StepError as error:
+            if name in needed:
+                problems.append(problem_of(name, error))
+    if problems:
+        raise InputsError(f'the inputs of "{pipeline.id}" cannot be loaded', problems)
+    return values
 
 
 def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
@@ -84,12 +127,12 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
             "steps": len(outcomes),
             "products": len(record["products"]),
             "seconds": record["duration"],
-            "model_calls": usage["calls"],
+            "attempts": sum(outcome.attempts for outcome in outcomes.values()),
             "tokens": usage["tokens"],
-            "cost": usage["cost"],
         }
-        metadata: dict[str, Any] = {
-            f"orchestrator/{name}": value for name, value in numbers.items() if value is not None
+        metadata = {
+            **{f"orchestrator/{name}": value for name, value in numbers.items()},
+            **run_metadata(sum((outcome.usage for outcome in outcomes.values()), UsageInfo())),
         }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)

@@ -20,6 +20,7 @@ from dagster import DagsterInstance
 
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
 from orchestrator_dagster.definitions.launched import PIPELINE_TAG
+from orchestrator_dagster.definitions.step_context import SPENT
 from orchestrator_dagster.kept_pipelines import FOLDER as PIPELINES
 from orchestrator_dagster.kept_pipelines import kept_list
 from orchestrator_dagster.models.call_store import ALWAYS, RUN
@@ -190,10 +191,13 @@ def _folders(folder: AnyPath) -> Iterator[Any]:
 
 
 def _outcomes_of(folder: AnyPath) -> Iterator[Any]:
-    """The outcomes in a run's folder, where Dagster and others have files too: JSON, one folder deep or more."""
+    """The outcomes in a run's folder, where Dagster and others have files too: JSON, one folder deep or more.
+
+    What the run has spent goes with them, the record of its calls stays.
+    """
     for path in files_below(folder):
         parts = path.relative_to(folder).parts
-        ours = path.name.endswith(".json") or is_temporary(path.name)
+        ours = path.name.endswith(".json") or is_temporary(path.name) or parts[0] == SPENT
         if ours and len(parts) > 1 and parts[0] != _LOGS:
             yield path
 

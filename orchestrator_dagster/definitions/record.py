@@ -161,7 +161,7 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: Ru
     elif kind == DagsterEventType.RUN_FAILURE:
         log.error = log.error or _run_error(event, pipeline)
     elif kind == DagsterEventType.STEP_OUTPUT:
-        named = "outcome" if part_of(event.step_key) == "" else "result"
+        named = {"": "outcome", "decide": "decision"}.get(part_of(event.step_key), "result")
         if event.step_output_data.output_name == named and event.step_key:
             log.paid[event.step_key] = usage_of_metadata(event.step_output_data.metadata)
     elif kind == DagsterEventType.ENGINE_EVENT:

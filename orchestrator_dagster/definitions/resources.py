@@ -20,6 +20,7 @@ from orchestrator_dagster.models.litellm_client import STALL, STREAM_FROM, Endpo
 from orchestrator_dagster.models.run_clients import Clients, RunClients
 from orchestrator_dagster.models.traffic import Patience, Rates
 from orchestrator_dagster.models_file import own_models
+from orchestrator_dagster.remote_files import is_url, local_path, plain_url
 from orchestrator_dagster.runtime.direct_models import DirectModels
 from orchestrator_dagster.tools.model_access import ModelReply
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -27,6 +28,8 @@ from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
 ROOT_VARIABLE = "ORCHESTRATOR_ROOT"
+#: Further roots, folders and URLs with blanks between them, beside those of the resource.
+EXTRA_ROOTS_VARIABLE = "ORCHESTRATOR_EXTRA_ROOTS"
 _ONCE = threading.RLock()
 
 
@@ -41,18 +44,24 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     root: Optional[str] = Field(  # noqa: UP045 - Dagster reads the annotation on Python 3.10 too
         default=None, description="Folder where relative paths start; default the project's folder."
     )
-    extra_roots: list[str] = Field(default=[], description="Further folders that absolute paths may point into.")
+    extra_roots: list[str] = Field(
+        default=[],
+        description="Further folders that absolute paths may point into, and URLs that products may be written below.",
+    )
     max_file_bytes: int = Field(default=256 * MEGABYTE, description="Largest file that is read or written, in bytes.")
     environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
 
     def workspace(self) -> Workspace:
         """The workspace with these settings."""
         root = self.root or os.environ.get(ROOT_VARIABLE) or "."
+        more = [*self.extra_roots, *os.environ.get(EXTRA_ROOTS_VARIABLE, "").split()]
+        local = [local_path(one) if is_url(one) else one for one in more]
         return Workspace(
             Path(root).resolve(),
-            tuple(Path(one) for one in self.extra_roots),
+            tuple(Path(one) for one in local if one is not None),
             self.max_file_bytes,
             frozenset(self.environment),
+            tuple(plain_url(one) for one in more if is_url(one) and local_path(one) is None),
         )
 
 
@@ -62,6 +71,10 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     file: Optional[str] = Field(  # noqa: UP045
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
+    )
+    allow_for_models: list[str] = Field(
+        default=[],
+        description="Tools (or `tool.action`) that steps may offer to models although they run code or commands.",
     )
     _registry: Optional[ToolRegistry] = PrivateAttr(default=None)  # noqa: UP045
 
@@ -73,10 +86,13 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             ToolError: The file cannot be loaded.
+            UnknownToolError: A tool of ``allow_for_models`` is none.
         """
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
-                self._registry = project_tools(root, self.file)
+                registry = project_tools(root, self.file)
+                registry.allow_for_models(self.allow_for_models)
+                self._registry = registry
             return self._registry
 
 

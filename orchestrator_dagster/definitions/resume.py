@@ -139,6 +139,7 @@ def _work(
     values = log.opened["values"] if log.opened else {}
     inputs = {name: value for name, value in values.items() if same_input(name, pipeline, before)}
     inputs |= {name: value for name, value in inputs_of(chain[0], before).items() if name in pipeline.inputs}
+    inputs = {name: value for name, value in inputs.items() if name not in pipeline.asset_inputs}
     config = launch_config(pipeline, given_inputs(pipeline, inputs, parent.tags.get(PARTITION_NAME_TAG)), LOGGERS)
     plan = create_execution_plan(job, config)
     in_plan = {handle.to_key() for handle in plan.step_dict}

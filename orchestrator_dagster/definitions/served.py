@@ -173,17 +173,30 @@ def _needed(entries: Sequence[Mapping[str, Any]], purpose: Purpose | None) -> Se
         return entries
     own = [one for one in entries if one["job"] == purpose.job]
     if own:
-        return own
+        return [*own, *_loaded_by(own, entries)]
     if purpose.assets is None:
         return entries
     made = ["/".join(key) for key in purpose.assets]
     some = [one for one in entries if not set(one["assets"]).isdisjoint(made)]
     # An asset that is not ours may come from anywhere: then all of them are built.
-    return some if some and {key for one in some for key in one["assets"]}.issuperset(made) else entries
+    if not some or not {key for one in some for key in one["assets"]}.issuperset(made):
+        return entries
+    return [*some, *_loaded_by(some, entries)]
+
+
+def _loaded_by(some: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The further pipelines whose products some load: Dagster has to know their partitions and IO managers."""
+    loads = {key for one in some for key in one.get("loads", ())}
+    return [one for one in entries if one not in some and not loads.isdisjoint(one["assets"])]
 
 
 def _entry(file: LoadedFile) -> dict[str, Any]:
     pipeline = file.pipeline
     assert pipeline is not None
     keys = [pipeline.run_key, *(product.key for product in pipeline.products)]
-    return {"key": file.key, "job": job_name(pipeline), "assets": ["/".join(key) for key in keys]}
+    return {
+        "key": file.key,
+        "job": job_name(pipeline),
+        "assets": ["/".join(key) for key in keys],
+        "loads": [spec.asset for spec in pipeline.asset_inputs.values()],
+    }

@@ -21,6 +21,9 @@ from dagster._core.definitions.output import DynamicOutputDefinition, OutputDefi
 
 OUTCOMES_IO = "orchestrator_outcomes"
 PRODUCTS_IO = "orchestrator_products"
+ASSETS_IO = "orchestrator_assets"
+#: How the inputs of a graph and of its first op begin that are loaded from assets.
+ASSET_PREFIX = "asset_"
 #: The config of an op that takes any and looks at none.
 NO_CONFIG = convert_user_facing_definition_config_schema(None)
 
@@ -73,8 +76,8 @@ def output_definition(
 
 
 @lru_cache(maxsize=20_000)
-def _input(name: str) -> InputDefinition:
-    return _Input(name, dg.Any)
+def _input(name: str, manager: str | None = None) -> InputDefinition:
+    return _Input(name, dg.Any, input_manager_key=manager)
 
 
 @lru_cache(maxsize=1_000)
@@ -86,9 +89,35 @@ def an_output(
     return kind(dg.Any, description=description, is_required=required, io_manager_key=io_manager)
 
 
+class _Nothing(dg.Out):
+    """An output without a value that stands in many ops: the result of a check is an event."""
+
+    def to_definition(self, annotation_type: Any, name: Any, description: Any, code_version: Any) -> OutputDefinition:
+        """The same object for the same name."""
+        return _nothing_output(name)
+
+
+@lru_cache(maxsize=20_000)
+def _nothing_output(name: str) -> OutputDefinition:
+    return OutputDefinition(dg.Nothing, name, is_required=False, io_manager_key=OUTCOMES_IO)
+
+
+_NOTHING = _Nothing(dg.Nothing, is_required=False, io_manager_key=OUTCOMES_IO)
+
+
+def checks_after(count: int, results: Iterable[str]) -> tuple[dict[str, Any], dict[str, dg.Out]]:
+    """What the ``ins`` and ``outs`` of an op of checks take: so many assets that come before, and these results."""
+    return {f"after_{number}": _nothing(f"after_{number}") for number in range(count)}, dict.fromkeys(results, _NOTHING)
+
+
 def inputs_named(names: Iterable[str]) -> dict[str, Any]:
     """What an op's ``ins`` take for inputs of these names."""
     return {name: _input(name) for name in names}
+
+
+def inputs_from_assets(names: Iterable[str]) -> dict[str, Any]:
+    """What an op's ``ins`` take for inputs that are loaded from assets."""
+    return {f"{ASSET_PREFIX}{name}": _input(f"{ASSET_PREFIX}{name}", ASSETS_IO) for name in names}
 
 
 @lru_cache(maxsize=20_000)
@@ -108,6 +137,29 @@ class _GraphInput(InputMapping):
 def graph_input(name: str, node: str) -> InputMapping:
     """An input of a graph that goes to the input of the same name of a node in it."""
     return _GraphInput(graph_input_name=name, mapped_node_name=node, mapped_node_input_name=name)
+
+
+class _AssetInput(InputMapping):
+    """An input of a graph that an asset gives, typed as if it carried nothing.
+
+    Dagster refuses an input with a value whose asset is not defined beside it, and a stub of the asset would clash with
+    the asset itself where somebody merges both. What the op behind it takes is what counts in a run.
+    """
+
+    def get_definition(self) -> InputDefinition:
+        """The input of the graph."""
+        return _nothing(self.graph_input_name)
+
+
+@lru_cache(maxsize=20_000)
+def _nothing(name: str) -> InputDefinition:
+    return InputDefinition(name, dg.Nothing)
+
+
+def graph_input_from_asset(name: str) -> InputMapping:
+    """The input of a pipeline's graph for an input that is loaded from an asset."""
+    full = f"{ASSET_PREFIX}{name}"
+    return _AssetInput(graph_input_name=full, mapped_node_name="inputs", mapped_node_input_name=full)
 
 
 class _OutcomeOutput(OutputMapping):

@@ -15,6 +15,7 @@ from dagster._core.events import EngineEventData
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
+from orchestrator_dagster.definitions.audit import audit_in
 from orchestrator_dagster.definitions.call_slots import PoolSlots
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.item_progress import note_item
@@ -22,6 +23,7 @@ from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_m
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
+from orchestrator_dagster.models.ledger import ledger_in
 from orchestrator_dagster.models.run_clients import RunClients
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
 from orchestrator_dagster.runtime.journal import Journal
@@ -30,6 +32,9 @@ from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
+
+#: The folder, in that of the root run, with the book of what its calls have taken.
+SPENT = "spent"
 
 
 def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Services:
@@ -48,6 +53,8 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
+    audit = audit_in(kept / root_run)
+    named = {"run": context.run_id, "pipeline": context.job_name}
 
     def log(line: str) -> None:
         context.log.info(redactor.text(line))
@@ -68,6 +75,8 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
         known_models=known,
+        audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
+        ledger=ledger_in(kept / root_run / SPENT),
     )
 
 
@@ -107,7 +116,7 @@ def scope_of(
     if context.has_assets_def:
         keys = frozenset(tuple(key.path) for key in context.selected_asset_keys)
         made = replace(made, wanted=keys)
-    return made
+    return made.at(step)
 
 
 @contextmanager

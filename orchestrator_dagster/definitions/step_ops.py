@@ -15,7 +15,9 @@ from dagster import OpExecutionContext
 from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.definitions.checks import sound_at_once
 from orchestrator_dagster.definitions.metadata import (
+    decisions_metadata,
     files_metadata,
     outcome_metadata,
     product_metadata,
@@ -42,7 +44,8 @@ from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
-from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
+from orchestrator_dagster.runtime.outcome import Decision, Iteration, Outcome, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.product_checks import Fault
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.step import run_step
 
@@ -53,7 +56,7 @@ MOST_TICKETS = 16
 #: The most failed items of a loop that the log names; all of them stand in its outcome.
 _FAILED_ITEMS_SHOWN = 20
 
-_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization]]
+_Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization, dg.AssetCheckEvaluation]]
 
 
 def product_output(product: CompiledProduct) -> str:
@@ -107,20 +110,25 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
         tickets: list[dict[str, Any]] = []
         with as_dagster():
             scope = scope_of(context, pipeline, step, given, before)
+            decided = scope.decisions
             try:
-                verdict = judge(step, pipeline.plan, scope.outcomes, scope)
-                decision |= {"route": verdict.route, "error": verdict.error}
-                if verdict.go:
-                    tickets = _tickets(step, _at_error(scope, verdict.error), verdict.error)
-                else:
-                    decision["outcome"] = verdict.skipped(step).model_dump(mode="json")
-                    context.log.info(f"skipped because {verdict.reason}")
+                with after_paying(lambda: decided.usage):
+                    verdict = judge(step, pipeline.plan, scope.outcomes, scope)
+                    decision |= {"route": verdict.route, "error": verdict.error}
+                    if verdict.go:
+                        tickets = _tickets(step, _at_error(scope, verdict.error), verdict.error)
+                    else:
+                        decision["outcome"] = verdict.skipped(step).model_dump(mode="json")
+                        context.log.info(f"skipped because {verdict.reason}")
+                decision["usage"] = decided.usage.model_dump(mode="json")
+                decision["decisions"] = [one.model_dump(mode="json") for one in decided.made]
             except StepError as error:
                 outcome = value_of(error, pipeline, step, scope, context, started, retries=False)
                 decision["outcome"] = outcome.model_dump(mode="json")
         for number, ticket in enumerate(tickets):
             yield dg.DynamicOutput(ticket, mapping_key=ticket.pop("key", str(number)), output_name="ticket")
-        yield dg.Output(decision, "decision", metadata=_said(decision, tickets))
+        said = {**_said(decision, tickets), **decisions_metadata(decided.made), **usage_metadata(decided.usage)}
+        yield dg.Output(decision, "decision", metadata=said)
 
     outs = {
         "decision": an_output(OUTCOMES_IO),
@@ -172,6 +180,9 @@ def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinitio
                     outcome = value_of(error, pipeline, step, scope, context, started, retries=False)
             else:
                 outcome = Outcome.model_validate(results[0])
+            if decision.get("usage"):
+                outcome = outcome.having_paid(UsageInfo.model_validate(decision["usage"]))
+                outcome = outcome.having_decided([Decision.model_validate(one) for one in decision["decisions"]])
             _check_carried(outcome, pipeline, step, scope)
         yield from _ended(context, pipeline, step, outcome, scope, decision["route"])
 
@@ -267,7 +278,7 @@ def _run_items(
     scope = _at_error(scope, ticket["error"]).resting_on(scope.outcomes)
     items = [(int(index), item) for index, item in ticket["items"]]
     found = run_items(step, scope, items, ticket["total"], ticket["workers"])
-    usage = sum((outcome.usage for one in found for outcome in one.steps.values()), UsageInfo())
+    usage = sum((outcome.usage for one in found for outcome in one.steps.values()), scope.decisions.usage)
     failed = next((one for one in found if one.status == "failed"), None)
     if failed is not None and step.loop.on_item_failure == "fail":
         error = item_error(step, failed, usage)
@@ -278,7 +289,7 @@ def _run_items(
     result = {
         "iterations": [one.model_dump(mode="json") for one in found],
         "attempts": context.retry_number + 1,
-        "paid_before": before.model_dump(mode="json"),
+        "paid_before": (before + scope.decisions.usage).model_dump(mode="json"),
     }
     return result, before + usage
 
@@ -323,20 +334,33 @@ def _ended(
         if not files or product_output(product) not in selected:
             continue
         if product.per_item:
-            value: Any = {"files": [one.model_dump(mode="json", exclude={"preview"}) for one in files]}
+            value: Any = {"files": [one.model_dump(mode="json", exclude={"preview", "faults"}) for one in files]}
             metadata, version = files_metadata(pipeline, step, outcome, files, workspace)
         else:
-            value = files[-1].model_dump(mode="json")
+            value = files[-1].model_dump(mode="json", exclude={"faults"})
             metadata, version = product_metadata(pipeline, step, outcome, files[-1], workspace), files[-1].sha256
         with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
             output = dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
         yield output
+        yield _sound(context, files if product.per_item else files[-1:])
     for file in outcome.products:  # those of a pipeline that the step has run are assets of that pipeline
         if file.key not in own:
             metadata = product_metadata(pipeline, step, outcome, file, workspace)
             yield dg.AssetMaterialization(dg.AssetKey(file.key), metadata=metadata)
+            yield _sound(context, [file])
     if "outcome" in selected:
         yield dg.Output(outcome, "outcome", metadata=outcome_metadata(outcome, route))
+
+
+def _sound(context: OpExecutionContext, files: Sequence[ProductFile]) -> dg.AssetCheckEvaluation:
+    """The check of a product that has just been materialized."""
+    faults = [(Fault.of(fault), file.path) for file in files for fault in file.faults]
+    key = dg.AssetKey(files[0].key)
+    records = context.instance.fetch_materializations(key, limit=1).records
+    target = {
+        "storage_id": records[0].storage_id, "run_id": records[0].run_id, "timestamp": records[0].timestamp
+    } if records else None  # fmt: skip
+    return sound_at_once(files[0].key, faults, len(files), target)
 
 
 def _said(decision: Mapping[str, Any], tickets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

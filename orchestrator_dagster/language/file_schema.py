@@ -47,6 +47,8 @@ _SHORT: dict[type[Model], list[dict[str, Any]]] = {
     InputSpec: [{"not": {"type": "object"}, "description": "The default value; None where a launch must give one."}],
 }
 
+_LATER: dict[str, Any] = {"type": "string", "pattern": r"\{\{|\{%|<AUTO"}  # a value that is known when the step runs
+
 #: Fields whose type in the file is wider than that of the model.
 _FIELDS: dict[tuple[type[Model], str], dict[str, Any]] = {
     (Pipeline, "default_model"): _MODELS,
@@ -54,6 +56,8 @@ _FIELDS: dict[tuple[type[Model], str], dict[str, Any]] = {
     (Pipeline, "outputs"): {"type": "object"},
     (Pipeline, "automation"): {"anyOf": [{"enum": ["eager", "on_missing"]}, {"type": "object"}]},
     (Step, "model"): _MODELS,
+    (Step, "temperature"): {"anyOf": [{"type": "number", "minimum": 0, "maximum": 2}, _LATER]},
+    (Step, "max_tokens"): {"anyOf": [{"type": "integer", "minimum": 1}, _LATER]},
     (Step, "parameters"): {"type": ["object", "null"]},
     (Expert, "model"): _MODELS,
     (TypeSpec, "type"): {"enum": sorted(TYPE_NAMES)},

@@ -12,6 +12,8 @@ from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.types import InputSpec, TypeSpec, type_of
 
 _FORMATS = {"date": "date", "email": "email", "uri": "uri"}
+#: Formats that JSON Schema has no word for: who writes the value has to be told.
+_IN_WORDS = {"json": "JSON text", "csv": "CSV text with a header line", "markdown": "Markdown text"}
 
 
 def json_schema(spec: TypeSpec) -> dict[str, Any]:
@@ -26,8 +28,9 @@ def json_schema(spec: TypeSpec) -> dict[str, Any]:
         schema = schema_of_example(thaw(spec.example))
     else:
         schema = {"type": kind or implied_type(spec)} if kind or implied_type(spec) else {}
-    if spec.description:
-        schema["description"] = spec.description
+    said = [text for text in (spec.description, _IN_WORDS.get(spec.format or "")) if text]
+    if said:
+        schema["description"] = " ".join(said) if len(said) == 1 else f"{said[0].rstrip('.')} ({said[1]})"
     if spec.enum is not None:
         schema["enum"] = thaw(spec.enum)
     low, high = spec.limits

@@ -85,6 +85,34 @@ def _count(value: Any) -> Any:
 _Count = BeforeValidator(_count)
 
 
+def _warmth(value: Any) -> Any:
+    """A number from 0 to 2, or a template that gives one."""
+    if value is None or has_template(value):
+        return value
+    hint = "write a number such as 0.2, or a template in quotes"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise problem("wrong-type", f"expected a number, found {described(value)}", hint=hint)
+    if not 0 <= value <= 2:
+        bound = "at least 0" if value < 0 else "at most 2"
+        raise problem("wrong-value", f"expected {bound}, found {value}", hint=hint)
+    return float(value)
+
+
+def _tokens(value: Any) -> Any:
+    """An integer of at least 1, or a template that gives one."""
+    if value is None or has_template(value):
+        return value
+    hint = "write a number such as 500, or a template in quotes"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise problem("wrong-type", f"expected an integer, found {described(value)}", hint=hint)
+    if value < 1:
+        raise problem("wrong-value", f"expected more than 0, found {value}", hint=hint)
+    return value
+
+
+_Warmth, _Tokens = BeforeValidator(_warmth), BeforeValidator(_tokens)
+
+
 class Step(Model):
     """One step. It does exactly one thing: call a tool, ask a model, run a pipeline, or repeat further steps."""
 
@@ -105,7 +133,7 @@ class Step(Model):
     prompt: str | None = Field(
         None, validation_alias=AliasChoices("prompt", "instruction"), description="What a model is asked."
     )
-    tools: Names = Field((), description="Tools that the model may call.")
+    tools: Names = Field((), description="Tools that the model may call, whole or as `tool.action`.")
     pipeline: str | None = Field(None, description="Another pipeline file that runs as this step.")
     inputs: dict[str, Any] = Field(default_factory=dict, description="Inputs of that pipeline.")
 
@@ -114,8 +142,8 @@ class Step(Model):
     selection_schema: SelectionSchema | None = Field(None, description="How a model is chosen.")
     requires_model: ModelNeeds | None = Field(None, description="What the model must bring.")
     personality: str | None = Field(None, description="A personality's name, or a system prompt.")
-    temperature: Number | None = Field(None, ge=0, le=2, description="Sampling temperature.")
-    max_tokens: Integer | None = Field(None, gt=0, description="Most tokens of the answer.")
+    temperature: Annotated[Number | str | None, _Warmth] = Field(None, description="Sampling temperature, 0 to 2.")
+    max_tokens: Annotated[Integer | str | None, _Tokens] = Field(None, description="Most tokens of the answer.")
     max_tool_calls: Integer | None = Field(None, ge=0, le=1000, description="Most tool calls of the model; default 10.")
     repair: Integer | None = Field(None, ge=0, le=10, description="Times a wrong answer is sent back; default 2.")
     budget: Budget | None = Field(None, description="The most that the step may spend.")

@@ -28,6 +28,11 @@ def code_regions(text: str) -> Iterator[Region]:
     return (one for one in _regions(text) if one.opening in ("{{", "{%"))
 
 
+def code_spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and kind (``{{``, ``{%``, ``{#``, ``raw``) of everything in a template that is no plain text."""
+    return ((one.start, one.end, one.opening) for one in _regions(text))
+
+
 def parts_of(text: str) -> Iterator[tuple[str, str]]:
     """A template cut into its parts, in order: ``text``, ``{{``, ``{%``, ``{#`` or ``raw``, each with its text."""
     position = 0

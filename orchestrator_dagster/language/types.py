@@ -231,14 +231,31 @@ class InputSpec(TypeSpec):
     @property
     def is_required(self) -> bool:
         """Whether a launch must give a value."""
+        if self.asset is not None:
+            return False
         if self.required is not None:
             return self.required and self.default is None
-        return self.default is None and "default" not in self.model_fields_set and self.asset is None
+        return self.default is None and "default" not in self.model_fields_set
 
     @property
     def kind(self) -> str:
         """Its type: the declared one, else the default's, else text."""
         return self.type or type_of(self.default) or "string"
+
+    @property
+    def typed(self) -> InputSpec:
+        """The description with its type. An asset's value has none but the one that is declared."""
+        return self if self.type or self.asset else self.model_copy(update={"type": self.kind})
+
+    @property
+    def asset_key(self) -> tuple[str, ...]:
+        """Key of the asset that it is loaded from; empty when it is not."""
+        return tuple(self.asset.split("/")) if self.asset else ()
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether it has no value, instead of failing the run, when its asset was never materialized."""
+        return self.required is False or "default" in self.model_fields_set
 
 
 def type_of(value: Any) -> str | None:

@@ -67,11 +67,15 @@ UNWATCHED = Watch()
 
 @dataclass(frozen=True)
 class ToolOffer:
-    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments."""
+    """A function that the model may call: ``parameters`` is the JSON Schema of its arguments.
+
+    ``strict`` says that the schema is of the kind that providers hold a model to; see ``strict_schema``.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ class ModelRequest:
         max_tokens: Most tokens of the answer, None for the provider's default.
         timeout: Seconds until the call is given up.
         settings: Further settings of the provider, passed on as they are (``top_p``, ``stop``, ``seed`` …).
+        strict: Whether ``schema`` is of the kind that providers hold a model to; see ``strict_schema``.
+        tool_choice: None leaves it to the model, ``none`` forbids every call, a function's name demands a call of it.
+        abilities: What the model can do, in the words of ``model_words.CAPABILITIES``, where litellm's price map does
+            not know it; None when nothing is known.
         watch: How the call is looked after.
     """
 
@@ -124,6 +132,9 @@ class ModelRequest:
     max_tokens: int | None = None
     timeout: float = 120.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+    tool_choice: str | None = None
+    abilities: frozenset[str] | None = None
     watch: Watch = field(default=UNWATCHED, repr=False, compare=False)
 
 

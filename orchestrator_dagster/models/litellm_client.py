@@ -19,6 +19,7 @@ from orchestrator_dagster.models.client import (
     ModelReference,
     ModelRequest,
     ToolCall,
+    ToolOffer,
     Usage,
 )
 from orchestrator_dagster.models.images import image_part
@@ -39,6 +40,7 @@ STALL = 60.0  # seconds
 _streams_going = threading.BoundedSemaphore(8)
 # Providers whose streams with a JSON schema litellm puts together again as the same answer; others are not streamed.
 _STREAM_STRUCTURE = frozenset(("openai", "anthropic", "gemini", "ollama", "azure", "hosted_vllm", "openrouter", "groq"))
+_STRICT_FUNCTIONS = ("openai", "azure")  # they hold arguments to a schema; others may refuse the key `strict`
 _NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
 _GRACE = 1.0  # seconds beyond the timeout in which the HTTP client may still end the call by itself
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English (help.openai.com, "What are tokens")
@@ -244,18 +246,15 @@ def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[
     if request.max_tokens is not None:
         arguments["max_tokens"] = request.max_tokens
     if request.schema is not None:
-        schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+        schema = {"name": "answer", "strict": request.strict, "schema": dict(request.schema)}
         arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
     if request.tools:
         # With tools, litellm first imports its proxy's MCP gateway, which takes packages that are not installed here.
         arguments["_skip_mcp_handler"] = True
-        arguments["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)},
-            }
-            for t in request.tools
-        ]
+        arguments["tools"] = [_offer(tool, provider) for tool in request.tools]
+        if request.tool_choice is not None:
+            named = {"type": "function", "function": {"name": request.tool_choice}}
+            arguments["tool_choice"] = "none" if request.tool_choice == "none" else named
     return arguments
 
 
@@ -302,6 +301,13 @@ def _check_settings(
                 f'"{name}" is no setting of {model}: it says how litellm works, not what the model does',
                 hint="addresses and keys belong to the models resource; remove the setting",
             )
+
+
+def _offer(tool: ToolOffer, provider: str) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    if tool.strict and provider in _STRICT_FUNCTIONS:
+        function["strict"] = True
+    return {"type": "function", "function": function}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from orchestrator_dagster.models.client import UNWATCHED, ModelReference, Usage, Watch
+from orchestrator_dagster.errors import ModelRequestError
+from orchestrator_dagster.models.client import UNWATCHED, Message, ModelReference, ModelRequest, Usage, Watch
 
 MediaKind = Literal["image", "transcription", "speech", "embeddings"]
 
@@ -58,3 +61,36 @@ class MediaClient(Protocol):
             ModelError: As ``ModelClient.complete`` does.
         """
         ...
+
+
+def maker(client: object, model: ModelReference) -> MediaClient:
+    """The client, which makes pictures, sound and vectors too.
+
+    Raises:
+        ModelRequestError: It does not.
+    """
+    if isinstance(client, MediaClient):
+        return client
+    raise no_media(model)
+
+
+def no_media(model: ModelReference) -> ModelRequestError:
+    """The error for a model that answers in text."""
+    return ModelRequestError(
+        f"{model} answers in text only: it makes no images, sound or vectors",
+        hint="name a model that does, for example openai:gpt-image-1",
+    )
+
+
+def as_question(request: MediaRequest) -> ModelRequest:
+    """The request in the words of a question, for what counts, stores and limits questions."""
+    asked: dict[str, Any] = {"kind": request.kind, "texts": request.texts}
+    if request.audio is not None:
+        asked["audio"] = [request.audio[0], hashlib.sha256(request.audio[1]).hexdigest()]
+    return ModelRequest(
+        request.model,
+        (Message("user", json.dumps(asked)),),
+        timeout=request.timeout,
+        settings=request.settings,
+        watch=request.watch,
+    )

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from orchestrator_dagster.errors import ModelError, ModelRateLimitError
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Usage, Watch
-from orchestrator_dagster.models.media import MediaAnswer, MediaClient, MediaRequest
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, maker
 from orchestrator_dagster.models.traffic import Lane, Patience, Rates, back_off, out_of_turn
 
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English (help.openai.com, "What are tokens")
@@ -50,9 +50,7 @@ class PatientClient:
 
     def make(self, request: MediaRequest) -> MediaAnswer:
         """The same for pictures, sound and vectors."""
-        inner = self._inner
-        if not isinstance(inner, MediaClient):
-            raise no_media(request.model)
+        inner = maker(self._inner, request.model)
 
         def call(timeout: float) -> MediaAnswer:
             return inner.make(replace(request, timeout=timeout))
@@ -98,16 +96,6 @@ class PatientClient:
         if isinstance(error, ModelRateLimitError):
             return not error.out_of_quota
         return error.retry_after is not None and not error.permanent
-
-
-def no_media(model: ModelReference) -> ModelError:
-    """The client of a model makes no pictures, sound and vectors."""
-    from orchestrator_dagster.errors import ModelRequestError
-
-    return ModelRequestError(
-        f"{model} answers in text only: it makes no images, sound or vectors",
-        hint="name a model that does, for example openai:gpt-image-1",
-    )
 
 
 def _left(model: ModelReference, timeout: float, watch: Watch) -> float:

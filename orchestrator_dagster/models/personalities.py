@@ -18,7 +18,9 @@ from orchestrator_dagster.text import nearest
 DEFAULT = "standard"
 _NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 _KEYS = ("system_prompt", "style", "temperature", "extends", "description")
+_SUFFIXES = (".md", ".txt", ".yaml", ".yml")
 _DEEPEST = 8
+_LARGEST = 1_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -52,43 +54,99 @@ def find_personality(value: str | None, folders: Sequence[Path] = ()) -> Persona
     return _find(value, tuple(folders), ())
 
 
+def known_personalities(folders: Sequence[Path] = ()) -> list[str]:
+    """Every name there is, sorted: the built-in ones, and the files of these folders."""
+    files = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    own = {path.stem for path in files if path.suffix in _SUFFIXES and _NAME.match(path.stem) and path.is_file()}
+    return sorted({*_built_in(), *own})
+
+
 def _find(name: str, folders: tuple[Path, ...], seen: tuple[str, ...]) -> Personality:
     if name in seen or len(seen) > _DEEPEST:
-        raise PersonalityError(f"personalities extend each other in a circle: {' → '.join((*seen, name))}")
+        raise PersonalityError(
+            f"personalities extend each other in a circle: {' → '.join((*seen, name))}"
+            if name in seen
+            else f"more than {_DEEPEST} personalities extend each other: {' → '.join(seen)}"
+        )
     for folder in folders:
-        for suffix in (".md", ".txt", ".yaml", ".yml"):
+        for suffix in _SUFFIXES:
             path = folder / f"{name}{suffix}"
             if path.is_file():
                 return _read(path, name, folders, seen)
     entry = _built_in().get(name)
     if entry is None:
-        known = {*_built_in(), *(path.stem for folder in folders if folder.is_dir() for path in folder.iterdir())}
+        known = known_personalities(folders)
+        by = f', which "{seen[-1]}" extends' if seen else ""
         raise PersonalityError(
-            f'there is no personality "{name}"{nearest(name, known)}',
-            hint=f"choose one of {', '.join(sorted(known))}, or write the system prompt itself",
+            f'there is no personality "{name}"{by}{nearest(name, known)}',
+            hint=f"choose one of {', '.join(known)}, or write the system prompt itself",
         )
     return _make(name, entry, "built-in", folders, seen)
 
 
 def _read(path: Path, name: str, folders: tuple[Path, ...], seen: tuple[str, ...]) -> Personality:
+    text = _text(path)
+    if path.suffix in (".md", ".txt"):
+        if not text.strip():
+            raise PersonalityError(f'the personality file "{path}" is empty', hint="write the system prompt into it")
+        return Personality(name, text.strip(), source=str(path))
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix in (".md", ".txt"):
-            return Personality(name, text.strip(), source=str(path))
         entry = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
         raise PersonalityError(f'the personality file "{path}" cannot be read: {error}') from None
-    if not isinstance(entry, dict) or not isinstance(entry.get("system_prompt"), str):
+    _check(path, entry)
+    return _make(name, entry, str(path), folders, seen)
+
+
+def _text(path: Path) -> str:
+    """The text of a file that stands in its folder's project, or at home where the folder does."""
+    home = path.parent == home_folder()
+    around = (Path.home() if home else path.parent.parent).resolve()
+    try:
+        if not path.resolve().is_relative_to(around):
+            raise PersonalityError(
+                f'the personality file "{path}" is a link that leaves "{around}"', hint="put a copy in its place"
+            )
+        if path.stat().st_size > _LARGEST:
+            raise PersonalityError(
+                f'the personality file "{path}" has more than {_LARGEST:,} bytes', hint="a system prompt is shorter"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PersonalityError(f'the personality file "{path}" cannot be read: {error}') from None
+
+
+def _check(path: Path, entry: Any) -> None:
+    """Refuse a map that is no personality.
+
+    Raises:
+        PersonalityError: With the first thing that is wrong.
+    """
+    if not isinstance(entry, dict) or not (entry.get("system_prompt") or entry.get("extends")):
         raise PersonalityError(
-            f'the personality file "{path}" has no `system_prompt`', hint="write `system_prompt: |` …"
+            f'the personality file "{path}" has no `system_prompt`',
+            hint="write `system_prompt: |` …, or `extends: name`",
         )
-    unknown = [key for key in entry if key not in _KEYS]
+    unknown = [str(key) for key in entry if key not in _KEYS]
     if unknown:
         raise PersonalityError(
             f'the personality file "{path}" has the unknown key "{unknown[0]}"{nearest(unknown[0], _KEYS)}',
             hint=f"its keys are {', '.join(_KEYS)}",
         )
-    return _make(name, entry, str(path), folders, seen)
+    for key in ("system_prompt", "style", "extends", "description"):
+        if entry.get(key) is not None and not isinstance(entry[key], str):
+            raise PersonalityError(f'the personality file "{path}": `{key}` must be a text')
+    if entry.get("extends") and not _NAME.match(entry["extends"]):
+        raise PersonalityError(
+            f'the personality file "{path}" extends "{entry["extends"]}", which is no name',
+            hint="`extends` names a personality: letters, digits, _ and -",
+        )
+    temperature = entry.get("temperature")
+    number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+    if temperature is not None and not (number and 0 <= temperature <= 2):
+        raise PersonalityError(
+            f'the personality file "{path}": `temperature` is {temperature!r}, expected a number from 0 to 2'
+        )
 
 
 def _make(
@@ -96,7 +154,7 @@ def _make(
 ) -> Personality:
     base = _find(entry["extends"], folders, (*seen, name)) if entry.get("extends") else None
     style = f"Style: {entry['style']}" if entry.get("style") else ""
-    parts = [base.system_prompt if base else "", str(entry["system_prompt"]).strip(), style]
+    parts = [base.system_prompt if base else "", str(entry.get("system_prompt") or "").strip(), style]
     temperature = entry.get("temperature", base.temperature if base else None)
     return Personality(name, "\n\n".join(part for part in parts if part), temperature, source)
 

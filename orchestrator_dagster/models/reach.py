@@ -11,8 +11,6 @@ import ipaddress
 import json
 import os
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -190,17 +188,20 @@ def _start(provider: str, shown: str) -> str:
     return f"start the server at {shown}"
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A probe stays on this machine."""
-
-    def redirect_request(self, *args: object, **options: object) -> None:
-        return None
-
-
 def _ask(provider: str, url: str) -> _Probe:
     """Ask a server for its models. Any HTTP answer, an error too, means that it is there."""
+    # Imported here: `validate` and the loading of a location ask nobody.
+    import urllib.error
+    import urllib.request
+
+    class NoRedirects(urllib.request.HTTPRedirectHandler):
+        """A probe stays on this machine."""
+
+        def redirect_request(self, *args: object, **options: object) -> None:
+            return None
+
     path = "/api/tags" if provider.startswith("ollama") else "/models"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirects)
     try:
         with opener.open(url.rstrip("/") + path, timeout=PROBE_SECONDS) as answer:
             body = answer.read(_MOST_BYTES)

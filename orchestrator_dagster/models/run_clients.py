@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Watch
-from orchestrator_dagster.models.media import MediaAnswer, MediaClient, MediaRequest
-from orchestrator_dagster.models.patient import no_media
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, maker
 from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.models.traffic import lane
 
@@ -101,11 +100,9 @@ class _RunClient:
 
     def make(self, request: MediaRequest) -> MediaAnswer:
         """The same for pictures, sound and vectors."""
-        if not isinstance(self.inner, MediaClient):
-            raise no_media(request.model)
-        watch = self._watch(request.watch)
+        inner, watch = maker(self.inner, request.model), self._watch(request.watch)
         with self._place(watch):
-            return self.inner.make(replace(request, watch=watch))
+            return inner.make(replace(request, watch=watch))
 
     def _watch(self, watch: Watch) -> Watch:
         run = self.run

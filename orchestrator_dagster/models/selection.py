@@ -57,11 +57,15 @@ class Needs:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the selection schema says: the strategy, and which models are not to be taken."""
+    """What the selection schema says: the strategy, and which models are not to be taken.
+
+    ``priced``: a budget bounds nothing but the cost, so a model whose price is not known cannot be asked.
+    """
 
     strategy: Strategy = "balanced"
     max_cost_per_call: float | None = None
     allow_paid: bool = True
+    priced: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +258,9 @@ def _limits(card: ModelCard, needs: Needs, rules: Rules) -> list[tuple[str, str]
         text = "its price is not known" if card.price is None else "it costs money"
         fix = "give its price in models.yaml" if card.price is None else "remove `allow_paid: false`"
         found.append((f"{text}, and `allow_paid` is false", fix))
+    if rules.priced and card.price is None:
+        fix = "bound the budget by `tokens` or `calls` as well, or give its price in models.yaml"
+        found.append(("its price is not known, and the budget bounds nothing but the cost", fix))
     if rules.max_cost_per_call is not None:
         cost = _estimate(card, needs)
         most = f"`max_cost_per_call` is ${rules.max_cost_per_call:g}"

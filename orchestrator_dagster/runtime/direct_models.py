@@ -11,8 +11,7 @@ from typing import Any
 from orchestrator_dagster.errors import ModelRequestError
 from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest, Watch
-from orchestrator_dagster.models.media import MediaClient, MediaKind, MediaRequest
-from orchestrator_dagster.models.patient import no_media
+from orchestrator_dagster.models.media import MediaKind, MediaRequest, maker
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models.run_clients import Clients, timeout_of
 from orchestrator_dagster.models.structured import ask_structured, ask_text
@@ -110,9 +109,7 @@ class DirectModels:
         return parse_reference(model, self._own)
 
     def _make(self, request: MediaRequest) -> MediaReply:
-        client = self._clients.client(request.model)
-        if not isinstance(client, MediaClient):
-            raise no_media(request.model)
+        client = maker(self._clients.client(request.model), request.model)
         seconds = max(timeout_of(self._clients, request.model), _LEAST_SECONDS)
         answer = client.make(replace(request, timeout=seconds))
         return MediaReply(

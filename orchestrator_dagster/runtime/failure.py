@@ -6,15 +6,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
 from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.models.client import Usage
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
@@ -98,14 +99,23 @@ def failed_outcome(
     handler = _handler_of(step, error) if handled else None
     info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
     usage = usage_of(error)
-    common = {
+    common: dict[str, Any] = {
         "step": step.id, "error": info, "tool": step.tool, "action": step.action, "usage": usage, "attempts": attempts,
+        "tool_calls": error.tool_calls,
         "started_at": started, "completed_at": datetime.now(timezone.utc),
     }  # fmt: skip
     if handler is not None and "fallback" in handler.model_fields_set:
         with step_errors(step, scope), after_paying(lambda: usage), _as_fallback(error):
             names = scope.names(_as_name(info))
-            value = render_tree(handler.fallback, names, dashed=scope.pipeline.dashed)
+            fallback = handler.fallback
+            if auto_in(fallback):
+                from orchestrator_dagster.runtime.auto import decide_values  # which notes what failures have paid
+
+                scope = scope.at(step)
+                fallback, names = decide_values(fallback, "fallback", step, scope, names)
+                common["decisions"] = tuple(scope.decisions.made)
+                common["usage"] = usage = usage + scope.decisions.usage
+            value = render_tree(fallback, names, dashed=scope.pipeline.dashed)
             variables = {} if value is None else variables_of_result(scope.pipeline, step, value, names)
         value = main_value(variables, bool(step.spec.vars), value) if value is not None else None
         redactor = scope.services.redactor
@@ -186,7 +196,9 @@ def usage_of(error: StepError) -> UsageInfo:
     """What the calls took that were made before a failure; a call without an answer counts."""
     if isinstance(error.paid, UsageInfo):
         return error.paid
-    return UsageInfo.of(error.usage or Usage(calls=1), 0.0) if isinstance(error, ModelError) else UsageInfo()
+    if error.usage is not None:
+        return UsageInfo.of(error.usage, 0.0)
+    return UsageInfo(calls=1) if isinstance(error, ModelError) else UsageInfo()
 
 
 def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:

@@ -12,8 +12,10 @@ from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import RoutePlan, decide
 from orchestrator_dagster.errors import ConditionError
+from orchestrator_dagster.language.auto_tags import has_auto
 from orchestrator_dagster.language.expressions import Expression, ExpressionSyntaxError, parse_condition
 from orchestrator_dagster.language.expressions import decide as answer
+from orchestrator_dagster.runtime.auto import decide_condition
 from orchestrator_dagster.runtime.failure import step_errors
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
@@ -97,12 +99,18 @@ def holds(
     if isinstance(condition, bool):
         return condition
     with step_errors(step, scope):
+        names = _names(scope, error)
+        if has_auto(condition):
+            found, names = decide_condition(condition, key or "condition", step, scope, names)
+            if isinstance(found, bool):
+                return found
+            condition = found
         try:
             expression = _parsed(condition, scope.pipeline.dashed)
         except ExpressionSyntaxError as wrong:
             raise ConditionError(f"`{key}` cannot be read: {wrong.message}", hint=wrong.hint) from None
         try:
-            return answer(expression, _names(scope, error).__getitem__)
+            return answer(expression, names.__getitem__)
         except ConditionError as wrong:
             raise ConditionError(f"`{key}`: {wrong.message}", hint=wrong.hint) from None
 

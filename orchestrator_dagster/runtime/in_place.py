@@ -16,7 +16,7 @@ from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.errors import ModelRateLimitError, StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
-from orchestrator_dagster.runtime.failure import failed_outcome, usage_of
+from orchestrator_dagster.runtime.failure import after_paying, failed_outcome, usage_of
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
@@ -81,14 +81,17 @@ def run_one(step: CompiledStep, plan: RoutePlan, done: Mapping[str, Outcome], sc
     reads = {name: done[name] for name in own.reads}
     attempt, paid = 1, UsageInfo()
     scope.check_interrupted()
-    scope = scope.resting_on(reads)
+    scope = scope.at(step).resting_on(reads)
+    decided = scope.decisions  # for its condition; the work has its own
     try:
-        verdict = judge(step, plan, reads, scope)
+        with after_paying(lambda: decided.usage):
+            verdict = judge(step, plan, reads, scope)
+        paid += decided.usage
         if not verdict.go:
-            return verdict.skipped(step)
+            return verdict.skipped(step).having_paid(paid).having_decided(decided.made)
         kept = scope.services.journal.get(step, scope) if scope.services.journal and step.loop is None else None
         if kept is not None:
-            return kept
+            return kept.having_paid(paid)
         while True:
             try:
                 if step.loop is not None:
@@ -113,8 +116,8 @@ def run_one(step: CompiledStep, plan: RoutePlan, done: Mapping[str, Outcome], sc
             outcome = failed_outcome(step, own, error, scope, started=started, attempts=attempt)
         except StepError as unfit:  # its fallback
             outcome = failed_outcome(step, own, unfit, scope, started=started, attempts=attempt, handled=False)
-        return outcome.having_paid(paid)
-    outcome = outcome.having_paid(paid)
+        return outcome.having_paid(paid).having_decided(decided.made)
+    outcome = outcome.having_paid(paid).having_decided(decided.made)
     if scope.services.journal and step.loop is None:
         scope.services.journal.put(step, scope, outcome)
     return outcome

@@ -18,13 +18,16 @@ from orchestrator_dagster.runtime.names import RunInfo, names_for
 from orchestrator_dagster.text import nearest
 
 
-def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: RunInfo) -> dict[str, Any]:
+def complete_inputs(
+    pipeline: CompiledPipeline, given: Mapping[str, Any], run: RunInfo, loaded: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The value of every input that has one.
 
     Args:
         pipeline: The pipeline.
         given: What the launch gives; texts are read as the input's type (``"10"`` is 10 for an integer).
         run: The run, for defaults that are templates.
+        loaded: Values of inputs that are loaded from assets, as far as they have one; None before they are loaded.
 
     Raises:
         InputsError: A required input is missing, one is unknown, or a value does not fit; all problems at once.
@@ -39,18 +42,23 @@ def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: R
             )
     for name, spec in pipeline.inputs.items():
         value = given.get(name)
+        if spec.asset:
+            problems += [_given(name, spec.asset)] if value is not None else []
+            continue
         if value is None:
             if spec.is_required:
                 about = f" ({spec.description})" if spec.description else ""
                 problems.append(f'the input "{name}"{about} is required: {spec.kind}')
             continue
         try:
-            values[name] = checked_value(spec if spec.type else spec.model_copy(update={"type": spec.kind}), value)
+            values[name] = checked_value(spec.typed, value)
         except ValidationError as error:
             problems.extend(f'the input "{name}": {sentence}' for sentence in sentences(error))
             continue
     for name, spec in pipeline.inputs.items():
-        if name in values or spec.default is None or given.get(name) is not None:
+        if spec.asset and loaded is not None and name in loaded:
+            values[name] = loaded[name]
+        if name in values or spec.default is None or given.get(name) is not None or (spec.asset and loaded is None):
             continue
         values[name] = _default(pipeline, name, values, run, problems)
     problems += [
@@ -61,6 +69,13 @@ def complete_inputs(pipeline: CompiledPipeline, given: Mapping[str, Any], run: R
     if problems:
         raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems)
     return values
+
+
+def _given(name: str, asset: str) -> str:
+    return (
+        f'the input "{name}" is loaded from the asset "{asset}", so that the lineage is true: it cannot be given;'
+        " materialize the asset, or run a file in which it is an input without `asset`"
+    )
 
 
 def _unset_secret(name: str, by_default: bool, variable: Any) -> str:

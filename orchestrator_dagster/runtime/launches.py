@@ -53,7 +53,7 @@ def launch_inputs(
         try:
             made = render_tree(thaw(value), known)
             if made is not None:
-                values[name] = checked_value(spec if spec.type else spec.model_copy(update={"type": spec.kind}), made)
+                values[name] = checked_value(spec.typed, made)
         except TemplateError as error:
             problems.append(f'the input "{name}": {error.message}')
         except ValidationError as error:

@@ -12,10 +12,10 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.errors import InnerStepError, LoopLimitError, StepTimeoutError, TemplateError
-from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime import in_place
 from orchestrator_dagster.runtime.failure import after_paying, inner_error, step_errors
 from orchestrator_dagster.runtime.flow import holds
+from orchestrator_dagster.runtime.loop_keys import number_of, rendered_key, seconds_of
 from orchestrator_dagster.runtime.names import PassView
 from orchestrator_dagster.runtime.outcome import Iteration, Outcome, UsageInfo
 from orchestrator_dagster.runtime.scope import Scope
@@ -38,16 +38,20 @@ def run_loop(step: CompiledStep, scope: Scope, *, attempt: int = 1, error: Mappi
     """
     assert step.loop is not None
     started = datetime.now(timezone.utc)
+    scope = scope.at(step)
+    decided = scope.decisions
     if error is not None:
         scope = scope.with_own({"error": error})
-    with step_errors(step, scope):
-        if step.loop.kind == "while":
-            iterations = run_passes(step, scope)
-        else:
-            items = items_of(step, scope)
-            workers = max_parallel(step, scope)
-            iterations = run_items(step, scope, list(enumerate(items)), len(items), workers)
-    return loop_outcome(step, scope, iterations, started=started, attempt=attempt)
+    with after_paying(lambda: decided.usage):
+        with step_errors(step, scope):
+            if step.loop.kind == "while":
+                iterations = run_passes(step, scope)
+            else:
+                items = items_of(step, scope)
+                workers = max_parallel(step, scope)
+                iterations = run_items(step, scope, list(enumerate(items)), len(items), workers)
+        outcome = loop_outcome(step, scope, iterations, started=started, attempt=attempt)
+    return outcome.having_paid(decided.usage).having_decided(decided.made)
 
 
 def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
@@ -60,7 +64,7 @@ def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
     loop = step.loop
     assert loop is not None
     with step_errors(step, scope):
-        found = render_tree({"for_each": loop.over}, scope.names(), dashed=scope.pipeline.dashed)["for_each"]
+        found = rendered_key("for_each", loop.over, step, scope)
         if isinstance(found, str):
             try:
                 found = json.loads(found)
@@ -74,7 +78,7 @@ def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
             kind = "nothing" if found is None else "a map" if isinstance(found, dict) else f"{found!r}"
             hint = "`| dictsort` or `.items()` makes a list of a map" if isinstance(found, dict) else None
             raise TemplateError(f"`for_each` goes over a list, and it is {kind}", hint=hint)
-        most = MOST_ITEMS if loop.max_iterations is None else _number(step, scope, "max_iterations", MOST_ITEMS)
+        most = MOST_ITEMS if loop.max_iterations is None else number_of(step, scope, "max_iterations", MOST_ITEMS)
         if len(found) > most:
             if loop.max_iterations is not None and loop.on_limit == "continue":
                 return found[:most]
@@ -87,7 +91,7 @@ def items_of(step: CompiledStep, scope: Scope) -> list[Any]:
 
 def max_parallel(step: CompiledStep, scope: Scope) -> int:
     """How many items run at once."""
-    return _number(step, scope, "max_parallel", MAX_PARALLEL)
+    return number_of(step, scope, "max_parallel", MAX_PARALLEL)
 
 
 def run_items(
@@ -113,7 +117,7 @@ def run_items(
     loop = step.loop
     assert loop is not None
     stops = loop.on_item_failure == "fail"
-    scope = scope.until(_seconds(step, scope))
+    scope = scope.until(seconds_of(step, scope))
 
     def run(index: int, item: Any) -> Iteration:
         own = _item_names(step, index, total, item)
@@ -193,7 +197,7 @@ def run_passes(step: CompiledStep, scope: Scope) -> list[Iteration]:
         StepError: A condition cannot be evaluated, the limit was reached with it still open, or the time is over.
     """
     found: list[Iteration] = []
-    scope = scope.until(_seconds(step, scope))
+    scope = scope.until(seconds_of(step, scope))
     with after_paying(lambda: _usage(found)):
         _repeat(step, scope, found)
     return _in_time(step, scope, found)
@@ -203,7 +207,7 @@ def _repeat(step: CompiledStep, scope: Scope, found: list[Iteration]) -> None:
     """Add pass after pass to ``found``."""
     loop = step.loop
     assert loop is not None
-    most = _number(step, scope, "max_iterations", MAX_ITERATIONS)
+    most = number_of(step, scope, "max_iterations", MAX_ITERATIONS)
     seen: Mapping[str, Outcome] = {inner.id: _not_yet(inner) for inner in loop.steps}
     while True:
         index = len(found)
@@ -383,26 +387,3 @@ def _not_yet(inner: CompiledStep) -> Outcome:
         step=inner.id, status="skipped", state=State.SKIPPED_BY_ROUTING, reason="no pass has run it yet",
         started_at=now, completed_at=now, attempts=0,
     )  # fmt: skip
-
-
-def _number(step: CompiledStep, scope: Scope, key: str, default: int) -> int:
-    """The value of ``max_parallel`` or ``max_iterations``, which may be templates."""
-    value = getattr(step.loop, key)
-    if value is None:
-        return default
-    found = (
-        render_tree({key: value}, scope.names(), dashed=scope.pipeline.dashed)[key] if isinstance(value, str) else value
-    )
-    if isinstance(found, str) and found.strip().isdigit():
-        found = int(found)
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise TemplateError(f"`{key}` must be a number of at least 1, and it is {found!r}")
-    return found
-
-
-def _seconds(step: CompiledStep, scope: Scope) -> float | None:
-    from orchestrator_dagster.runtime.step import timeout_of
-
-    return timeout_of(step, scope.names()) if step.timeout is not None else None

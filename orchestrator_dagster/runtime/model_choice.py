@@ -64,7 +64,13 @@ class Answered:
 
 
 def choose(
-    step: CompiledStep, names: Sequence[str], needs: Needs, known: KnownModels, *, strict: bool = True
+    step: CompiledStep,
+    names: Sequence[str],
+    needs: Needs,
+    known: KnownModels,
+    *,
+    strict: bool = True,
+    priced: bool = False,
 ) -> Chosen:
     """Decide which model a step asks.
 
@@ -73,6 +79,7 @@ def choose(
         names: Its candidates, rendered; none for the catalogue.
         needs: What a model must bring; see :func:`needs_for`.
         known: The models there are.
+        priced: Whether a budget needs the price to be known, because it bounds nothing else.
         strict: Whether a choice without a model is an error; else the decision says so.
 
     Raises:
@@ -81,8 +88,9 @@ def choose(
     """
     choice = step.choice or StepChoice()
     schema = choice.selection
-    rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid)
     named = not choice.catalogue and len(names) == 1
+    # One that is named is refused by the budget itself, which says more.
+    rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid, priced and not named)
     if named:
         # Whether it can be reached shows when it is called; that error says more than a guess.
         reference = known.parse(names[0])
@@ -176,7 +184,8 @@ def decide(step: CompiledStep, names: Any, request: ModelRequest, services: Serv
     """
     # A template may have given a list of models.
     flat = [str(one) for name in names for one in (name if isinstance(name, (list, tuple)) else [name])]
-    return choose(step, flat, needs_for(step, request), services.known_models)
+    priced = any(one.cost is not None and one.tokens is None and one.calls is None for one in services.limits)
+    return choose(step, flat, needs_for(step, request), services.known_models, priced=priced)
 
 
 def ask_in_turn(
@@ -194,6 +203,7 @@ def ask_in_turn(
     Raises:
         ModelError: The last model that was asked failed; its ``usage`` is what all of them took.
     """
+    chosen = _answered_first(chosen, pipeline, step, request, services)
     paid, failures = Usage(), list[str]()
     started, whole = time.monotonic(), step.timeout is not None  # then the time is that of all calls together
     for number, reference in enumerate(chosen.order):
@@ -204,7 +214,12 @@ def ask_in_turn(
             continue
         usual = request.timeout if request.watch.deadline is not None else timeout_of(services.models, reference)
         left = usual - (time.monotonic() - started) if whole else usual
-        mine = replace(request, model=reference, timeout=min(left, chosen.timeout or left))
+        mine = replace(
+            request,
+            model=reference,
+            timeout=min(left, chosen.timeout or left),
+            abilities=services.known_models.catalogue.card(reference).capabilities,
+        )
         reason = chosen.reason if not failures else f"fallback, because {failures[-1]}"
         question = Question(pipeline, step.model_copy(update={"model_reason": reason}), mine, services)
         try:
@@ -221,6 +236,20 @@ def ask_in_turn(
         took = UsageInfo.of(paid, 0.0) + usage if paid.calls else usage
         return Answered(asked, took, question, reason, _record(chosen, step, reference, failures))
     raise AssertionError("there is always a model to ask")
+
+
+def _answered_first(
+    chosen: Chosen, pipeline: CompiledPipeline, step: CompiledStep, request: ModelRequest, services: Services
+) -> Chosen:
+    """With the model first that has answered in this run: what a fallback answered is not paid again in a retry."""
+    if step.cache != "run" or len(chosen.order) < 2:
+        return chosen
+    for reference in chosen.order:
+        if Question(pipeline, step, replace(request, model=reference), services).is_answered():
+            others = tuple(one for one in chosen.order if one != reference)
+            said = chosen.reason if reference == chosen.order[0] else f"it has answered in place of {others[0]}"
+            return replace(chosen, order=(reference, *others), reason=said)
+    return chosen
 
 
 def passes_on(error: ModelError) -> bool:

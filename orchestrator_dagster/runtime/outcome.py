@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -43,11 +44,45 @@ class ErrorInfo(Record):
         return self.model_dump(exclude={"kinds", "permanent"})
 
 
+class ModelUsage(Record):
+    """What the calls of one model took: counts, US dollars (None when a price is unknown), seconds."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = 0.0
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, usage: Usage, seconds: float) -> ModelUsage:
+        """From a client's usage and the time that its calls took."""
+        return cls(
+            calls=usage.calls,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=usage.cost,
+            seconds=round(seconds, 3),
+        )
+
+    def __add__(self, other: ModelUsage) -> ModelUsage:
+        known = self.cost is not None and other.cost is not None
+        return ModelUsage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost=(self.cost or 0.0) + (other.cost or 0.0) if known else None,
+            seconds=round(self.seconds + other.seconds, 3),
+        )
+
+
 class UsageInfo(Record):
     """What model calls took: counts of calls and tokens, US dollars (None when a price is unknown), seconds.
 
     ``cached_tokens`` came from the provider's own cache. ``served`` calls were not made, because the call store had the
-    answer; they count nowhere else.
+    answer; they count nowhere else. ``models`` is the same by the model that was asked, as ``provider:name``.
     """
 
     calls: int = 0
@@ -57,6 +92,7 @@ class UsageInfo(Record):
     cost: float | None = 0.0
     seconds: float = 0.0
     served: int = 0
+    models: dict[str, ModelUsage] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, usage: Usage, seconds: float, served: int = 0) -> UsageInfo:
@@ -76,9 +112,14 @@ class UsageInfo(Record):
         """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
+    def by(self, models: Mapping[str, ModelUsage]) -> UsageInfo:
+        """The same, with what it took by model."""
+        return self.model_copy(update={"models": _joined(self.models, models)})
+
     def __add__(self, other: UsageInfo) -> UsageInfo:
         known = self.cost is not None and other.cost is not None
         return UsageInfo(
+            models=_joined(self.models, other.models),
             calls=self.calls + other.calls,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
@@ -120,18 +161,56 @@ class DecisionInfo(Record):
     servers: dict[str, bool] = Field(default_factory=dict)
 
 
+def _joined(one: Mapping[str, ModelUsage], other: Mapping[str, ModelUsage]) -> dict[str, ModelUsage]:
+    return {name: one.get(name, ModelUsage()) + other.get(name, ModelUsage()) for name in dict.fromkeys((*one, *other))}
+
+
+class Decision(Record):
+    """What was decided for an ``<AUTO>`` tag: where it stands, what was asked, the value, who decided it and why.
+
+    ``served`` says that the call store had the decision already.
+    """
+
+    place: str
+    question: str
+    value: Any = None
+    reason: str = ""
+    model: str = ""
+    served: bool = False
+
+
 class ModelUse(Record):
-    """The model a step asked: its name, what it is, why it was this one, and how it was chosen."""
+    """The model a step asked: its name, what it is, why it was this one, and how it was chosen.
+
+    ``structure`` is how it was made to answer in a structure: ``schema`` (held to it by the provider), ``tool`` (the
+    arguments of a call) or ``prompt``; None for a text, and for an answer from the call store.
+    """
 
     name: str
     provider: str
     reason: str
     about: str | None = None
+    structure: str | None = None
     decision: DecisionInfo | None = None
 
 
+class ToolCallInfo(Record):
+    """A tool call of a model: the tool's action, its arguments as JSON text (no secrets, cut), seconds, the size of the
+    result in characters, and whether it succeeded.
+    """
+
+    name: str
+    arguments: str
+    seconds: float
+    characters: int
+    ok: bool
+
+
 class ProductFile(Record):
-    """A product that was written. ``path`` is relative to the workspace root where it stands below it."""
+    """A product that was written. ``path`` is relative to the workspace root where it stands below it.
+
+    ``faults`` are what it does not meet: the part, why, and the next step (:mod:`.product_checks`).
+    """
 
     variable: str
     key: tuple[str, ...]
@@ -143,6 +222,7 @@ class ProductFile(Record):
     columns: tuple[str, ...] | None = None
     column_types: tuple[str, ...] | None = None
     preview: str = ""
+    faults: tuple[tuple[str, str, str], ...] = ()
 
 
 class Iteration(Record):
@@ -162,7 +242,9 @@ class Outcome(Record):
     """The end of one step: its value and variables when it completed, the reason when it did not.
 
     ``state`` is how the flow of the others sees it, ``routed_to`` the step its failure went to. A loop has its
-    ``iterations``. ``carried`` are failures inside it that the run goes on past, and ends failed with.
+    ``iterations``. ``tool_calls`` are those of its model in the last attempt. ``carried`` are failures inside it that
+    the run goes on past, and ends failed with. ``decisions`` are those of its own ``<AUTO>`` values, not of the steps
+    inside it.
     """
 
     step: str
@@ -177,17 +259,29 @@ class Outcome(Record):
     action: str | None = None
     model: ModelUse | None = None
     usage: UsageInfo = Field(default_factory=UsageInfo)
+    tool_calls: tuple[ToolCallInfo, ...] = ()
     attempts: int = 1
     state: State = State.COMPLETED
     routed_to: str | None = None
     iterations: tuple[Iteration, ...] | None = None
     carried: tuple[ErrorInfo, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     started_at: datetime
     completed_at: datetime
 
     def having_paid(self, before: UsageInfo) -> Outcome:
         """This outcome with what earlier attempts took as well."""
         return self.model_copy(update={"usage": before + self.usage}) if before != UsageInfo() else self
+
+    def having_decided(self, decisions: Sequence[Decision]) -> Outcome:
+        """This outcome with what was decided before the work."""
+        return self.model_copy(update={"decisions": (*decisions, *self.decisions)}) if decisions else self
+
+    @property
+    def all_tool_calls(self) -> tuple[ToolCallInfo, ...]:
+        """The tool calls of its model, and of the models of the steps that it repeats."""
+        inside = (step for one in self.iterations or () for step in one.steps.values())
+        return (*self.tool_calls, *(call for step in inside for call in step.all_tool_calls))
 
     @property
     def failures(self) -> tuple[ErrorInfo, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import InputsError, ModelError, StepError, TemplateError
 from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.settings import Budget
 from orchestrator_dagster.language.template_text import code_regions
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.models.client import ModelReference
@@ -194,7 +195,12 @@ class _Planner:
             inner = None if count is None or times is None else count * times
             if step.loop.single:
                 (one,) = step.body
-                made = self.work(pipeline, one, names, replace(base, kind=one.kind, times=inner, at_most=may or fewer))
+                made = self.work(
+                    pipeline,
+                    one,
+                    names,
+                    replace(base, kind=one.kind, does=_does(one), times=inner, at_most=may or fewer),
+                )
                 yield replace(made, products=(*base.products, *(product.path for product in one.products)))
                 return
             yield base
@@ -222,7 +228,8 @@ class _Planner:
         except StepError:
             return replace(base, reason="only the run knows: a template names it", input_tokens=tokens)
         try:
-            chosen = choose(step, flat, needs, self.known, strict=False)
+            priced = any(map(_only_cost, (pipeline.budget, step.spec.budget)))
+            chosen = choose(step, flat, needs, self.known, strict=False, priced=priced)
         except ModelError as wrong:
             return replace(base, reason=wrong.message, problem=f"{base.id}: {wrong}")
         made = chosen.decision
@@ -266,6 +273,10 @@ class _Planner:
         for value in (step.instruction or "", *step.parameters.values()):
             total += _tokens(value, pipeline, names)
         return math.ceil(total)
+
+
+def _only_cost(budget: Budget | None) -> bool:
+    return budget is not None and budget.cost is not None and budget.tokens is None and budget.calls is None
 
 
 def _rendered(value: Any, pipeline: CompiledPipeline, names: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,13 +16,13 @@ from orchestrator_dagster.errors import ProductError, StepError
 from orchestrator_dagster.language.template_filters import json_value, to_text
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.language.types import type_of
+from orchestrator_dagster.remote_files import allowed_url, is_url, joined_url, local_path, write_url
 from orchestrator_dagster.runtime.outcome import ProductFile
+from orchestrator_dagster.runtime.previews import preview, table_rows
+from orchestrator_dagster.runtime.product_checks import READ_BACK, faults_of, spec_of
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tables import markdown_table
-
-_PREVIEW_LINES = 20
-_PREVIEW_ROWS = 10
-_PREVIEW_CHARACTERS = 4000
+from orchestrator_dagster.workspace import Workspace
 
 
 def write_product(
@@ -40,7 +40,7 @@ def write_product(
         pipeline: The pipeline.
         product: What is to be written.
         path: Its rendered path, relative to ``folder``.
-        folder: The output folder, relative to the workspace root.
+        folder: The output folder, relative to the workspace root; or a URL that the workspace allows.
         value: The variable's value.
         names: Names for the product's template.
         services: Where files go.
@@ -49,14 +49,6 @@ def write_product(
         ProductError: The value cannot be written in this format.
         PathError: The path leaves the output folder, or this leaves the workspace.
     """
-    workspace = services.workspace
-    base = workspace.resolve(folder)
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or path.startswith("~"):
-        raise ProductError(
-            f'the product "{product.variable}" has the path "{path}", which starts outside the output folder',
-            hint="its path is relative to `output_dir`",
-        )
     if product.template:
         value = render(
             pipeline.includes[product.template],
@@ -64,26 +56,65 @@ def write_product(
             dashed=pipeline.dashed,
             autoescape=product.format == "html",
         )
-    data = encode(value, product)
-    written = workspace.write(base / relative, data, within=base)
+    data = encode(value, product, _declared_columns(pipeline, product))
+    workspace = services.workspace
+    place, size, digest = _write(workspace, product, folder, path, data)
     rows = table_rows(value)
     columns = _columns(rows) if rows is not None else None
     return ProductFile(
         variable=product.variable,
         key=product.key,
-        path=workspace.relative(written.path),
+        path=place,
         format=product.format,
-        bytes=written.bytes,
-        sha256=written.sha256,
+        bytes=size,
+        sha256=digest,
         rows=len(rows) if rows is not None else None,
         columns=tuple(columns) if columns is not None else None,
         column_types=_types(rows, columns) if rows is not None and columns is not None else None,
-        preview=services.redactor.text(preview(value, product.format)),
+        preview=services.redactor.text(preview(value, product.format, data)),
+        faults=_faults(pipeline, product, data, services),
     )
 
 
-def encode(value: Any, product: CompiledProduct) -> bytes:
-    """The bytes of a value in the product's format.
+def _faults(
+    pipeline: CompiledPipeline, product: CompiledProduct, data: bytes, services: Services
+) -> tuple[tuple[str, str, str], ...]:
+    """What is wrong with a file that has just been written, as far as it is small enough to be read back at once."""
+    if len(data) > READ_BACK:
+        return ()
+    found = faults_of(data, product, spec_of(pipeline, product), PurePosixPath(product.path).name)
+    return tuple((one.part, services.redactor.text(one.message), one.next) for one in found)
+
+
+def _write(workspace: Workspace, product: CompiledProduct, folder: str, path: str, data: bytes) -> tuple[str, int, str]:
+    """Put the file in place; gives its path (or URL), size and SHA-256."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or path.startswith("~"):
+        raise ProductError(
+            f'the product "{product.variable}" has the path "{path}", which starts outside the output folder',
+            hint="its path is relative to `output_dir`",
+        )
+    if is_url(folder):
+        local = local_path(folder)
+        if local is None:
+            url = joined_url(allowed_url(folder, workspace.urls), path)
+            workspace.check_size(len(data), url)
+            return (url, *write_url(url, data))
+        folder = local
+    base = workspace.resolve(folder)
+    written = workspace.write(base / relative, data, within=base)
+    return workspace.relative(written.path), written.bytes, written.sha256
+
+
+def _declared_columns(pipeline: CompiledPipeline, product: CompiledProduct) -> list[str]:
+    """The columns that the variable declares, so that a table without rows has its head."""
+    spec = spec_of(pipeline, product)
+    fields = spec.items.properties if spec is not None and spec.items is not None else None
+    return list(fields or ())
+
+
+def encode(value: Any, product: CompiledProduct, columns: Sequence[str] = ()) -> bytes:
+    """The bytes of a value in the product's format; ``columns`` are those of a table that has no rows.
 
     Raises:
         ProductError: The value has no such form, for example a number as CSV.
@@ -94,6 +125,8 @@ def encode(value: Any, product: CompiledProduct) -> bytes:
             f'there is no product format "{product.format}"', hint=f"choose one of {', '.join(_ENCODERS)}"
         )
     try:
+        if columns and isinstance(value, (list, tuple)) and not value:
+            return _without_rows(product, columns)
         return encoder(value, product)
     except StepError:
         raise
@@ -101,17 +134,6 @@ def encode(value: Any, product: CompiledProduct) -> bytes:
         raise ProductError(
             f'"{product.variable}" cannot be written as {product.format}: {type(error).__name__}: {error}'
         ) from error
-
-
-def table_rows(value: Any) -> list[Mapping[str, Any]] | None:
-    """The rows when a value is a table: a list of maps, a data frame, or a map whose ``data`` is one."""
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        value = value.to_dict("records")
-    if isinstance(value, Mapping) and isinstance(value.get("data"), list) and "columns" in value:
-        value = value["data"]
-    if isinstance(value, (list, tuple)) and value and all(isinstance(row, Mapping) for row in value):
-        return list(value)
-    return None
 
 
 def _columns(rows: list[Mapping[str, Any]]) -> list[str]:
@@ -131,30 +153,17 @@ def _types(rows: list[Mapping[str, Any]], columns: list[str]) -> tuple[str, ...]
     return tuple(found)
 
 
-def preview(value: Any, format: str) -> str:
-    """The beginning of a product as markdown: some rows of a table, the first lines of a text."""
-    rows = table_rows(value)
-    if rows is not None:
-        return _preview_table(rows)
-    if format in ("png", "xlsx", "parquet"):
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=json_value)
-    lines = text.splitlines()
-    shown = "\n".join(lines[:_PREVIEW_LINES])[:_PREVIEW_CHARACTERS]
-    if format not in ("md", "markdown"):
-        shown = f"```{format}\n{shown}\n```"
-    return shown if len(lines) <= _PREVIEW_LINES else f"{shown}\n\n… {len(lines) - _PREVIEW_LINES} more lines"
+def _without_rows(product: CompiledProduct, columns: Sequence[str]) -> bytes:
+    """A table that has columns and no rows; of other formats the empty list."""
+    if product.format in ("csv", "tsv"):
+        text = io.StringIO()
+        csv.writer(text, delimiter="," if product.format == "csv" else "\t", lineterminator="\n").writerow(columns)
+        return text.getvalue().encode()
+    if product.format in ("parquet", "xlsx"):
+        import pandas as pd
 
-
-def _preview_table(rows: list[Mapping[str, Any]]) -> str:
-    """As many of the first rows as fit, and how many more there are."""
-    text = ""
-    for count in range(min(len(rows), _PREVIEW_ROWS), 0, -1):
-        text = markdown_table(rows[:count])
-        if len(text) <= _PREVIEW_CHARACTERS:
-            break
-    more = len(rows) - count
-    return f"{text}\n\n… {more} more rows" if more else text
+        return _ENCODERS[product.format](pd.DataFrame(columns=list(columns)), product)
+    return _ENCODERS[product.format]([], product)
 
 
 def _text(value: Any, product: CompiledProduct) -> bytes:

@@ -64,6 +64,13 @@ class Question:
         self._asked = asked = ask(self._services.models.client(self._request.model))
         return asked, UsageInfo.of(asked.usage, asked.seconds)
 
+    def is_answered(self) -> bool:
+        """Whether the store has an answer to it."""
+        try:
+            return self._store is not None and self._store.get(self._key) is not None
+        except StorageError:
+            return False  # asking says so
+
     def accept(self) -> None:
         """The step has taken the answer and everything in it: from now on it is served. A served one is kept as it is.
 

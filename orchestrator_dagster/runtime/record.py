@@ -45,7 +45,7 @@ def run_record(
         "steps": {step.id: _step(step, outcomes.get(step.id), unreached.get(step.id, "")) for step in pipeline.steps},
         "outputs": dict(outputs),
         "products": [
-            product.model_dump(mode="json", exclude={"preview"})
+            product.model_dump(mode="json", exclude={"preview", "faults"})
             for step in reached
             for product in outcomes[step.id].products
         ],
@@ -81,7 +81,7 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
             "id": step.id, "action": step.action, "status": "skipped", "success": False, "value": None,
             "error": None, "error_type": None, "reason": unreached, "tool": step.tool, "model": None,
             "provider": None, "started_at": None, "completed_at": None, "duration": None, "retries": 0,
-            "timed_out": False, "cached": False, "dependencies": list(step.dependencies),
+            "timed_out": False, "cached": False, "tool_calls": [], "dependencies": list(step.dependencies),
         }  # fmt: skip
     failed = outcome.error
     return {
@@ -102,5 +102,7 @@ def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[s
         "retries": outcome.attempts - 1,
         "timed_out": bool(failed and failed.type in ("StepTimeoutError", "ModelTimeoutError")),
         "cached": outcome.usage.served > 0,
+        "tool_calls": [call.model_dump() for call in outcome.tool_calls],
         "dependencies": list(step.dependencies),
+        **({"decisions": [one.model_dump(mode="json") for one in outcome.decisions]} if outcome.decisions else {}),
     }

@@ -14,9 +14,18 @@ from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, 
 from orchestrator_dagster.compiler.fingerprint import digest
 from orchestrator_dagster.errors import StepInterruptedError, StepTimeoutError
 from orchestrator_dagster.runtime.names import RunInfo, names_for
-from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.outcome import Decision, Outcome, UsageInfo
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
+
+
+@dataclass
+class Decisions:
+    """What was decided for a step at one place of a run, and what that took. ``names`` counts the decisions."""
+
+    made: list[Decision] = field(default_factory=list)
+    usage: UsageInfo = field(default_factory=UsageInfo)
+    names: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Scope:
         wanted: Keys of the products that are written, None for all.
         secrets: For each input that is a secret, the environment variable that has it.
         basis: Stands for all that the work here can read from the steps before and around it. Empty without a journal.
+        decisions: Takes what is decided here for ``<AUTO>`` values.
     """
 
     pipeline: CompiledPipeline
@@ -50,6 +60,7 @@ class Scope:
     wanted: frozenset[AssetPath] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     basis: str = ""
+    decisions: Decisions = field(default_factory=Decisions)
 
     @classmethod
     def of(
@@ -59,8 +70,12 @@ class Scope:
         run: RunInfo,
         services: Services,
         outcomes: Mapping[str, Outcome] | None = None,
+        path: str = "",
     ) -> Scope:
-        """The top level of a pipeline; what its secrets are is known to nobody but its steps."""
+        """The top level of a pipeline; what its secrets are is known to nobody but its steps. Its budget holds in it.
+
+        ``path`` is that of a pipeline which a step of another one runs.
+        """
         secrets = {
             name: str(inputs[name])
             for name, spec in pipeline.inputs.items()
@@ -70,7 +85,8 @@ class Scope:
         if secrets:
             hidden = [*services.redactor.own, *(str(values[name]) for name in secrets)]
             services = replace(services, redactor=Redactor(hidden))
-        return cls(pipeline, values, run, services, outcomes or {}, pipeline.by_id, secrets=secrets)
+        services = services.within(pipeline.budget, path.rstrip("/"), f'the pipeline "{pipeline.id}"')
+        return cls(pipeline, values, run, services, outcomes or {}, pipeline.by_id, path=path, secrets=secrets)
 
     def seeing(self, outcomes: Mapping[str, Outcome]) -> Scope:
         """This place when the steps beside it have ended so."""
@@ -96,6 +112,17 @@ class Scope:
         own = {name: self.own[name] for name in ("item", "index") if name in self.own}
         # In the order they stand in: keys of a value need not be comparable.
         return replace(self, basis=digest([self.basis, json.dumps([read, own], skipkeys=True, default=str)]))
+
+    def at(self, step: CompiledStep) -> Scope:
+        """This place as one of its steps has it: its own budget, decisions of its own.
+
+        The budget of a loop around a single piece of work is that of the whole loop, not of each item.
+        """
+        place = self.occurrence(step)
+        services = self.services
+        if place == f"{self.path}{step.id}":
+            services = services.within(step.spec.budget, place, f'the step "{place}"')
+        return replace(self, services=services, decisions=Decisions())
 
     def with_own(self, own: Mapping[str, Any]) -> Scope:
         """This place with further names that only it has."""

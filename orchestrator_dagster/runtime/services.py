@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from orchestrator_dagster.errors import StepInterruptedError
+from orchestrator_dagster.language.settings import Budget
+from orchestrator_dagster.models.budget import Limit
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.known_models import KnownModels
+from orchestrator_dagster.models.ledger import Ledger
 from orchestrator_dagster.models.personalities import home_folder
 from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
@@ -33,6 +38,9 @@ class Services:
             of the top level.
         known_models: What is known of models, and which can be reached: what a choice is made from.
         journal: Has what steps inside loops and other pipelines have left; None for running them every time.
+        audit: Called with the entry of every call of a model or a tool, without secrets, as JSON values.
+        ledger: The run's book of what its calls take, for all of its processes. Without one, of these services alone.
+        limits: The budgets that hold here, the widest first.
     """
 
     workspace: Workspace
@@ -46,6 +54,25 @@ class Services:
     item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
     known_models: KnownModels = field(default_factory=KnownModels)
+    audit: Callable[[Mapping[str, Any]], None] = lambda entry: None
+    ledger: Ledger = field(default_factory=Ledger)
+    limits: tuple[Limit, ...] = ()
+
+    def within(self, budget: Budget | None, place: str, what: str) -> Services:
+        """These services with a budget that holds from a place on; once, however often it is said."""
+        if budget is None:
+            return self
+        limit = Limit(place, what, budget.cost, budget.tokens, budget.calls)
+        return self if limit in self.limits else replace(self, limits=(*self.limits, limit))
+
+    def check_interrupted(self) -> None:
+        """Stop here when the run is stopped.
+
+        Raises:
+            StepInterruptedError: It is.
+        """
+        if self.interrupted():
+            raise StepInterruptedError("the run was stopped")
 
     @property
     def personality_folders(self) -> tuple[Path, ...]:

@@ -9,9 +9,12 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledProduct, CompiledStep
 from orchestrator_dagster.errors import TemplateError
+from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.language.templates import render
+from orchestrator_dagster.runtime.auto import decide_step, decide_values
 from orchestrator_dagster.runtime.failure import after_paying, step_errors
+from orchestrator_dagster.runtime.metering import Meter
 from orchestrator_dagster.runtime.model_step import run_model_step
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
 from orchestrator_dagster.runtime.products import write_product
@@ -42,18 +45,21 @@ def run_step(
         StepError: With the step's place in the file and without secrets in its text.
     """
     started = datetime.now(timezone.utc)
-    pipeline = scope.pipeline
-    services = replace(scope.services, occurrence=scope.occurrence(step))
+    pipeline, scope = scope.pipeline, scope.at(step)
+    services, decisions = replace(scope.services, occurrence=scope.occurrence(step)), scope.decisions
+    meter = Meter(services)
+    services = replace(services, models=meter)
     redactor = services.redactor
-    with step_errors(step, scope):
+    with step_errors(step, scope), after_paying(lambda: decisions.usage), meter.at_failure():
         scope.check_interrupted()
-        names = scope.names(error)
+        step, names = decide_step(step, scope, scope.names(error))
         timeout = scope.remaining(timeout_of(step, names))
         if step.kind == "pipeline":
             done = run_pipeline_step(step, scope, names, timeout)
         else:
             done = _WORK[step.kind](pipeline, step, names, services, timeout)
         with after_paying(lambda: done.usage):
+            meter.check()
             written = write_products(step, done, names, scope)
     return Outcome(
         step=step.id,
@@ -65,7 +71,9 @@ def run_step(
         tool=step.tool,
         action=step.action,
         model=done.model,
-        usage=done.usage,
+        usage=decisions.usage + meter.counted(done.usage),
+        tool_calls=done.tool_calls,
+        decisions=tuple(decisions.made),
         attempts=attempt,
         started_at=started,
         completed_at=datetime.now(timezone.utc),
@@ -101,7 +109,10 @@ def write_products(step: CompiledStep, done: Done, names: Mapping[str, Any], sco
     pipeline = scope.pipeline
     own = {**names, **done.variables, "result": done.value}
     folder = str(scope.inputs["output_dir"])
-    paths = [str(render(product.path, own, dashed=pipeline.dashed)) for product in chosen]
+    written = [product.path for product in chosen]
+    if auto_in(written):
+        written, own = decide_values(written, "products", step, scope, own)
+    paths = [str(render(path, own, dashed=pipeline.dashed)) for path in written]
     return tuple(
         write_product(pipeline, product, path, folder, done.variables[product.variable], own, scope.services)
         for product, path in zip(chosen, paths, strict=True)

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeoutError
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.language.values import checked_value, sentences
 from orchestrator_dagster.models.run_clients import limited
 from orchestrator_dagster.runtime.failure import after_paying, inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
@@ -40,12 +43,15 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     assert pipeline is not None
     given = _inputs(step, pipeline, scope, names)
     try:
-        values = complete_inputs(pipeline, given, scope.run)
+        # Where it is a step, the step around it gives what an asset gives otherwise.
+        loaded = {name: value for name, value in given.items() if pipeline.inputs[name].asset}
+        own = {name: value for name, value in given.items() if name not in loaded}
+        values = complete_inputs(pipeline, own, scope.run, _checked(pipeline, loaded))
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
     services = replace(scope.services, occurrence="", models=limited(scope.services.models, pipeline.limits))
-    inside = Scope.of(pipeline, values, scope.run, services)
-    inside = replace(inside, path=f"{scope.occurrence(step)}/", deadline=scope.deadline).until(timeout)
+    inside = Scope.of(pipeline, values, scope.run, services, path=f"{scope.occurrence(step)}/")
+    inside = replace(inside, deadline=scope.deadline).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)
     usage = sum((one.usage for one in outcomes.values()), UsageInfo())
     failed = first_failure(outcomes)
@@ -66,6 +72,24 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
         variables = variables_of_result(scope.pipeline, step, found, names)
     files = tuple(product for one in outcomes.values() for product in one.products)
     return Done(main_value(variables, bool(step.spec.vars), found), variables, usage=usage, products=files)
+
+
+def _checked(pipeline: CompiledPipeline, loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given for inputs of assets, as it is described.
+
+    Raises:
+        InputsError: It does not fit.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in loaded.items():
+        try:
+            values[name] = checked_value(pipeline.inputs[name].typed, value)
+        except ValidationError as error:
+            problems += [f'the input "{name}": {sentence}' for sentence in sentences(error)]
+    if problems:
+        raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems)
+    return values
 
 
 def _inputs(step: CompiledStep, pipeline: CompiledPipeline, scope: Scope, names: Mapping[str, Any]) -> dict[str, Any]:

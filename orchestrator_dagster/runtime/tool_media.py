@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +10,8 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.errors import ModelRequestError
-from orchestrator_dagster.models.client import Message, ModelAnswer, ModelClient, ModelRequest, Usage
-from orchestrator_dagster.models.media import MediaAnswer, MediaClient, MediaKind, MediaRequest
-from orchestrator_dagster.models.patient import no_media
+from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelRequest, Usage
+from orchestrator_dagster.models.media import MediaAnswer, MediaClient, MediaKind, MediaRequest, as_question, no_media
 from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.models.structured import Asked
 from orchestrator_dagster.runtime.outcome import UsageInfo
@@ -87,20 +85,12 @@ class MediaAsking:
         request = MediaRequest(kind, self._services.known_models.parse(name), texts, audio, settings=settings)
         if request.model.provider == BUILTIN:
             raise no_media(request.model)
-        question = self._bounded(_question(request))
+        question = self._bounded(as_question(request))
         seconds = question.timeout if self._timeout is not None else max(question.timeout, _LEAST_SECONDS)
         request = replace(request, timeout=seconds, watch=question.watch)
         asked, usage = self._put(question, lambda client: _ask(client, request, question))
         answer: MediaAnswer = asked.value
         return MediaReply(answer.files, answer.text, answer.vectors, str(answer.model), usage.tokens, usage.cost)
-
-
-def _question(request: MediaRequest) -> ModelRequest:
-    """The request as a question in words: that is what the store knows an answer by."""
-    asked: dict[str, Any] = {"kind": request.kind, "texts": request.texts}
-    if request.audio is not None:
-        asked["audio"] = [request.audio[0], hashlib.sha256(request.audio[1]).hexdigest()]
-    return ModelRequest(request.model, (Message("user", json.dumps(asked)),), settings=request.settings)
 
 
 def _ask(client: ModelClient, request: MediaRequest, question: ModelRequest) -> Asked:

@@ -10,24 +10,30 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import ParametersError, StepError, ToolError
 from orchestrator_dagster.language.templates import render_tree
+from orchestrator_dagster.runtime.audit import audited_tool
 from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
-from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, UsageInfo
+from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.tool_models import StepModels
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+from orchestrator_dagster.tools.model_access import ModelAccess
 from orchestrator_dagster.tools.tool import ToolContext
 
 
 @dataclass(frozen=True)
 class Done:
-    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products."""
+    """Work that succeeded: its value, its variables, what it took, and the files that it made besides its products.
+
+    ``tool_calls`` are those of its model.
+    """
 
     value: Any
     variables: dict[str, Any] = field(default_factory=dict)
     model: ModelUse | None = None
     usage: UsageInfo = field(default_factory=UsageInfo)
     products: tuple[ProductFile, ...] = ()
+    tool_calls: tuple[ToolCallInfo, ...] = ()
 
 
 def run_tool_step(
@@ -45,7 +51,27 @@ def run_tool_step(
     parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
     action = services.tools.find(str(step.tool)).find(step.action)
     models = StepModels(pipeline, step, names, services, timeout) if action.uses_models else None
-    context = ToolContext(
+    context = tool_context(pipeline, services, timeout, models)
+    with _lending(models):
+        with audited_tool(services, str(step.tool), step.action, parameters) as call:
+            if timeout is None or action.is_async or models is not None:
+                result = action.call(context, parameters)
+            else:  # a function that runs cannot be stopped, a process can
+                result = call_killable(services.tools, action, context, parameters)
+            call.result = result
+            _check_success(step, result)
+        variables = variables_of_result(pipeline, step, result, names)
+    value = main_value(variables, bool(step.spec.vars), result)
+    if models is None:
+        return Done(value=value, variables=variables)
+    return Done(value=value, variables=variables, model=models.use, usage=models.usage)
+
+
+def tool_context(
+    pipeline: CompiledPipeline, services: Services, timeout: float | None, models: ModelAccess | None = None
+) -> ToolContext:
+    """What a tool may use that a step of this pipeline calls."""
+    return ToolContext(
         workspace=services.workspace,
         timeout=timeout,
         folders=tuple(folder for folder in (pipeline.folder, str(services.workspace.root)) if folder),
@@ -53,17 +79,6 @@ def run_tool_step(
         interrupted=services.interrupted,
         models=models,
     )
-    with _lending(models):
-        if timeout is None or action.is_async or models is not None:
-            result = action.call(context, parameters)
-        else:  # a function that runs cannot be stopped, a process can
-            result = call_killable(services.tools, action, context, parameters)
-        _check_success(step, result)
-        variables = variables_of_result(pipeline, step, result, names)
-    value = main_value(variables, bool(step.spec.vars), result)
-    if models is None:
-        return Done(value=value, variables=variables)
-    return Done(value=value, variables=variables, model=models.use, usage=models.usage)
 
 
 @contextmanager

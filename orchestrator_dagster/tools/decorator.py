@@ -42,6 +42,7 @@ def tool(
     *,
     summary: str | None = None,
     model_may_call: bool = True,
+    reads_only: bool = False,
     uses_models: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
@@ -53,6 +54,7 @@ def tool(
     summary: str | None = None,
     model_may_call: bool = True,
     uses_models: bool = False,
+    reads_only: bool = False,
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a tool of a typed function: its parameters are the tool's parameters, checked before each call.
 
@@ -62,6 +64,7 @@ def tool(
     Args:
         name: The tool's name, default the function's.
         summary: One sentence for lists and models, default the first line of the docstring.
+        reads_only: Whether it changes nothing: a model's calls of such tools run at the same time.
         model_may_call: False keeps a model from calling it unless the ``tools`` resource allows it by name.
         uses_models: Whether it asks models, through ``context.models``.
 
@@ -77,7 +80,7 @@ def tool(
             uses_models=uses_models,
             function=function,
         )
-        made.action("execute", default=True)(_with_context(function))
+        made.action("execute", default=True, reads_only=reads_only)(_with_context(function))
         return made
 
     return make(name) if callable(name) else make

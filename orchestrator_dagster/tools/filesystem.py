@@ -54,14 +54,14 @@ Encoding = Annotated[
 Overwrite = Annotated[bool, Field(description="Whether a file that exists may be replaced.")]
 
 
-@filesystem.action(aliases=("read_file", "load", "r"), default=True)
+@filesystem.action(aliases=("read_file", "load", "r"), default=True, reads_only=True)
 def read(context: ToolContext, path: FilePath, encoding: Encoding = "utf-8") -> ReadResult:
     """Read one text file (or any file as base64)."""
     content, size = _read(context.workspace, path, encoding)
     return ReadResult(path=_shown(context.workspace, path), content=content, size=size, encoding=encoding)
 
 
-@filesystem.action(aliases=("read_files", "read_all"))
+@filesystem.action(aliases=("read_files", "read_all"), reads_only=True)
 def read_many(
     context: ToolContext,
     paths: Annotated[list[str] | None, Field(description="The files, in this order.")] = None,
@@ -118,7 +118,7 @@ def append(
     return WriteResult(path=context.workspace.relative(written.path), size=written.bytes, sha256=written.sha256)
 
 
-@filesystem.action("list", aliases=("list_files", "list_directory", "ls", "dir"))
+@filesystem.action("list", aliases=("list_files", "list_directory", "ls", "dir"), reads_only=True)
 def list_entries(
     context: ToolContext,
     path: Annotated[str, Field(description="The folder.")] = ".",
@@ -143,7 +143,7 @@ def list_entries(
     return ListResult(path=workspace.relative(folder), items=items, count=len(items))
 
 
-@filesystem.action(aliases=("find", "search"))
+@filesystem.action(aliases=("find", "search"), reads_only=True)
 def glob(
     context: ToolContext,
     pattern: Annotated[str, Field(description="For example *.md or docs/**/*.txt.")],
@@ -228,7 +228,7 @@ def mkdir(context: ToolContext, path: FilePath) -> MakeFolderResult:
     return MakeFolderResult(path=_shown(context.workspace, path), created=created)
 
 
-@filesystem.action(aliases=("file_exists",))
+@filesystem.action(aliases=("file_exists",), reads_only=True)
 def exists(context: ToolContext, path: FilePath) -> ExistsResult:
     """Tell whether there is a file or folder, and which."""
     workspace = context.workspace
@@ -239,7 +239,7 @@ def exists(context: ToolContext, path: FilePath) -> ExistsResult:
     return ExistsResult(path=item.path, exists=True, type=item.type, size=item.size)
 
 
-@filesystem.action(aliases=("file_info", "stat"))
+@filesystem.action(aliases=("file_info", "stat"), reads_only=True)
 def info(
     context: ToolContext,
     path: FilePath,

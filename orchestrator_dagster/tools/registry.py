@@ -17,6 +17,7 @@ import importlib.util
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
@@ -26,7 +27,7 @@ from types import CodeType, ModuleType
 
 from orchestrator_dagster.errors import ToolError, UnknownToolError
 from orchestrator_dagster.text import nearest
-from orchestrator_dagster.tools.tool import Tool, require, tool_name
+from orchestrator_dagster.tools.tool import Action, Tool, require, tool_name
 
 __all__ = ["ALIASES", "BUILTIN", "ENTRY_POINTS", "ToolRegistry", "require"]
 
@@ -70,6 +71,7 @@ class ToolRegistry:
         self._files: dict[str, bytes] = {}
         self._offered: dict[str, EntryPoint] | None = None
         self._lock = threading.RLock()
+        self._allowed: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Tool:
         """The tool of that name or alias.
@@ -93,6 +95,30 @@ class ToolRegistry:
                         hint="see `orchestrator tools` for all of them, or add your own to `tools.py`",
                     )
             return self._tools[wanted]
+
+    def offered(self, entry: str) -> tuple[Tool, list[Action]]:
+        """The tool and the actions that an entry of a step's ``tools`` means: ``tool`` for all, or ``tool.action``.
+
+        Raises:
+            UnknownToolError: No tool, or no action of the tool, has this name.
+        """
+        name, _, action = entry.strip().partition(".")
+        tool = self.find(name)
+        return tool, [tool.find(action)] if action else list(tool.actions.values())
+
+    def allow_for_models(self, names: Iterable[str]) -> None:
+        """Let models call these tools, or single actions of them (``tool.action``), whatever the tools say.
+
+        Raises:
+            UnknownToolError: No tool, or no action, has such a name.
+        """
+        allowed = {f"{tool.name}.{action.name}" for tool, found in map(self.offered, names) for action in found}
+        with self._lock:
+            self._allowed = frozenset(allowed)
+
+    def model_may_call(self, tool: Tool, action: str) -> bool:
+        """Whether a model may be offered this action."""
+        return tool.model_may_call or f"{tool.name}.{action}" in self._allowed
 
     def names(self) -> list[str]:
         """Every name, sorted, without aliases. No tool is imported.

@@ -111,6 +111,7 @@ class Action:
     """One operation of a tool: ``function(context, **parameters) -> result``.
 
     ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
+    One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time.
     One that ``uses_models`` is lent them as ``context.models``; the step may then name a model and its settings. It is
     called in the run's own process also with a timeout, which bounds its model calls.
     """
@@ -120,6 +121,7 @@ class Action:
     function: Callable[..., Any]
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
+    reads_only: bool = False
     uses_models: bool = False
 
     @property
@@ -268,6 +270,7 @@ class Tool:
         aliases: tuple[str, ...] = (),
         default: bool = False,
         further_for: str | None = None,
+        reads_only: bool = False,
         uses_models: bool | None = None,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
@@ -278,11 +281,12 @@ class Tool:
             default: Whether a step that names no action gets this one.
             further_for: The parameter that ``**values`` of the function are for; without it they are refused.
             uses_models: Whether it asks models through ``context.models``, default as the tool says.
+            reads_only: Whether it changes nothing: a model's calls of such actions run at the same time.
         """
 
         def register(function: Function) -> Function:
             asks = self.uses_models if uses_models is None else uses_models
-            action = Action(self.name, name or function.__name__, function, aliases, further_for, asks)
+            action = Action(self.name, name or function.__name__, function, aliases, further_for, reads_only, asks)
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name

@@ -70,3 +70,12 @@ def test_a_tool_that_is_only_in_memory_cannot(tmp_path: Path, text: str, line: i
     assert '"here_only" exists only in the memory of this program' in problem.message
     assert "tools.py" in str(problem.hint)
     assert "async" in str(problem.hint)
+
+
+@pytest.mark.parametrize(("tool", "refused"), [("here_only", True), ("here_async", False), ("ours", False)])
+def test_the_tools_of_a_model_are_looked_at_too(tmp_path: Path, tool: str, refused: bool) -> None:
+    text = f"default_model: openai:gpt-5\nsteps:\n  - id: a\n    prompt: x\n    tools: [filesystem, {tool}]\n"
+    assert compiled(tmp_path, text).pipeline is not None
+    for timed in (f"{text}    timeout: 30\n", f"timeout: 30\n{text}"):
+        found = [(one.code, one.step) for one in compiled(tmp_path, timed).problems]
+        assert found == ([("wrong-value", "a")] if refused else [])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterInstance
+from dagster import AssetKey, DagsterEventType, DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens, faults
@@ -244,3 +244,38 @@ outputs: {said: "{{ ask }}"}
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["outputs"] == {"said": "hello"}
+
+
+def test_how_a_model_was_chosen_is_in_the_metadata(
+    write: Write, instance: DagsterInstance, model_server: ModelServer
+) -> None:
+    model_server.when(model="gpt-5-nano", reply=faults.server_error())
+    model_server.when(model="gpt-4.1-nano", reply=json.dumps(GOOD))
+    text = PIPELINE.replace(
+        "default_model: openai:gpt-4o-mini",
+        "default_model: [openai:gpt-4o-mini, openai:gpt-5-nano, anthropic:claude-haiku-4-5]\n"
+        "selection_schema: {strategy: cost, fallback: [openai:gpt-4.1-nano]}",
+    )
+    result = orc.compile(write("pipelines/asks.yaml", text)).run(instance=instance, resources=resources(model_server))
+    assert result.success, result.error
+    event = instance.get_latest_materialization_event(AssetKey(["asks", "facts"]))
+    said = {name: value.value for name, value in event.asset_materialization.metadata.items()}  # type: ignore[union-attr]
+    assert said["orchestrator/model"] == "openai:gpt-4.1-nano"
+    assert said["orchestrator/model_reason"].startswith("fallback, because openai:gpt-5-nano failed")
+    assert said["orchestrator/model_strategy"] == "cost"
+    assert (said["orchestrator/model_considered"], said["orchestrator/model_fitting"]) == (3, 2)
+    assert said["orchestrator/model_fallbacks"] == 1
+    table = said["orchestrator/model_candidates"].splitlines()
+    assert table[0] == "| model | score | quality | $ / 1M tokens | why not |"
+    assert table[2] == "| openai:gpt-5-nano | -0.138 | 1337 | 0.138 |  |"
+    assert table[4].endswith("| ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN is not set |")
+    assert "fallback: openai:gpt-5-nano failed" in table[-1]
+    (outcome,) = [
+        entry.dagster_event.step_output_data.metadata
+        for entry in instance.all_logs(result.run_id, of_type=DagsterEventType.STEP_OUTPUT)
+        if entry.dagster_event is not None
+        and "orchestrator/model_candidates" in entry.dagster_event.step_output_data.metadata
+        and entry.dagster_event.step_output_data.output_name == "outcome"
+    ]
+    assert outcome["orchestrator/model_candidates"].value == said["orchestrator/model_candidates"]
+    assert KEY not in str(said)

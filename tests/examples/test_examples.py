@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,14 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
+from orchestrator_dagster.cli import main
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "first_pipeline", "extract", "hosted_model", "own_tool", "own_assets", "tables", "routing", "loops", "sub_pipelines",
+    "auto_values", "extract", "first_pipeline", "hosted_model", "loops", "model_choice", "own_assets",
+    "own_tool", "routing", "sub_pipelines", "tables", "tool_use",
+    "two_pipelines",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -53,6 +57,8 @@ def loaded(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    # Dagster serves no module that has a second one.
+    assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) == 1
     return module
 
 
@@ -144,6 +150,16 @@ def test_hosted_model_of_ones_own(example: Path, model_server: ModelServer, caps
     assert call.body["temperature"] == 0
 
 
+@of("auto_values")
+def test_auto_values(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    said = capsys.readouterr().out
+    assert "review.condition: true (One writer has written three times.)" in said
+    assert "Please look at the reminders for a returned book; 2 answers" in said
+    answers = (example / "outputs/letters/answers.md").read_text(encoding="utf-8")
+    assert answers == "- (An answer, apologetic, warm.)\n- (An answer, plain, friendly.)\n"
+
+
 @of("own_tool")
 def test_own_tool(example: Path, instance: DagsterInstance) -> None:
     result = orc.compile("outline.yaml").run(instance=instance)
@@ -187,6 +203,32 @@ def test_own_assets(example: Path, instance: DagsterInstance) -> None:
     assert event is not None
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["warmest"].value == "town"
+
+
+@of("two_pipelines")
+def test_two_pipelines(example: Path, instance: DagsterInstance) -> None:
+    with pytest.raises(orc.InputsError, match=r"market/prices.*never been materialized") as missing:
+        orc.compile("pipelines/letter.yaml").run(instance=instance)
+    assert any("next: `orchestrator run pipelines/harvest.yaml`" in one for one in missing.value.problems)
+    definitions: dg.Definitions = loaded(example / "location.py").defs
+    graph = definitions.resolve_asset_graph()
+    above = {"harvest/trees", "market/prices"}
+    assert {key.to_user_string() for key in graph.get(AssetKey(["letter", "offer"])).parent_keys} == above
+    assert {key.to_user_string() for key in graph.get(AssetKey(["letter", "letter"])).parent_keys} == {
+        "letter/offer",
+        "market/hello",
+    }
+    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert done.success
+    offer = json.loads((example / "outputs/letter/offer.json").read_text())
+    euros = {row["tree"]: row["euros"] for row in offer}
+    assert euros == {"apple": round(218.5 * 1.8, 2), "pear": round(75.5 * 2.4, 2), "plum": round(12 * 3.1, 2)}
+    assert done.output_for_node("market__income") == pytest.approx(sum(euros.values()))
+    letter = (example / "outputs/letter/letter.md").read_text()
+    assert "We picked in the morning." in letter
+    assert re.search(r"\| apple \| +218\.5 \|", letter)
+    alone = definitions.resolve_job_def("letter_job").execute_in_process(instance=instance)
+    assert alone.output_for_node("letter", "run")["outputs"]["total"] == pytest.approx(sum(euros.values()))
 
 
 @of("tables")
@@ -272,3 +314,26 @@ def test_sub_pipelines(example: Path, instance: DagsterInstance) -> None:
     assert sorted(gists.values()) == sorted(row["gist"] for row in found)
     assert all(" ".join(gist.split()) in " ".join(texts[name].split()) for name, gist in gists.items())
     assert instance.get_latest_materialization_event(AssetKey(["figures", "gist"])) is not None
+
+
+@of("tool_use")
+def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "scripted.py").main() == 0
+    said = capsys.readouterr().out
+    shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
+    assert said == shown
+    assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("model_choice")
+def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "feedback.yaml", "--json", "-i", 'messages=["one", "two", "three"]'])
+    assert end.value.code == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(step["model"], step["times"], step["fallbacks"]) for step in plan["steps"]] == [
+        ("own:small", 1, []),
+        ("own:large", 3, []),
+        ("own:small", 1, ["own:large"]),
+    ]
+    assert plan["estimate_complete"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from faulty import COMMAND, left_over
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = '''
 from orchestrator_dagster import tool
 
@@ -93,6 +95,16 @@ def check(project: Path) -> None:
     for name, whole in WHOLE.items():
         assert digest((folder / f"{name}.txt").read_bytes()) in whole
     assert not left_over(project)
+
+
+def test_writers_that_start_each_round_together() -> None:
+    """The rounds of the benchmark, fewer of them: steps in two processes, and a third one that reads meanwhile."""
+    command = [sys.executable, "-m", "benchmarks.two_writers", "--rounds", "25"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = re.fullmatch(r"25 rounds, (\d+) files read meanwhile, 0 torn, 0 left behind\n", ran.stdout)
+    assert found is not None, ran.stdout
+    assert int(found[1]) > 25
 
 
 @pytest.mark.slow

@@ -96,7 +96,15 @@ def test_the_whole_request_is_sent(server: ModelServer) -> None:
     offer = ToolOffer("search", "Search the web", {"type": "object", "properties": {"query": {"type": "string"}}})
     client(server).complete(
         ModelRequest(
-            OPENAI, messages, SCHEMA, (offer,), temperature=0.3, max_tokens=50, settings={"top_p": 0.5, "stop": ["END"]}
+            OPENAI,
+            messages,
+            SCHEMA,
+            (offer,),
+            temperature=0.3,
+            max_tokens=50,
+            settings={"top_p": 0.5, "stop": ["END"]},
+            strict=True,
+            tool_choice="search",
         )
     )
     body = server.calls[0].body
@@ -105,7 +113,12 @@ def test_the_whole_request_is_sent(server: ModelServer) -> None:
     assert body["messages"][2]["tool_calls"] == [{"id": "c1", "type": "function", "function": function}]
     assert body["messages"][3] == {"role": "tool", "content": "nothing found", "tool_call_id": "c1"}
     assert body["response_format"]["json_schema"] == {"name": "answer", "strict": True, "schema": SCHEMA}
-    assert body["tools"][0]["function"]["parameters"] == offer.parameters
+    assert body["tools"][0]["function"] == {
+        "name": "search",
+        "description": "Search the web",
+        "parameters": dict(offer.parameters),
+    }
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "search"}}
     assert (body["temperature"], body["max_tokens"], body["top_p"], body["stop"]) == (0.3, 50, 0.5, ["END"])
 
 

@@ -112,7 +112,7 @@ def test_a_named_model_is_asked_and_needs_no_record(ask: Any, model_server: Mode
     ],
 )
 def test_a_listed_fallback_is_asked(ask: Any, model_server: ModelServer, said: list[str], fault: Any, why: str) -> None:
-    model_server.when(model="gpt-4o-mini", reply=fault)
+    model_server.when(model="gpt-4o-mini", reply=[fault, "birch"])
     model_server.when(model="deepseek-v4-flash", reply=Answer("oak", usage=Tokens(10, 1)))
     step = f"model: '{MINI}', selection_schema: {{fallback: ['{DEEPSEEK}']}}"
     outcome = ask(step)
@@ -126,10 +126,13 @@ def test_a_listed_fallback_is_asked(ask: Any, model_server: ModelServer, said: l
     assert outcome.model.reason.startswith("fallback, because ")
     assert any(f"the listed fallback {DEEPSEEK} is asked" in line for line in said)
     assert KEY not in outcome.model_dump_json() + "".join(said)
-    # What the fallback answered is kept under its own question.
-    model_server.when(model="gpt-4o-mini", reply=fault)
-    assert ask(step).usage.served == 1
-    assert asked(model_server)[2:] == ["gpt-4o-mini"]
+    # What the fallback answered is not paid again, also when the first one could answer now.
+    again = ask(step)
+    assert (again.value, again.usage.served) == ("oak", 1)
+    assert again.model.reason == f"it has answered in place of {MINI}"
+    assert len(model_server.calls) == 2
+    # Across runs the first one is asked for itself.
+    assert ask(f"{step}, cache: always").value == "birch"
 
 
 def test_an_endpoint_that_is_not_there_is_passed_over(ask: Any, model_server: ModelServer) -> None:
@@ -191,6 +194,17 @@ def test_a_fallback_keeps_the_limits_of_the_schema(ask: Any, model_server: Model
     with pytest.raises(Exception, match=r"cannot be reached at http://127\.0\.0\.1:9"):
         ask(step, places=places)
     assert model_server.calls == []
+
+
+def test_a_budget_of_cost_alone_needs_a_price(ask: Any, model_server: ModelServer) -> None:
+    two = "model: ['openai:never-heard-of', 'openai:gpt-5-nano'], selection_schema: performance"
+    outcome = ask(two, "budget: {cost: 1}")
+    refused = {one.model: one.refused for one in decision(outcome).candidates if not one.fits}
+    assert refused == {"openai:never-heard-of": "its price is not known, and the budget bounds nothing but the cost"}
+    ask(f"{two}, cache: off", "budget: {cost: 1, calls: 3}")
+    assert asked(model_server) == ["gpt-5-nano", "gpt-5-nano"]
+    with pytest.raises(NoModelError, match="none of 2 models fits"):
+        ask("model: ['openai:never-heard-of', 'openai:nor-of-this'], budget: {cost: 1}")
 
 
 def test_a_long_prompt_needs_a_long_context(ask: Any, model_server: ModelServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -186,3 +187,41 @@ def test_nothing_is_written_when_a_later_path_fails(run_all: Callable[..., Any],
     with pytest.raises(TemplateError):
         run_all(text)
     assert not (project / "out").exists()
+
+
+def picture(width: int, height: int) -> bytes:
+    """A PNG of noise, which does not compress."""
+    import random
+    import struct
+    import zlib
+
+    rows = b"".join(b"\0" + random.Random(row).randbytes(3 * width) for row in range(height))
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_pictures_are_shown_small() -> None:
+    small, large = picture(20, 10), picture(800, 600)
+    assert preview(None, "png", small).startswith("![20 × 10 pixels")
+    assert base64.b64encode(small).decode() in preview(None, "png", small)
+    shown = preview(None, "png", large)
+    assert f"800 × 600 pixels, {len(large):,} bytes" in shown
+    assert len(shown) < 40_000
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    assert f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" in preview(svg.decode(), "svg", svg)
+    assert preview(None, "svg", svg + b" " * 100_000) == f"a picture of {len(svg) + 100_000:,} bytes"
+    assert preview(None, "png", b"no picture" * 10_000) == "a picture of 100,000 bytes"
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "parquet", "xlsx", "json"])
+def test_a_table_without_rows_has_its_columns(tmp_path: Path, format: str) -> None:
+    data = encode([], product(format), ["shop", "total"])
+    frame = read_back(data, format, tmp_path, as_frame=True)
+    assert len(frame) == 0
+    if format != "json":
+        assert list(frame.columns) == ["shop", "total"]
+    assert read_back(data, format, tmp_path) == []
