@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.errors import (
+    BudgetError,
     FileMissingError,
     ModelRequestError,
     ParametersError,
@@ -162,3 +163,12 @@ def test_vectors(run: Run, model_server: ModelServer) -> None:
     )
     assert best.value["items"] == [{"text": "two", "index": 1, "similarity": 1.0}]
     assert {call.key for call in model_server.requests} == {KEY}
+
+
+def test_a_budget_holds(run: Run, model_server: ModelServer) -> None:
+    texts = ", ".join(f"t{n}" for n in range(300))  # two calls
+    with pytest.raises(BudgetError):
+        run(
+            f"tool: embeddings, model: 'openai:text-embedding-3-small', budget: {{calls: 1}}, parameters: {{texts: [{texts}]}}"
+        )
+    assert len(model_server.requests) == 1
