@@ -30,8 +30,8 @@ def main() -> None:
     cells = [
         (
             one.what,
-            f"{one.ours:.3f} {one.unit}",
-            f"{one.reference:.3f} {one.unit}, {one.reference_is}",
+            shown(one.ours, one.unit),
+            f"{shown(one.reference, one.unit)}, {one.reference_is}",
             f"{one.ratio:.2f}",
             one.wanted,
         )
@@ -45,6 +45,11 @@ def main() -> None:
     for line in cells:
         table.add_row(*line)
     console.print(table)
+
+
+def shown(value: float, unit: str) -> str:
+    """A measured value with its unit."""
+    return f"{value:.3f} s" if unit == "s" else f"{value:,.0f} {unit}"
 
 
 def about() -> str:

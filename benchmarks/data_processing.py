@@ -1,17 +1,19 @@
 """The tool data-processing against bare pandas: a CSV of 100,000 rows, filtered and aggregated.
 
-Both read the same file in the same process, in turns.
+Both read the same file in the same process, in turns; the memory is that of a process for each.
 """
 
 from __future__ import annotations
 
 import random
+import statistics
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Row, medians
+from benchmarks.measuring import Row, medians, peak_memory
 from orchestrator_dagster.tools.data import data_processing
 from orchestrator_dagster.tools.tool import ToolContext
 from orchestrator_dagster.workspace import Workspace
@@ -52,25 +54,40 @@ def tool(context: ToolContext, action: str, **parameters: Any) -> Any:
     return data_processing.find(action).call(context, parameters)
 
 
+WANTED = {"price": list(FUNCTIONS), "quantity": "sum"}
+
+
+def tool_read_filter_aggregate(path: Path) -> Any:
+    context = ToolContext(Workspace(path.parent))
+    return tool(context, "aggregate", data=path.name, where=EXPRESSION, group_by="region", aggregations=WANTED)
+
+
+def memory(path: Path, rows: int) -> Row:
+    """Peak memory of a process that reads, filters and aggregates once."""
+    root = Path(__file__).parents[1]
+    ours, reference = (
+        statistics.median(peak_memory("benchmarks.data_processing", which, str(path), cwd=root) for _ in range(3))
+        for which in ("tool", "pandas")
+    )
+    return Row(f"data-processing: peak memory of that, {rows:,} rows", ours, reference, "bare pandas", "1.5", "MB")
+
+
 def measure(rows: int = 100_000, rounds: int = 7) -> list[Row]:
     """The rows of this benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sales.csv"
         write_csv(path, rows)
         context = ToolContext(Workspace(Path(folder)))
-        wanted = {"price": list(FUNCTIONS), "quantity": "sum"}
 
         def filter_aggregate() -> Any:
-            return tool(
-                context, "aggregate", data="sales.csv", where=EXPRESSION, group_by="region", aggregations=wanted
-            )
+            return tool_read_filter_aggregate(path)
 
         def convert() -> Any:
             return tool(context, "convert", data="sales.csv", output_path="tool.csv")
 
         def two_steps() -> Any:
             kept = tool(context, "filter", data="sales.csv", conditions=EXPRESSION)
-            return tool(context, "aggregate", data=kept, group_by="region", aggregations=wanted)
+            return tool(context, "aggregate", data=kept, group_by="region", aggregations=WANTED)
 
         def bare() -> Any:
             return pandas_read_filter_aggregate(path)
@@ -85,4 +102,8 @@ def measure(rows: int = 100_000, rounds: int = 7) -> list[Row]:
             ours(), reference()  # the first round imports and warms
             times = medians({"ours": ours, "pandas": reference}, rounds)
             found.append(Row(name, times["ours"], times["pandas"], "bare pandas", ratio))
-        return found
+        return [*found, memory(path, rows)]
+
+
+if __name__ == "__main__":
+    {"tool": tool_read_filter_aggregate, "pandas": pandas_read_filter_aggregate}[sys.argv[1]](Path(sys.argv[2]))

@@ -66,3 +66,27 @@ def process(*arguments: str, cwd: Path) -> Callable[[], object]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, *arguments]
     return lambda: subprocess.run(command, cwd=cwd, check=True, capture_output=True, env=environment)
+
+
+_PEAK = """
+import pathlib, resource, runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__")
+status = pathlib.Path("/proc/self/status")
+if status.exists():  # getrusage begins with the memory of the process that started this one
+    print([line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")][0])
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1))
+"""
+
+
+def peak_memory(*arguments: str, cwd: Path) -> float:
+    """The most memory that a Python process has held, in MB; it is the process's whole, imports included.
+
+    Args:
+        arguments: A module and what it is given.
+        cwd: Where it runs.
+    """
+    command = [sys.executable, "-c", _PEAK, *arguments]
+    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1]) / 1024

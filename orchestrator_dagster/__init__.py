@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
     from orchestrator_dagster.errors import PipelineError as PipelineError
     from orchestrator_dagster.tools.decorator import tool as tool
+    from orchestrator_dagster.tools.settings import SearchSettings as SearchSettings
+    from orchestrator_dagster.tools.settings import ToolSettings as ToolSettings
     from orchestrator_dagster.tools.tool import Tool as Tool
     from orchestrator_dagster.tools.tool import ToolContext as ToolContext
 
@@ -45,6 +47,8 @@ _HOME = {
     "OrchestratorError": "errors",
     "PipelineError": "errors",
     "tool": "tools.decorator",
+    "SearchSettings": "tools.settings",
+    "ToolSettings": "tools.settings",
     "Tool": "tools.tool",
     "ToolContext": "tools.tool",
 }

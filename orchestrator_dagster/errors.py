@@ -154,6 +154,26 @@ class ToolError(StepError):
         self.permanent = permanent  # type: ignore[misc]  # one failed call can be known to be permanent
 
 
+class HttpStatusError(ToolError):
+    """A server answered with a status that says that it did not work. ``status`` is that.
+
+    ``retry_after`` is in seconds, None where the server did not ask to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        permanent: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint, permanent=permanent)
+        self.status = status
+        self.retry_after = retry_after
+
+
 class ToolNotAllowedError(StepError):
     """A step offers its model a tool that models may call only where the ``tools`` resource allows it by name."""
 
@@ -178,6 +198,18 @@ class StepTimeoutError(StepError):
 
 class StepInterruptedError(StepError):
     """The run was stopped while the step's work was going on; the work was stopped with it."""
+
+    permanent = True
+
+
+class WaitingForAnswerError(StepError):
+    """A person is to answer first. It is no failure to route or to go on past: the run ends, and is resumed later."""
+
+    permanent = True
+
+
+class ApprovalRejectedError(StepError):
+    """A person has not approved what the step was to be approved for."""
 
     permanent = True
 

@@ -108,6 +108,21 @@ def nest_headings(text: str, below: int, title: str = "") -> str:
     return "\n".join(lines).strip("\n")
 
 
+def tokens_of(text: str) -> list[Token]:
+    """A Markdown document as markdown-it's tokens, as :func:`render` reads it: raw HTML is text."""
+    return _reader().parse(text)
+
+
+def headings_in(tokens: Sequence[Token]) -> list[Heading]:
+    """The headings of a document that is read already (see :func:`headings`)."""
+    return _headings(tokens)
+
+
+def plain_text(inline: Token) -> str:
+    """The text of a paragraph, heading, cell or image as a reader sees it, without marks."""
+    return _plain(inline)
+
+
 def headings(text: str) -> list[Heading]:
     """The headings of a Markdown document with the anchors that GitHub and :func:`render` give them."""
     return _headings(_reader().parse(text))

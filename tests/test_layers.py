@@ -19,6 +19,7 @@ BASE = {
     "tables",
     "remote_files",
     "roots",
+    "run_quota",
     "workspace",
     "folder",
     "path_text",
@@ -26,6 +27,8 @@ BASE = {
     "markdown_text",
     "model_words",
     "processes",
+    "retry_after",
+    "shell_text",
     "stored_files",
 }
 MAY_IMPORT = {

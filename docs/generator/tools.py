@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import AliasChoices, BaseModel
+from pydantic import AliasChoices, BaseModel, TypeAdapter
+from typing_extensions import is_typeddict
 
-from generator.calls import CALLS, FILES
+from generator.calls import CALLS, FILES, MODEL, NOT_MADE
+from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
+from generator.service import ADDRESS, readdressed, service
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
+from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
 from orchestrator_dagster.workspace import Workspace
 
@@ -38,7 +42,7 @@ def page() -> str:
                 for tool in found
             ),
         ),
-        "Each example was run to make this page.",
+        "Each example that shows an answer was run to make this page.",
     ]
     for tool in found:
         parts += _tool(tool)
@@ -56,10 +60,13 @@ def _tool(tool: Tool) -> list[str]:
 
 def _action(tool: Tool, action: Action) -> list[str]:
     asked = CALLS[tool.name, action.name]
-    answer = _run(action, asked)
+    made = (tool.name, action.name) not in NOT_MADE
+    answer = _run(action, asked) if made else {}
     default = "The default action." if action.name == tool.default_action else ""
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
+    if action.uses_models:
+        step["model"] = MODEL
     more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",
@@ -67,7 +74,7 @@ def _action(tool: Tool, action: Action) -> list[str]:
         table(("parameter", "what", "default", "meaning"), _parameters(action)),
         table(("result", "what"), _result(action, answer)),
         code(yaml.safe_dump([step], sort_keys=False, allow_unicode=True, width=110), "yaml"),
-        code(_shown(answer), "json"),
+        code(_shown(answer), "json") if made else "",
         *more,
     ]
 
@@ -134,8 +141,8 @@ def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _result(action: Action, answer: Any) -> list[tuple[str, str]]:
     hint = typing.get_type_hints(action.function, include_extras=True).get("return")
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        schema = hint.model_json_schema(mode="serialization")
+    if is_typeddict(hint) or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        schema = TypeAdapter(hint).json_schema(mode="serialization")
         return [(f"`{name}`", _kind(field, schema)) for name, field in schema["properties"].items()]
     kinds = {bool: "true or false", str: "text", int: "integer", float: "number", list: "list", dict: "map"}
     return [(f"`{name}`", kinds.get(type(one), "any value")) for name, one in answer.items()]
@@ -148,7 +155,13 @@ def _run(action: Action, parameters: dict[str, Any]) -> Any:
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        return action.call(ToolContext(workspace=Workspace(Path(folder).resolve())), parameters)
+        if action.stays:
+            return run_in_step(Path(folder).resolve(), action, parameters)
+        with service() as address:
+            settings = ToolSettings(allowed_hosts=(address.partition("//")[2],))
+            context = ToolContext(workspace=Workspace(Path(folder).resolve()), settings=settings)
+            answer = action.call(context, readdressed(parameters, ADDRESS, address))
+        return readdressed(answer, address, ADDRESS)
 
 
 def _shown(answer: Any) -> str:
@@ -167,9 +180,19 @@ def _json(found: Any) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
+#: What differs from run to run, by the name of its field.
+_FIXED: dict[str, Any] = {
+    "modified": "2026-01-31T12:00:00+00:00",
+    "at": "2026-01-31T12:00:00+00:00",
+    "saved_at": "2026-01-31T12:00:00.000+00:00",
+    "expires_at": "2026-03-02T12:00:00.000+00:00",
+    "duration": 0.1,
+}
+
+
 def _stable(found: Any) -> Any:
     if isinstance(found, dict):
         return {
-            name: "2026-01-31T12:00:00+00:00" if name == "modified" else _stable(one) for name, one in found.items()
+            name: _FIXED[name] if name in _FIXED and one is not None else _stable(one) for name, one in found.items()
         }
     return [_stable(one) for one in found] if isinstance(found, list) else found

@@ -179,6 +179,7 @@ class _Assembler:
             action=work.action,
             instruction=work.instruction,
             parameters=work.parameters,
+            literals=work.literals,
             condition=step.condition,
             on_failure=step.on_failure,
             failure_handlers=draft.handlers,

@@ -52,7 +52,10 @@ Place = tuple[str | int, ...]
 
 @dataclass
 class Work:
-    """What a step does. ``instruction_place`` is where the prompt stands, relative to the step."""
+    """What a step does. ``instruction_place`` is where the prompt stands, relative to the step.
+
+    ``literals`` are parameters that are not rendered, such as the text of a pipeline.
+    """
 
     kind: StepKind
     tool: str | None = None
@@ -62,6 +65,7 @@ class Work:
     parameters: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     shape: Any = None
+    literals: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asks(self) -> bool:
@@ -338,7 +342,18 @@ def _tool_work(
     if action is None and _wrong_operation(step, tool, shape, parameters, place, document, problems):
         return None
     _no_model_keys(step, "calls a tool", place, document, problems, _OFFERS if shape.uses_models else MODEL_KEYS)
-    return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape)
+    literals = {name: parameters.pop(name) for name in _plain(shape, parameters)}
+    return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape, literals)
+
+
+def _plain(shape: Any, parameters: dict[str, Any]) -> list[str]:
+    """The parameters that hold a document of its own, whose templates are not this pipeline's."""
+    names = {name for field in shape.plain for name in shape.names_of(field)}
+    return [
+        name
+        for name, value in parameters.items()
+        if name in names and (isinstance(value, dict) or (isinstance(value, str) and "\n" in value.strip()))
+    ]
 
 
 def _wrong_operation(

@@ -99,7 +99,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             personality=found.personality,
             choice=choice,
         )
-    if schema is None and found is None and step.requires_model is None:
+    told = work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models"))
+    if schema is None and found is None and step.requires_model is None and not told:
         _nothing_named(reading, step, work, place)
     return ModelChoice(
         names=(),
@@ -138,7 +139,8 @@ def _named(reading: Reading, step: Step, work: Work, place: Place, names: ModelN
         return _Named(found, "the step's model")
     if step.expert is not None:
         return _expert(step.expert, pipeline.experts[step.expert])
-    experts = {name: expert for tool in step.tools for name, expert in pipeline.experts.items() if _same(name, tool)}
+    tools = (*step.tools, *([work.tool] if work.tool else []))
+    experts = {name: expert for tool in tools for name, expert in pipeline.experts.items() if _same(name, tool)}
     if len(experts) == 1:
         return _expert(*next(iter(experts.items())))
     if experts:

@@ -20,7 +20,9 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
 
     model = work.shape.parameters
     known = list(model.model_fields)
-    literals = {name: value for name, value in work.parameters.items() if not _templated(value)}
+    spellings = {name: _spellings(name, field) for name, field in model.model_fields.items()}
+    accepted = {spelling for one in spellings.values() for spelling in one}
+    literals = {name: value for name, value in work.parameters.items() if not _templated(value)} | work.literals
     found: list[Fault] = []
     try:
         model.model_validate(literals)
@@ -28,7 +30,7 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
         at = (*place, "parameters")
         found = faults(error.errors(include_url=False), lambda item: parameter_place(item, at, document))
     unknown = (
-        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in known]
+        [] if work.shape.takes_further(work.parameters) else [name for name in work.parameters if name not in accepted]
     )
     for name in unknown:
         problems.add(
@@ -41,7 +43,8 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
         )
     for fault in found:
         name = str(fault.place[0]) if fault.place else ""
-        if name in unknown or (fault.kind == "missing" and name in work.parameters and len(fault.place) == 1):
+        given = any(spelling in work.parameters for spelling in spellings.get(name, {name}))
+        if name in unknown or (fault.kind == "missing" and given and len(fault.place) == 1):
             continue
         if fault.kind == "missing" and len(fault.place) == 1:
             problems.add(
@@ -70,6 +73,12 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
             step=step.id,
             suggestion=suggestion,
         )
+
+
+def _spellings(name: str, field: Any) -> set[str]:
+    """Every name under which a parameter may be given."""
+    choices = getattr(field.validation_alias, "choices", (field.validation_alias,))
+    return {name} if field.validation_alias is None else {one for one in choices if isinstance(one, str)}
 
 
 def _missing_span(place: Place, document: Document) -> Span:

@@ -14,10 +14,7 @@ from orchestrator_dagster.language.step import Step, walk_steps
 REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "approval_gate", "checkpoint", "feedback_collection", "headless_browser", "http_client",
-    "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pdf_compiler",
-    "pipeline_executor", "prompt_optimization", "python_executor", "task_delegation", "terminal", "user_prompt",
-    "validation", "video_processing", "visualization", "web_search",
+    "video_processing",
 ))  # fmt: skip
 
 _HEADER = {

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, Protocol, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
+from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
 
 
 class ToolShapes(Protocol):
@@ -38,15 +39,23 @@ def known_fields(shape: TypeAdapter[Any], path: Sequence[str | int] = ()) -> fro
             inner = get_args(kind) if get_origin(kind) in (list, tuple) else ()
             kind = _without_none(inner[0]) if inner else None
         else:
-            field = kind.model_fields.get(part) if _is_model(kind) else None
-            kind = _without_none(field.annotation) if field else None
-    if _is_model(kind) and kind.model_config.get("extra") != "allow":
-        return frozenset(kind.model_fields)
+            kind = _without_none((_fields(kind) or {}).get(part))
+    fields = _fields(kind)
+    return frozenset(fields) if fields is not None else None
+
+
+def _fields(kind: Any) -> dict[str, Any] | None:
+    """The fields of a closed object with their types: of a Pydantic model or a TypedDict; None for other types."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return {name: _required(hint) for name, hint in hints.items()}
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_config.get("extra") != "allow":
+        return {name: field.annotation for name, field in kind.model_fields.items()}
     return None
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _required(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) in (NotRequired, Required) else hint
 
 
 def _without_none(kind: Any) -> Any:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationError
 
 from orchestrator_dagster.definitions.call_slots import PoolSlots
-from orchestrator_dagster.errors import ModelRequestError, PipelineError
+from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import DEFAULT_TIMEOUT, Calling, ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
@@ -21,9 +21,11 @@ from orchestrator_dagster.models.run_clients import Clients, RunClients
 from orchestrator_dagster.models.traffic import Patience, Rates
 from orchestrator_dagster.models_file import own_models
 from orchestrator_dagster.remote_files import is_url, local_path, plain_url
+from orchestrator_dagster.run_quota import RunQuota
 from orchestrator_dagster.runtime.direct_models import DirectModels
 from orchestrator_dagster.tools.model_access import ModelReply
 from orchestrator_dagster.tools.registry import ToolRegistry
+from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
@@ -49,10 +51,17 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Further folders that absolute paths may point into, and URLs that products may be written below.",
     )
     max_file_bytes: int = Field(default=256 * MEGABYTE, description="Largest file that is read or written, in bytes.")
+    max_run_bytes: int = Field(
+        default=10 * 1024 * MEGABYTE, description="Bytes that one run may write below the roots in all."
+    )
     environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
 
-    def workspace(self) -> Workspace:
-        """The workspace with these settings."""
+    def workspace(self, book: Path | None = None) -> Workspace:
+        """The workspace with these settings.
+
+        Args:
+            book: The file in which what a run writes is counted; without it nothing is.
+        """
         root = self.root or os.environ.get(ROOT_VARIABLE) or "."
         more = [*self.extra_roots, *os.environ.get(EXTRA_ROOTS_VARIABLE, "").split()]
         local = [local_path(one) if is_url(one) else one for one in more]
@@ -62,7 +71,17 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.max_file_bytes,
             frozenset(self.environment),
             tuple(plain_url(one) for one in more if is_url(one) and local_path(one) is None),
+            RunQuota(book, self.max_run_bytes) if book is not None else None,
         )
+
+
+class SearchConfig(dg.Config):
+    """Where the tool ``web-search`` looks; a function of one's own stands in the project's ``tools.py``."""
+
+    backend: str = Field(description="`folder`, `searxng`, `brave` or `tavily`.")
+    folder: Optional[str] = Field(default=None, description="For `folder`: the folder of the workspace.")  # noqa: UP045
+    url: Optional[str] = Field(default=None, description="Address of the service, when not the usual one.")  # noqa: UP045
+    key: Optional[str] = Field(default=None, description="Name of the environment variable that has its key.")  # noqa: UP045
 
 
 class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -71,6 +90,16 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     file: Optional[str] = Field(  # noqa: UP045
         default=None,
         description="A Python file whose Tool objects are added; default `tools.py` of the workspace root.",
+    )
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Hosts (`name`, `name:port`, `*.domain`) that HTTP tools may reach whatever their addresses are.",
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Whether HTTP tools may reach private, local and reserved addresses."
+    )
+    search: Optional[SearchConfig] = Field(  # noqa: UP045
+        default=None, description="Where the tool `web-search` looks, when its step does not say it."
     )
     allow_for_models: list[str] = Field(
         default=[],
@@ -91,9 +120,27 @@ class ToolsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         with _ONCE:  # steps run in threads, and a project's file is to be run once
             if self._registry is None:
                 registry = project_tools(root, self.file)
+                registry.settings = self._settings(registry.settings)
                 registry.allow_for_models(self.allow_for_models)
                 self._registry = registry
             return self._registry
+
+    def _settings(self, of_file: ToolSettings) -> ToolSettings:
+        """What the file says, and what is said here in its place."""
+        said: dict[str, object] = {}
+        if self.allowed_hosts:
+            said["allowed_hosts"] = tuple(self.allowed_hosts)
+        if self.allow_private_addresses:
+            said["allow_private_addresses"] = True
+        try:
+            if self.search is not None:
+                said["search"] = SearchSettings.model_validate(
+                    {name: getattr(self.search, name) for name in ("backend", "folder", "url", "key")}
+                )
+            return ToolSettings.model_validate({**dict(of_file), **said})
+        except ValidationError as error:
+            wrong = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise ToolError(f"the resource `tools` is wrong: {wrong}", permanent=True) from None
 
 
 def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
@@ -102,6 +149,7 @@ def project_tools(root: Path, file: str | None = None) -> ToolRegistry:
     path = root / (file or "tools.py")
     if file or path.is_file():
         registry.load_file(path)
+    registry.load_servers(root)
     return registry
 
 

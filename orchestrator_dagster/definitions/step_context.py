@@ -29,12 +29,19 @@ from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
+from orchestrator_dagster.runtime.people import People, QuestionStore
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
 
+#: The folder of the instance's storage that has questions to people.
+QUESTIONS = "questions"
+#: Tag of a run that ended with a question open: the step that asks. Dagster's UI filters runs by it.
+WAITING_TAG = "orchestrator/waits_for"
 #: The folder, in that of the root run, with the book of what its calls have taken.
 SPENT = "spent"
+#: The file there that counts the bytes that its steps have written.
+WRITTEN = "written"
 
 
 def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Services:
@@ -47,12 +54,12 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
     Raises:
         StorageError: A store cannot be opened.
     """
-    workspace = context.resources.workspace.workspace()
-    known = context.resources.models.known(workspace.root)
     redactor = Redactor()
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
+    workspace = context.resources.workspace.workspace(Path(storage) / root_run / WRITTEN)
+    known = context.resources.models.known(workspace.root)
     audit = audit_in(kept / root_run)
     named = {"run": context.run_id, "pipeline": context.job_name}
 
@@ -74,6 +81,12 @@ def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Servi
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
+        people=People(
+            QuestionStore(Path(storage) / QUESTIONS),
+            root_run,
+            context.run_id,
+            waiting=lambda step: context.instance.add_run_tags(context.run_id, {WAITING_TAG: step}),
+        ),
         known_models=known,
         audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
         ledger=ledger_in(kept / root_run / SPENT),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,22 +83,74 @@ def schema_of_example(example: Any) -> dict[str, Any]:
     return {"type": kind} if kind else {}
 
 
-def schema_problems(schema: Mapping[str, Any], value: Any, most: int = 12) -> list[str]:
-    """What is wrong with a JSON value under a JSON Schema, one sentence each with its place; the first ``most``."""
+@dataclass(frozen=True)
+class SchemaProblem:
+    """What a value breaks: where (names and indexes from its root), what is wrong, which keyword says so, what stands
+    there.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    rule: str
+    value: Any
+
+    @property
+    def place(self) -> str:
+        """Where it is, as in ``items[0].name``; empty for the value itself."""
+        return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).lstrip(".")
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.path else self.message
+
+
+def schema_errors(
+    schema: Mapping[str, Any], value: Any, find: Callable[[str], Mapping[str, Any] | None] | None = None
+) -> list[SchemaProblem]:
+    """Everything that is wrong with a JSON value under a JSON Schema, in the order of the places.
+
+    Args:
+        schema: The schema; nothing is fetched for it, from no file and from no network.
+        value: The value.
+        find: Gives the schema that a relative ``$ref`` names, None where there is none.
+
+    Raises:
+        ValueError: A ``$ref`` leads nowhere; the message names it.
+    """
+    import referencing
     from jsonschema.validators import validator_for
+    from referencing.exceptions import NoSuchResource, Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    def retrieve(uri: str) -> Any:
+        found = find(uri) if find is not None else None
+        if found is None:
+            raise NoSuchResource(ref=uri)  # type: ignore[call-arg]  # an attrs class
+        return referencing.Resource.from_contents(found, default_specification=DRAFT202012)
 
     kind = validator_for(schema)
-    found = []
-    for error in sorted(
-        kind(schema, format_checker=_checker(kind)).iter_errors(thaw(value)), key=lambda e: list(map(str, e.path))
-    ):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(
-            "."
-        )
-        found.append(f"{place}: {_sentence(error)}" if place else _sentence(error))
-        if len(found) == most:
-            break
-    return found
+    # A registry of its own: the library's default one opens addresses that stand in a schema.
+    validator = kind(schema, format_checker=_checker(kind), registry=referencing.Registry(retrieve=retrieve))  # type: ignore[call-arg]
+    try:
+        errors = list(validator.iter_errors(thaw(value)))
+    except Unresolvable as error:
+        raise ValueError(f'"{error.ref}", to which it refers, is not there') from None
+    errors.sort(
+        key=lambda error: [(0, one, "") if isinstance(one, int) else (1, 0, one) for one in error.absolute_path]
+    )
+    found = [
+        SchemaProblem(tuple(error.absolute_path), _sentence(error), str(error.validator), error.instance)
+        for error in errors
+    ]
+    # The library says for each missing field that it is missing; the sentence names them together.
+    return list({(problem.path, problem.message): problem for problem in found}.values())
+
+
+def schema_problems(schema: Mapping[str, Any], value: Any, most: int = 12) -> list[str]:
+    """What is wrong with a JSON value under a JSON Schema, one sentence each with its place; the first ``most``."""
+    try:
+        return [str(problem) for problem in schema_errors(schema, value)[:most]]
+    except ValueError as error:
+        return [f"the schema cannot be used: {error}"]
 
 
 def _sentence(error: Any) -> str:

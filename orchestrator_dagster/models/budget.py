@@ -97,6 +97,11 @@ class BudgetedClient:
         self._lock = threading.Lock()
         self._over: list[str] = []
 
+    @property
+    def behind(self) -> ModelClient:
+        """The client that is asked."""
+        return self._client
+
     def complete(self, request: ModelRequest) -> ModelAnswer:
         """Ask once, when every budget allows it. Near its end a budget lets calls wait for those under way.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from orchestrator_dagster.errors import (
@@ -22,6 +20,7 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.models.client import ModelReference
 from orchestrator_dagster.models.provider_keys import key_variables, public_url
+from orchestrator_dagster.retry_after import retry_after
 from orchestrator_dagster.text import nearest
 
 _LONGEST = 600  # characters of a provider's own words that are passed on
@@ -175,21 +174,6 @@ def missing_key(model: ModelReference, variables: tuple[str, ...]) -> ModelKeyEr
         f"there is no key for {model}: {either} is not set in the environment",
         hint=f"set {variables[0]}, or give the key in the models resource",
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from ``Retry-After-Ms`` or ``Retry-After`` (seconds, or an HTTP date: RFC 9110, 10.2.3)."""
-    milliseconds, seconds = headers.get("retry-after-ms"), headers.get("retry-after")
-    try:
-        if milliseconds is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        if seconds is None:
-            return None
-        if re.fullmatch(r"\s*[\d.]+\s*", seconds):
-            return float(seconds)
-        return max(0.0, email.utils.parsedate_to_datetime(seconds).timestamp() - time.time())
-    except ValueError:
-        return None  # a header that cannot be read says nothing
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

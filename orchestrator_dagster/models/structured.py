@@ -196,6 +196,7 @@ def in_some_way(ways: Sequence[Way], talk: Talk, ask: Callable[[Way], Asked], re
 
 def _refused_before(client: ModelClient) -> set[tuple[str, str, Way]]:
     """Model, schema and way of what the provider behind a client has refused: it is not asked for again."""
+    client = getattr(client, "behind", client)  # one within budgets is made for each question
     try:
         return _REFUSALS.setdefault(client, set())
     except TypeError:  # a client that cannot be a key

@@ -82,7 +82,7 @@ def check_calls_tools(request: ModelRequest) -> None:
         ModelRequestError: With the reason.
     """
     reason = why_no_tools(request.model)
-    if reason:
+    if reason and "tools" not in (request.abilities or ()):
         raise ModelRequestError(
             f"{request.model} cannot call the tools that the step offers: {reason}",
             hint="name a model that calls tools, or take `tools` out of the step",

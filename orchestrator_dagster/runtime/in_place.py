@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import RoutePlan
-from orchestrator_dagster.errors import ModelRateLimitError, StepError, StepInterruptedError
+from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.runtime.failure import after_paying, failed_outcome, usage_of
 from orchestrator_dagster.runtime.flow import judge
@@ -143,7 +143,7 @@ def delay_before(retries: Retries, attempt: int, error: StepError | None = None)
         pause *= random.random()
     elif retries.jitter == "plus_minus":
         pause += base * (2 * random.random() - 1)
-    asked = error.retry_after if isinstance(error, ModelRateLimitError) and error.retry_after else 0.0
+    asked = getattr(error, "retry_after", None) or 0.0
     return float(min(max(pause, asked, 0.0), _LONGEST_DELAY))
 
 

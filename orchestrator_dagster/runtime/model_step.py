@@ -66,10 +66,18 @@ def run_model_step(
     box = OfferedTools(step.spec.tools, pipeline, services) if step.spec.tools else None
     if box is not None:
         request = replace(request, tools=box.offers)
+    until: float | None = None
 
     def ask(client: ModelClient, request: ModelRequest) -> Asked:
+        nonlocal until
+        left = timeout
+        if until is not None:  # a fallback has the time that is left
+            left = round(until - time.monotonic(), 2)
+        elif timeout is not None:
+            until = time.monotonic() + timeout
         if box is not None:
             check_calls_tools(request)
+            box.begin()
         return converse(
             client,
             request,
@@ -77,7 +85,7 @@ def run_model_step(
             toolbox=box,
             repair=step.spec.repair if step.spec.repair is not None else DEFAULT_REPAIR,
             max_tool_calls=MAX_TOOL_CALLS if step.spec.max_tool_calls is None else step.spec.max_tool_calls,
-            timeout=timeout,
+            timeout=left,
             interrupted=services.interrupted,
             log=services.log,
         )

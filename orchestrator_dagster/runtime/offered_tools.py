@@ -120,10 +120,13 @@ class OfferedTools:
     """
 
     def __init__(self, entries: Sequence[str], pipeline: CompiledPipeline, services: Services) -> None:
+        for entry in entries:
+            services.tools.offered(entry)[0].prepare(tool_context(pipeline, services, MAX_SECONDS))
         self._actions = offered_actions(entries, services.tools)
         self._pipeline, self._services = pipeline, services
         self._offers = tuple(offer(name, *one) for name, one in self._actions.items())
-        self._calls: dict[int, ToolCallInfo] = {}
+        self._calls: dict[tuple[int, int], ToolCallInfo] = {}
+        self._turn = 0
 
     @property
     def offers(self) -> tuple[ToolOffer, ...]:
@@ -133,7 +136,11 @@ class OfferedTools:
     @property
     def calls(self) -> tuple[ToolCallInfo, ...]:
         """The calls so far, in the model's order."""
-        return tuple(self._calls[number] for number in sorted(self._calls))
+        return tuple(self._calls[place] for place in sorted(self._calls))
+
+    def begin(self) -> None:
+        """Another model is asked, and starts anew: the calls of the one before stay on record."""
+        self._turn += 1
 
     def runs_beside_others(self, call: ToolCall) -> bool:
         """Whether the action only reads."""
@@ -171,7 +178,9 @@ class OfferedTools:
         parameters = _arguments(call)
         seconds = MAX_SECONDS if timeout is None else min(timeout, MAX_SECONDS)
         context = tool_context(self._pipeline, self._services, seconds)
-        in_place = action.is_async or (timeout is None and self._services.tools.only_in_memory(tool.name))
+        in_place = (
+            action.is_async or action.stays or (timeout is None and self._services.tools.only_in_memory(tool.name))
+        )
         with audited_tool(self._services, tool.name, action.name, parameters, by="model") as made:
             if in_place:
                 result = action.call(context, parameters)
@@ -192,7 +201,7 @@ class OfferedTools:
             arguments = f"{arguments[:_SHOWN_ARGUMENTS]}…"
         seconds = time.monotonic() - started
         info = ToolCallInfo(name=name, arguments=arguments, seconds=round(seconds, 3), characters=len(text), ok=ok)
-        self._calls[number] = info
+        self._calls[self._turn, number] = info
         end = f"{len(text)} characters" if ok else f"failed: {text[:_SHOWN_ARGUMENTS]}"
         self._services.log(f"tool call {number} of the model: {name} {arguments}: {end}, {seconds:.2f} s")
 

@@ -42,8 +42,8 @@ def tool(
     *,
     summary: str | None = None,
     model_may_call: bool = True,
-    reads_only: bool = False,
     uses_models: bool = False,
+    reads_only: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
 

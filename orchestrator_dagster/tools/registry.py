@@ -27,6 +27,7 @@ from types import CodeType, ModuleType
 
 from orchestrator_dagster.errors import ToolError, UnknownToolError
 from orchestrator_dagster.text import nearest
+from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import Action, Tool, require, tool_name
 
 __all__ = ["ALIASES", "BUILTIN", "ENTRY_POINTS", "ToolRegistry", "require"]
@@ -35,13 +36,31 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
-    "audio_processing": "orchestrator_dagster.tools.sound",
+    "approval_gate": "orchestrator_dagster.tools.people",
+    "checkpoint": "orchestrator_dagster.tools.checkpoint",
     "data_processing": "orchestrator_dagster.tools.data",
-    "embeddings": "orchestrator_dagster.tools.vectors",
+    "feedback_collection": "orchestrator_dagster.tools.people",
     "filesystem": "orchestrator_dagster.tools.filesystem",
+    "headless_browser": "orchestrator_dagster.tools.browser",
+    "http_client": "orchestrator_dagster.tools.http",
+    "mcp": "orchestrator_dagster.tools.mcp",
+    "mcp_memory": "orchestrator_dagster.tools.mcp_memory",
+    "multi_model_routing": "orchestrator_dagster.tools.asking",
+    "pdf_compiler": "orchestrator_dagster.tools.pdf",
+    "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
+    "prompt_optimization": "orchestrator_dagster.tools.asking",
+    "python_executor": "orchestrator_dagster.tools.commands.python",
+    "audio_processing": "orchestrator_dagster.tools.sound",
+    "embeddings": "orchestrator_dagster.tools.vectors",
     "image_analysis": "orchestrator_dagster.tools.pictures",
     "image_generation": "orchestrator_dagster.tools.pictures",
     "report_generator": "orchestrator_dagster.tools.report",
+    "task_delegation": "orchestrator_dagster.tools.asking",
+    "terminal": "orchestrator_dagster.tools.commands.terminal",
+    "user_prompt": "orchestrator_dagster.tools.people",
+    "validation": "orchestrator_dagster.tools.validation",
+    "visualization": "orchestrator_dagster.tools.charts",
+    "web_search": "orchestrator_dagster.tools.search",
 }
 """Built-in tools: name -> the module that has a :class:`Tool` of that name among its globals."""
 
@@ -50,6 +69,11 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "mcp_server": "mcp",
+    "memory": "mcp_memory",
+    "pdf": "pdf_compiler",
+    "pdf_generator": "pdf_compiler",
+    "pdf_compiler_tool": "pdf_compiler",
     "audio": "audio_processing",
     "embedding": "embeddings",
     "image_analyzer": "image_analysis",
@@ -58,6 +82,25 @@ ALIASES: dict[str, str] = {
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
+    "validation_tool": "validation",
+    "validator": "validation",
+    "visualization_tool": "visualization",
+    "visualisation": "visualization",
+    "chart": "visualization",
+    "charts": "visualization",
+    "browser": "headless_browser",
+    "headless_browser_tool": "headless_browser",
+    "web_scraper": "headless_browser",
+    "http_client_tool": "http_client",
+    "http_request": "http_client",
+    "python": "python_executor",
+    "python_code": "python_executor",
+    "python_executor_tool": "python_executor",
+    "code_executor": "python_executor",
+    "bash": "terminal",
+    "shell": "terminal",
+    "terminal_tool": "terminal",
+    "web_search_tool": "web_search",
 }
 """Older and other names of built-in tools."""
 
@@ -71,6 +114,8 @@ class ToolRegistry:
         self._files: dict[str, bytes] = {}
         self._offered: dict[str, EntryPoint] | None = None
         self._lock = threading.RLock()
+        self._settings = ToolSettings()
+        self._settings_of: str | None = None
         self._allowed: frozenset[str] = frozenset()
 
     def find(self, name: str) -> Tool:
@@ -112,13 +157,17 @@ class ToolRegistry:
         Raises:
             UnknownToolError: No tool, or no action, has such a name.
         """
-        allowed = {f"{tool.name}.{action.name}" for tool, found in map(self.offered, names) for action in found}
+        allowed = set()
+        for name in names:
+            tool, found = self.offered(name)
+            whole = "." not in name  # also the actions that only a running server knows
+            allowed |= {f"{tool.name}.*"} if whole else {f"{tool.name}.{action.name}" for action in found}
         with self._lock:
             self._allowed = frozenset(allowed)
 
     def model_may_call(self, tool: Tool, action: str) -> bool:
         """Whether a model may be offered this action."""
-        return tool.model_may_call or f"{tool.name}.{action}" in self._allowed
+        return tool.model_may_call or bool({f"{tool.name}.{action}", f"{tool.name}.*"} & self._allowed)
 
     def names(self) -> list[str]:
         """Every name, sorted, without aliases. No tool is imported.
@@ -161,6 +210,15 @@ class ToolRegistry:
             self._tools[tool.name] = tool
             self._sources[tool.name] = source
 
+    @property
+    def settings(self) -> ToolSettings:
+        """What the project allows its tools: what a file that was loaded says, or what was set."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: ToolSettings) -> None:
+        self._settings = settings
+
     def only_in_memory(self, name: str) -> bool:
         """Whether the tool is an object of this program alone, which another process cannot make again."""
         tool = self.find(name)
@@ -177,7 +235,8 @@ class ToolRegistry:
         """Add every :class:`Tool` of a Python file (a project's ``tools.py``). Loaded again, it replaces its tools.
 
         Args:
-            path: The file. It is run as a module of a private name: trust it as you trust the project.
+            path: The file. It is run as a module of a private name: trust it as you trust the project. A
+                ``ToolSettings`` in it becomes the registry's.
             content: What was in the file, when not what is in it now.
 
         Returns:
@@ -192,6 +251,7 @@ class ToolRegistry:
         found = {id(value): value for value in vars(module).values() if isinstance(value, Tool)}
         for tool in found.values():
             _check_actions(tool, file)
+        settings = _settings(module, file)
         with self._lock:
             before = dict(self._tools), dict(self._sources)
             for name, source in list(self._sources.items()):
@@ -204,7 +264,21 @@ class ToolRegistry:
                 self._tools, self._sources = before  # all of a file or nothing
                 raise
             self._files[str(file)] = content
+            if settings is not None or self._settings_of == str(file):
+                self._settings, self._settings_of = settings or ToolSettings(), str(file)
         return sorted(tool.name for tool in found.values())
+
+    def load_servers(self, root: Path) -> None:
+        """Add a tool for each Model Context Protocol server of the project's ``mcp.yaml``; none is started.
+
+        Raises:
+            ToolError: The file is wrong, or a name is taken.
+        """
+        if (root / "mcp.yaml").is_file():
+            from orchestrator_dagster.tools.mcp.actions import server_tools
+
+            for tool in server_tools(root):
+                self.add(tool, source=str(root / "mcp.yaml"))
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         if self._offered is None:
@@ -313,6 +387,13 @@ def _run_file(file: Path, content: bytes) -> ModuleType:
 def _line_in(file: Path, error: BaseException) -> int:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return lines[-1] or 1 if lines else 1
+
+
+def _settings(module: ModuleType, file: Path) -> ToolSettings | None:
+    found = {id(value): value for value in vars(module).values() if isinstance(value, ToolSettings)}
+    if len(found) > 1:
+        raise ToolError("a tools file has one ToolSettings, found several", location=f"{file}:1", permanent=True)
+    return next(iter(found.values()), None)
 
 
 def _check_actions(tool: Tool, file: Path) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, SizeLimitError, TemplateError
+from orchestrator_dagster.errors import ParametersError, PathError, SizeLimitError, TemplateError
 from orchestrator_dagster.language.templates import render as render_template
 from orchestrator_dagster.markdown_text import (
     Heading,
@@ -30,6 +30,7 @@ from orchestrator_dagster.markdown_text import (
 )
 from orchestrator_dagster.tables import html_table
 from orchestrator_dagster.text import nearest
+from orchestrator_dagster.tools.included_files import find_text
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
@@ -332,23 +333,9 @@ def _from_template(
     def markdown(text: Any) -> str:
         return Markup(render(markdown_value(text), image))
 
-    helpers = {"markdown": markdown, "html_table": table, "_include": lambda name: _find_text(context, str(name))}
+    helpers = {"markdown": markdown, "html_table": table, "_include": lambda name: find_text(context, str(name))}
     try:
-        text = render_template(_find_text(context, template), {**helpers, **names}, autoescape=is_html)
+        text = render_template(find_text(context, template), {**helpers, **names}, autoescape=is_html)
     except TemplateError as error:
         raise TemplateError(f'the template "{template}": {error.message}', hint=error.hint) from error
     return text if isinstance(text, str) else markdown_value(text)
-
-
-def _find_text(context: ToolContext, name: str) -> str:
-    """A text file that a pipeline includes: looked up in the context's folders, then in the workspace."""
-    for folder in context.folders:
-        # Each folder is a workspace of its own here, so a name cannot lead out of it.
-        beside = Workspace(Path(folder), max_file_bytes=context.workspace.max_file_bytes)
-        try:
-            return beside.read_text(name)
-        except FileMissingError:
-            continue
-        except PathError:  # leaves that folder: it may still be a path of the workspace, which says so otherwise
-            break
-    return context.workspace.read_text(name)

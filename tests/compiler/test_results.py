@@ -44,3 +44,22 @@ def test_a_result_of_any_shape_is_not_checked(problems: Problems) -> None:
 
 def _shown(found: Diagnostic) -> str:
     return (found.source_line or "")[found.span.column - 1 : found.span.end_column - 1]
+
+
+TABLE = "tool: data-processing, action: filter, parameters: {data: a.csv, conditions: 'x > 1'}"
+
+
+@pytest.mark.parametrize(
+    ("vars", "expected"),
+    [
+        ("{rows: '{{ result.data }}', before: '{{ result.rows_before }}', file: '{{ result.path }}'}", []),
+        ("{rows: '{{ result.data[0].anything }}', first: '{{ result.preview }}'}", []),
+        ("{rows: '{{ result.rows }}', b: '{{ result.row_count }}'}", [("unknown-field", "rows", None)]),
+        ("{dat: Rows, row_count: integer}", [("unknown-field", "dat", "data")]),
+    ],
+)
+def test_variables_of_a_result_that_is_a_typed_map(
+    problems: Problems, vars: str, expected: list[tuple[str, str, str | None]]
+) -> None:
+    found = problems(f"steps: [{{id: a, {TABLE}, vars: {vars}}}]")
+    assert [(one.code, _shown(one), one.suggestion) for one in found] == expected

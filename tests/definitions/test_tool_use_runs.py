@@ -143,6 +143,21 @@ def test_a_retry_asks_and_calls_again_and_the_last_attempt_is_on_record(
     assert result.document["usage"]["calls"] == 5
 
 
+def test_a_fallback_starts_anew_and_all_calls_are_on_record(
+    write: Write, notes: Path, instance: DagsterInstance, model_server: ModelServer
+) -> None:
+    schema = "    selection_schema: {strategy: cost, fallback: [openai:gpt-4.1-mini]}\n"
+    text = PIPELINE.replace("    tools:", f"    model: openai:gpt-4o-mini\n{schema}    tools:")
+    read = uses(ToolUse("filesystem__read", {"path": "notes/a.md"}))
+    model_server.then(read, faults.server_error(), read, uses(ToolUse("final_answer", ANSWER)))
+    result = orc.compile(write("pipelines/prices.yaml", text)).run(instance=instance, resources=resources(model_server))
+    assert result.success, result.error
+    assert [call.model for call in model_server.calls] == ["gpt-4o-mini"] * 2 + ["gpt-4.1-mini"] * 2
+    step = result.steps["look"]
+    assert (step["model"], step["retries"], len(step["tool_calls"])) == ("gpt-4.1-mini", 0, 2)
+    assert result.document["usage"]["calls"] == 4
+
+
 def test_a_failure_that_is_handled_has_its_calls(
     write: Write, notes: Path, instance: DagsterInstance, model_server: ModelServer
 ) -> None:

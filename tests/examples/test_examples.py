@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
+import functools
+import http.server
 import importlib.util
 import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pypdf
 import pytest
 from dagster import AssetKey, DagsterInstance
 
@@ -25,9 +30,9 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "auto_values", "extract", "first_pipeline", "hosted_model", "loops", "model_choice", "own_assets",
-    "own_tool", "routing", "sub_pipelines", "tables", "tool_use",
-    "two_pipelines",
+    "approval", "auto_values", "charts", "commands", "extract", "first_pipeline", "hosted_model", "loops", "mcp",
+    "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use",
+    "twelve_tools", "two_pipelines", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres"}
@@ -250,6 +255,93 @@ def test_tables(example: Path, instance: DagsterInstance) -> None:
     assert result.outputs == {"best": "harbour", "left_out": 2}
 
 
+@of("charts")
+def test_charts(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("charts.yaml").run(theme="dark", instance=instance)
+    assert result.success, result.error
+    assert result.outputs["files"] == ["outputs/charts/visits.png", "outputs/charts/dashboard.html"]
+    assert "36 values from 958 to 5,815" in result.outputs["shown"]
+    assert "1 of 36 rows without a value are left out" in result.outputs["left_out"]
+    assert (example / "outputs/charts/visits.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<svg" in (example / "outputs/charts/shares.svg").read_text(encoding="utf-8")
+    board = (example / "outputs/charts/dashboard.html").read_text(encoding="utf-8")
+    assert board.count('<img src="data:image/svg+xml;base64,') == 4
+    assert '<html lang="en" class="dark">' in board
+    assert 'src="data:image/png;base64,' in (example / "outputs/charts/report.html").read_text(encoding="utf-8")
+
+
+@of("twelve_tools")
+def test_twelve_tools(example: Path, instance: DagsterInstance) -> None:
+    shutil.copytree(EXAMPLES.parent / "data", example / "data")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        (example / "tools.py").write_text((example / "tools.py").read_text().replace("8000", str(port)))
+        result = orc.compile("twelve_tools.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        server.shutdown()
+    assert result.success, result.error
+    assert len({step["tool"] for step in result.steps.values() if step["status"] == "completed"}) == 12
+    assert result.document["usage"]["calls"] == 0
+    table = pd.read_csv(example / "data/measurements.csv").drop_duplicates()
+    at_two = table[table["time"] == "14:00"].groupby(["site", "tree_cover_percent"])["surface_temperature_c"].mean()
+    found = {row["site"]: row for row in rows(example / "outputs/twelve_tools/by_site.csv")}
+    assert {site: float(row["ground_c"]) for site, row in found.items()} == {
+        site: pytest.approx(mean, abs=0.06) for (site, _), mean in at_two.items()
+    }
+    cover = [float(row["crowns_percent"]) for row in found.values()]
+    slope = statistics.linear_regression(cover, [float(row["ground_c"]) for row in found.values()]).slope
+    assert result.outputs["per_ten_percent"] == pytest.approx(10 * slope, abs=0.006)
+    assert (result.outputs["rows"], result.outputs["tables_in_page"], result.outputs["warnings"]) == (len(table), 1, [])
+    text = (example / "outputs/twelve_tools/report.md").read_text(encoding="utf-8")
+    for said in ("500 measurements, 3 of them entered twice", "3 of 500 rows repeat", "Lindenau, Rathausdach, 118 m"):
+        assert said in text
+    document = pypdf.PdfReader(example / "outputs/twelve_tools/report.pdf")
+    assert len(document.pages) == result.outputs["pages"]
+    assert sum(len(page.images) for page in document.pages) == 3
+    page = (example / "outputs/twelve_tools/report.html").read_text(encoding="utf-8")
+    assert page.count('src="data:image/png;base64,') == 3
+
+
+@of("pdf_report")
+def test_pdf_report(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("pdf_report.yaml").run(author="Ana", instance=instance)
+    assert result.success, result.error
+    assert result.outputs == {"file": "outputs/pdf_report/library.pdf", "pages": 2, "warnings": []}
+    document = pypdf.PdfReader(example / "outputs/pdf_report/library.pdf")
+    first, second = (page.extract_text() for page in document.pages)
+    assert "Ana · January 2026" in first
+    assert len(document.pages[0].images) == 1
+    assert "How it was counted" in first
+    assert second.count("Hillside") == 12
+    assert [entry.title for entry in document.outline] == ["Visits", "How it was counted", "All months"]
+
+
+@of("quality")
+def test_quality(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("quality.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert result.outputs["errors"] == [
+        "[1].article: 'bench' is none of 'chair', 'parasol', 'table'",
+        "[1].day: '2026-02-30' is no date",
+    ]
+    assert [one.split(":")[0] for one in result.outputs["broken"]] == ["order", "units"]
+    assert (result.outputs["valid"], len(result.outputs["warnings"])) == (False, 1)
+    assert [row["path"] for row in rows(example / "outputs/quality/problems.csv")] == ["[1].article", "[1].day"]
+    shape = json.loads((example / "outputs/quality/shape.json").read_text(encoding="utf-8"))
+    assert shape["items"]["properties"]["units"] == {"type": "integer", "minimum": 3, "maximum": 250}
+    strict = (
+        (example / "quality.yaml")
+        .read_text()
+        .replace('      data: "{{ orders.results', '      strict: true\n      data: "{{ orders.results')
+    )
+    (example / "quality.yaml").write_text(strict)
+    failed = orc.compile("quality.yaml").run(instance=instance)
+    assert failed.error is not None
+    assert failed.error["step"] == "check"
+    assert "'bench' is none of" in failed.error["message"]
+
+
 @of("routing")
 @pytest.mark.parametrize(
     ("mail", "skipped", "said"),
@@ -325,6 +417,37 @@ def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
 
 
+@of("approval")
+def test_approval(example: Path, instance: DagsterInstance) -> None:
+    pipeline = orc.compile("newsletter.yaml")
+    waiting = pipeline.run(instance=instance)
+    assert waiting.error is not None
+    assert waiting.error["type"] == "WaitingForAnswerError"
+    assert waiting.steps["write"]["status"] == "completed"
+    sent = pipeline.run(verdict="approve", rating=5, instance=instance)
+    assert sent.success, sent.error
+    assert sent.outputs == {"sent": True, "useful": 5}
+    letter = (example / "outputs/newsletter/week-12.md").read_text()
+    assert letter.startswith("# Week 12\n\n")
+    assert letter.endswith("Approved by the launch.\n")
+    kept = pipeline.run(verdict="reject", instance=instance)
+    assert kept.success, kept.error
+    assert kept.outputs == {"sent": False, "useful": None}
+    assert kept.steps["feedback"]["status"] == "skipped"
+    assert "Kept back: not approved" in (example / "outputs/newsletter/week-12-kept.md").read_text()
+
+
+@of("mcp")
+def test_mcp(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("order.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert result.outputs == {"ordered": ["pine"], "remembered": 1}
+    assert rows(example / "outputs/order/orders.csv") == [{"tree": "pine", "count": "0", "order": "True"}]
+    wrong = orc.compile("order.yaml").run(wanted=["palm"], instance=instance)
+    assert wrong.error is not None
+    assert "stock.in_stock failed" in wrong.error["message"]
+
+
 @of("model_choice")
 def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -337,3 +460,55 @@ def test_model_choice(example: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("own:small", 1, ["own:large"]),
     ]
     assert plan["estimate_complete"]
+
+
+@of("commands")
+def test_commands(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("commands.yaml").run(slowest=3, instance=instance)
+    assert result.success, result.error
+    lines = [line.split() for file in (example / "logs").iterdir() for line in file.read_text().splitlines()]
+    assert result.outputs == {
+        "failures": sum(line[3] == "500" for line in lines),
+        "pages": len({line[2] for line in lines}),
+    }
+    found = {row["path"]: row for row in rows(example / "outputs/log_report/times.csv")}
+    times = [int(line[4]) for line in lines if line[2] == "/shop"]
+    assert int(found["/shop"]["requests"]) == len(times)
+    assert float(found["/shop"]["median_ms"]) == statistics.median(times)
+    text = (example / "outputs/log_report/report.md").read_text()
+    slowest = sorted((int(line[4]) for line in lines), reverse=True)[:3]
+    assert [int(line.split()[-1]) for line in text.split("```")[1].strip().splitlines()] == slowest
+
+
+@of("web")
+def test_web_offline(example: Path, instance: DagsterInstance) -> None:
+    pytest.importorskip("trafilatura", reason="the extra `web` is not installed")
+    result = orc.compile("offline.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert sorted(result.outputs["pages"]) == ["site/beans.html", "site/water.html"]
+    text = (example / "outputs/garden_search/report.md").read_text()
+    assert "## Saving water in the garden" in text
+    assert "| Beans    |           12 |   25 |" in text
+    assert "Pruning roses" not in text
+
+
+@of("web")
+def test_web_online(example: Path, instance: DagsterInstance) -> None:
+    """The site is served on this machine: without the permission of tools.py it is not reached."""
+    pytest.importorskip("trafilatura", reason="the extra `web` is not installed")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        refused = orc.compile("online.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        assert not refused.success
+        assert refused.error is not None
+        assert "private, local or reserved" in refused.error["message"]
+        (example / "tools.py").write_text((example / "tools.py").read_text().replace("8000", str(port)))
+        result = orc.compile("online.yaml").run(address=f"http://127.0.0.1:{port}", instance=instance)
+        server.shutdown()
+    assert result.success, result.error
+    assert result.outputs["longest"] == "Growing beans in dry years"
+    found = rows(example / "outputs/garden_online/pages.csv")
+    assert [row["url"].rpartition("/")[2] for row in found] == ["beans.html", "water.html", "roses.html"]
+    assert int(found[0]["words"]) > int(found[2]["words"]) > 20

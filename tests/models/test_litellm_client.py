@@ -29,7 +29,7 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelReference, ModelRequest, ToolCall, ToolOffer
 from orchestrator_dagster.models.litellm_client import Endpoint, LiteLLMClient
-from orchestrator_dagster.models.litellm_errors import retry_after
+from orchestrator_dagster.retry_after import retry_after
 from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, ToolUse, faults
 
 KEY = "planted-key-4711-do-not-tell"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.errors import ModelRateLimitError, StepInterruptedError
+from orchestrator_dagster.errors import HttpStatusError, ModelRateLimitError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.runtime.in_place import delay_before
 
@@ -226,6 +226,7 @@ def test_jitter_and_limits_of_delays() -> None:
     assert 0 <= min(around) < 3 < 5 < max(around) <= 8
     assert delay_before(Retries(max=100, delay=60.0, backoff="exponential"), 90) == 3600
     assert delay_before(Retries(max=1), 1, ModelRateLimitError("slow", retry_after=7.5)) == 7.5
+    assert delay_before(Retries(max=1), 1, HttpStatusError("slow", status=429, retry_after=7.5)) == 7.5
 
 
 def test_the_wait_before_a_retry_ends_when_the_run_is_stopped(flow: Any) -> None:

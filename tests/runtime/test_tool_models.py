@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.errors import ModelRequestError, PipelineError, StepTimeoutError, ToolError
+from orchestrator_dagster.errors import (
+    ModelError,
+    ModelRequestError,
+    PipelineError,
+    StepTimeoutError,
+    ToolError,
+)
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
@@ -173,6 +179,12 @@ def test_a_picture_goes_with_the_prompt(run: Run, model_server: ModelServer, pro
     (project / "pixel.png").write_bytes(PIXEL)
     with pytest.raises(ModelRequestError, match="cannot look at pictures"):
         run("action: look, model: 'builtin:extractive', parameters: {image: pixel.png}")
+
+
+def test_a_budget_holds_for_what_a_tool_asks(run: Run, model_server: ModelServer) -> None:
+    with pytest.raises(ModelError, match="budget"):
+        run("budget: {calls: 1}, parameters: {prompts: [a, b]}")
+    assert len(model_server.calls) == 1
 
 
 def test_what_is_wrong_is_found_before_the_run(project: Path, run: Run) -> None:

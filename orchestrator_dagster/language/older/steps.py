@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from orchestrator_dagster.language.older.branches import rewrite_branch, with_conditions
+from orchestrator_dagster.language.older.commands import rewrite_command
 from orchestrator_dagster.language.older.failure import rewrite_failure
 from orchestrator_dagster.language.older.loops import rewrite_loop, rewrite_loop_name, rewrite_type
 from orchestrator_dagster.language.older.notes import Notes
@@ -70,6 +71,7 @@ def rewrite_step(node: MappingNode, notes: Notes, header: Header) -> tuple[Mappi
         added += rewrite_branch(keys, notes)
         rewrite_model(keys, notes)
         rewrite_product(keys, notes, header.folder, header.id)
+    rewrite_command(keys, notes)
     body = keys.value("steps")
     made = body and rewrite_body(body, notes, header)
     if made is not None and made is not body:

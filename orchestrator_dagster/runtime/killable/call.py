@@ -62,6 +62,7 @@ def call_killable(tools: ToolRegistry, action: Action, context: ToolContext, par
         workspace=context.workspace,
         timeout=context.timeout,
         folders=context.folders,
+        settings=_pickled(name, context.settings),
         environment=dict(os.environ),
         current=_current_folder(),
         path=tuple(sys.path),
@@ -73,7 +74,7 @@ def call_killable(tools: ToolRegistry, action: Action, context: ToolContext, par
     return result
 
 
-def _pickled(name: str, parameters: dict[str, Any]) -> bytes:
+def _pickled(name: str, parameters: Any) -> bytes:
     try:
         return pickle.dumps(parameters, protocol=5)
     except MemoryError:

@@ -44,6 +44,7 @@ class Job:
         workspace: The files it may touch.
         timeout: Seconds it may take.
         folders: Where included files are looked up.
+        settings: What the project allows its tools; pickled, because a function of the tools' files may be in them.
         environment: The environment's variables.
         current: The current folder.
         path: Where modules are imported from.
@@ -56,6 +57,7 @@ class Job:
     workspace: Workspace
     timeout: float
     folders: tuple[str, ...]
+    settings: bytes
     environment: Mapping[str, str]
     current: str
     path: tuple[str, ...]

@@ -124,6 +124,7 @@ def _result(job: wire.Job, told: _Told, loaded: Mapping[str, ToolRegistry]) -> b
         timeout=job.timeout,
         folders=job.folders,
         log=lambda line: told.send(wire.LOG, str(line)),
+        settings=pickle.loads(job.settings),  # noqa: S301 - from the run itself
     )
     told.send(wire.STARTED, None)
     result = action.call(context, parameters)

@@ -13,6 +13,7 @@ from orchestrator_dagster.tools.data.columns import from_values, kind, names_lis
 from orchestrator_dagster.tools.data.filtering import keep
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import table_result
+from orchestrator_dagster.tools.data.results import TableResult
 from orchestrator_dagster.tools.data.types import Column, Frame, Names, OutputPath, Source
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -54,7 +55,7 @@ def aggregate(
         Field(description="Rows to take, as the conditions of `filter`"),
     ] = None,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """One row a group with sums, means, counts …; without ``group_by`` one row for the whole table.
 
     Groups are sorted by their keys, a missing key is a group of its own and comes last. Missing cells are left out; a
@@ -73,7 +74,7 @@ def aggregate(
     if where is not None:
         frame = frame[keep(frame, where)]
     groups = require_columns(frame, names_list(group_by))
-    return table_result(context, grouped(frame, groups, wanted_of(aggregations, groups)), output_path)
+    return table_result(TableResult, context, grouped(frame, groups, wanted_of(aggregations, groups)), output_path)
 
 
 def function_name(name: Any) -> str:

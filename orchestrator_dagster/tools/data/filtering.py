@@ -14,6 +14,7 @@ from orchestrator_dagster.tools.data.comparing import SYMBOLS, compare, is_in, m
 from orchestrator_dagster.tools.data.evaluation import condition_of
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import table_result
+from orchestrator_dagster.tools.data.results import PartResult
 from orchestrator_dagster.tools.data.types import Column, Frame, OutputPath, Source
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -45,7 +46,7 @@ def filter(
     ],
     match: Annotated[Literal["all", "any"], Field(description="Whether all conditions must hold or one")] = "all",
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> PartResult:
     """Keep the rows for which the conditions hold, in their order.
 
     A comparison with a missing cell does not hold, ``!=`` and ``not_in`` included; ``is_null`` finds missing cells.
@@ -59,7 +60,7 @@ def filter(
     """
     frame = read_table(context, data)
     kept = frame[keep(frame, conditions, match)]
-    return table_result(context, kept, output_path, rows_before=len(frame))
+    return table_result(PartResult, context, kept, output_path, rows_before=len(frame))
 
 
 def keep(frame: Frame, conditions: Any, match: str = "all") -> Any:

@@ -12,6 +12,7 @@ from orchestrator_dagster.tools.data.aggregating import nullable_columns
 from orchestrator_dagster.tools.data.columns import from_values, kind, names_list, require_columns, simplest
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import plain_values, table_result
+from orchestrator_dagster.tools.data.results import MergeResult, TableResult
 from orchestrator_dagster.tools.data.types import Column, Frame, Names, OutputPath
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -43,7 +44,7 @@ def merge(
         Relation | None, Field(description="Refuse the join when the keys are not in this relation")
     ] = None,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> MergeResult:
     """Join tables over equal keys; a missing key has no partner. Without keys: the columns that both tables have.
 
     The answer has ``unmatched_left`` and ``unmatched_right`` (rows without a partner) and ``warnings``: the join is
@@ -76,7 +77,7 @@ def merge(
         joined = _join(joined, table, keys, how, suffixes)
     for line in warnings:
         context.log(f"data_processing.merge: {line}")
-    return table_result(context, joined, output_path, **unmatched, warnings=warnings)
+    return table_result(MergeResult, context, joined, output_path, **unmatched, warnings=warnings)
 
 
 Keys = tuple[list[str], list[str]]
@@ -210,7 +211,7 @@ def concat(
         Literal["union", "common", "same"], Field(description="All columns, the common ones, or refuse a difference")
     ] = "union",
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Put the rows of several tables below each other; a column that a table lacks is null there.
 
     Example:
@@ -242,7 +243,7 @@ def concat(
         joined[name] = _stacked(tables, parts, _cells)
         if kind(joined[name]) == "mixed":  # such as dates beside texts: all of them as they would be handed on
             joined[name] = _stacked(tables, parts, plain_values)
-    return table_result(context, pd.DataFrame(joined, index=range(rows)), output_path)
+    return table_result(TableResult, context, pd.DataFrame(joined, index=range(rows)), output_path)
 
 
 def _stacked(tables: list[Frame], parts: list[Column | None], cells_of: Callable[[Column], list[Any]]) -> Column:

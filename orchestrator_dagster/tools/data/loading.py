@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AliasChoices, Field
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, SizeLimitError
-from orchestrator_dagster.tools.data.columns import cast, names_list, require_columns, type_name
+from orchestrator_dagster.tools.data.columns import cast as cast_column
+from orchestrator_dagster.tools.data.columns import names_list, require_columns, type_name
 from orchestrator_dagster.tools.data.plain import MAX_BYTES, frame_of_rows, table_result
 from orchestrator_dagster.tools.data.reading import (
     ReadOptions,
@@ -16,6 +17,7 @@ from orchestrator_dagster.tools.data.reading import (
     frame_of_value,
     read_bytes,
 )
+from orchestrator_dagster.tools.data.results import ConvertResult, SaveResult, TableResult
 from orchestrator_dagster.tools.data.types import Frame, Names, OutputPath, Source, Table
 from orchestrator_dagster.tools.data.writing import encoded, write_table
 from orchestrator_dagster.tools.tool import ToolContext
@@ -68,7 +70,7 @@ def _plain(options: ReadOptions) -> ReadOptions:
 
 def _typed(frame: Frame, options: ReadOptions) -> Frame:
     for name in require_columns(frame, options.dtypes, "`data`"):
-        frame[name] = cast(frame[name], options.dtypes[name], name=name)
+        frame[name] = cast_column(frame[name], options.dtypes[name], name=name)
     return frame
 
 
@@ -86,7 +88,7 @@ def load(
     sheet: Annotated[str | int | None, Field(description="Of an xlsx file: name, or number from 0")] = None,
     null_values: Annotated[Names | None, Field(description="Texts besides the empty cell that mean null")] = None,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Read a table from a file, a text or values.
 
     How the types of CSV columns are found: all cells whole numbers -> integer; numbers -> number (integer where some
@@ -111,7 +113,7 @@ def load(
         frame = _typed(frame_of_rows(data, columns), options)
     else:
         frame = read_table(context, data, file_format=format, options=options)
-    return table_result(context, frame, output_path)
+    return table_result(TableResult, context, frame, output_path)
 
 
 def save(
@@ -125,7 +127,7 @@ def save(
         ),
     ],
     format: Format = None,
-) -> dict[str, Any]:
+) -> SaveResult:
     """Write a table to a file; its format is the path's ending unless ``format`` names it.
 
     Example:
@@ -137,7 +139,7 @@ def save(
     """
     frame = read_table(context, data)
     written = write_table(context, frame, path, format)
-    return {**written, "columns": [str(name) for name in frame.columns], "row_count": len(frame)}
+    return cast("SaveResult", {**written, "columns": [str(name) for name in frame.columns], "row_count": len(frame)})
 
 
 def convert(
@@ -145,7 +147,7 @@ def convert(
     data: Source,
     format: Format = None,
     output_path: Annotated[str | None, Field(description="File to write; without it the answer has the text")] = None,
-) -> dict[str, Any]:
+) -> ConvertResult:
     """Bring a table into another format: as text in ``content``, or as a file with ``output_path``.
 
     Example:
@@ -160,7 +162,7 @@ def convert(
     frame = read_table(context, data)
     shape = {"columns": [str(name) for name in frame.columns], "row_count": len(frame)}
     if output_path is not None:
-        return {**write_table(context, frame, output_path, format), **shape}
+        return cast("ConvertResult", {**write_table(context, frame, output_path, format), **shape})
     chosen = format_name(str(format))
     if chosen in ("parquet", "xlsx"):
         raise ParametersError(f"{chosen} is no text format", hint="give an `output_path`")
@@ -172,4 +174,4 @@ def convert(
                 f"the table is more than {MAX_BYTES // 1024**2} MB as {chosen}", hint="give `output_path`"
             )
         parts.append(part)
-    return {"content": b"".join(parts).decode(), "format": chosen, **shape}
+    return cast("ConvertResult", {"content": b"".join(parts).decode(), "format": chosen, **shape})

@@ -10,6 +10,7 @@ from orchestrator_dagster.errors import ParametersError
 from orchestrator_dagster.tools.data.columns import from_values, kind, names_list, require_columns
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import plain_values, table_result, text_of
+from orchestrator_dagster.tools.data.results import DistinctResult, PartResult, TableResult
 from orchestrator_dagster.tools.data.types import Frame, Names, OutputPath, Source
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -26,7 +27,7 @@ def sort(
     ],
     descending: Annotated[bool | list[bool], Field(description="For all columns, or one for each")] = False,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Order the rows; rows that are equal keep their order, missing cells come last in either direction.
 
     Example:
@@ -54,7 +55,7 @@ def sort(
                 hint="cast it first (action `transform`, operation `cast`)",
             )
         order = order.loc[column.sort_values(ascending=not down, kind="stable", na_position="last").index]
-    return table_result(context, order, output_path)
+    return table_result(TableResult, context, order, output_path)
 
 
 def _sort_key(frame: Frame, key: str | dict[str, Any], descending: bool) -> tuple[str, bool]:
@@ -97,7 +98,7 @@ def deduplicate(
     ] = None,
     keep: Annotated[Literal["first", "last", "none"], Field(description="Which of the rows that are alike")] = "first",
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> DistinctResult:
     """Drop rows that repeat another one; missing cells are alike. The order stays; ``removed`` counts the dropped.
 
     Example:
@@ -108,7 +109,7 @@ def deduplicate(
     names = require_columns(frame, names_list(columns))
     same = comparable(frame[names] if names else frame)
     kept = frame[~same.duplicated(keep=False if keep == "none" else keep).to_numpy()] if len(same.columns) else frame
-    return table_result(context, kept, output_path, removed=len(frame) - len(kept))
+    return table_result(DistinctResult, context, kept, output_path, removed=len(frame) - len(kept))
 
 
 def sample(
@@ -120,7 +121,7 @@ def sample(
     fraction: Annotated[float | None, Field(ge=0, le=1, description="Part of the rows instead of `count`")] = None,
     seed: Annotated[int, Field(ge=0, lt=2**32, description="The same seed draws the same rows")] = 0,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Draw rows at random without putting any back; they keep the order of the table.
 
     Example:
@@ -134,7 +135,7 @@ def sample(
         raise ParametersError("`sample` needs either `count` or `fraction`", hint="such as count: 100")
     frame = read_table(context, data).reset_index(drop=True)
     wanted = round(len(frame) * fraction) if fraction is not None else min(count or 0, len(frame))
-    return table_result(context, frame.sample(n=wanted, random_state=seed).sort_index(), output_path)
+    return table_result(TableResult, context, frame.sample(n=wanted, random_state=seed).sort_index(), output_path)
 
 
 def head(
@@ -145,7 +146,7 @@ def head(
     ] = 10,
     offset: Annotated[int, Field(ge=0, description="Rows to pass over first")] = 0,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> PartResult:
     """The first rows of a table, or ``count`` rows from ``offset`` on.
 
     Example:
@@ -153,4 +154,4 @@ def head(
         [{'a': 1}]
     """
     frame = read_table(context, data)
-    return table_result(context, frame.iloc[offset : offset + count], output_path, rows_before=len(frame))
+    return table_result(PartResult, context, frame.iloc[offset : offset + count], output_path, rows_before=len(frame))

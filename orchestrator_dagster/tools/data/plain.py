@@ -8,7 +8,7 @@ import decimal
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError
 from orchestrator_dagster.tools.data.columns import from_values, kind
@@ -19,6 +19,9 @@ from orchestrator_dagster.tools.tool import ToolContext
 MAX_ROWS = 100_000
 MAX_BYTES = 50 * 1024 * 1024
 PREVIEW_ROWS = 20
+
+Shape = TypeVar("Shape")
+"""What an action answers, as `tools.data.results` declares it."""
 
 
 def plain(value: Any) -> Any:
@@ -156,8 +159,10 @@ def json_size(frame: Frame, rows: list[Row]) -> int:
     return sum(len(json.dumps(row, ensure_ascii=False).encode()) + 2 for row in rows)
 
 
-def table_result(context: ToolContext, frame: Frame, output_path: str | None = None, **more: Any) -> dict[str, Any]:
-    """What an action answers for a table: ``{data, columns, row_count, …}``.
+def table_result(
+    shape: type[Shape], context: ToolContext, frame: Frame, output_path: str | None = None, **more: Any
+) -> Shape:
+    """What an action answers for a table, as ``shape``: ``{data, columns, row_count, …}``.
 
     With ``output_path`` the table is written there too and ``path`` is in the result; one that is too large to be
     handed on as a value then has ``preview`` (its first rows) instead of ``data``.
@@ -178,10 +183,10 @@ def table_result(context: ToolContext, frame: Frame, output_path: str | None = N
         if json_size(frame, rows) > MAX_BYTES:
             reason = f"more than {MAX_BYTES // 1024 // 1024} MB as JSON"
     if reason is None:
-        return {"data": rows, **result}
+        return cast("Shape", {"data": rows, **result})
     if output_path is None:
         raise SizeLimitError(
             f"the table is too large for a result: {reason}",
             hint="give `output_path` to write it to a file (parquet is fastest), or filter or aggregate it first",
         )
-    return {**result, "preview": rows_of(frame.head(PREVIEW_ROWS))}
+    return cast("Shape", {**result, "preview": rows_of(frame.head(PREVIEW_ROWS))})

@@ -10,6 +10,7 @@ from orchestrator_dagster.tools.data.columns import from_values, kind, names_lis
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.ordering import comparable
 from orchestrator_dagster.tools.data.plain import plain, plain_values
+from orchestrator_dagster.tools.data.results import ProfileResult
 from orchestrator_dagster.tools.data.types import Column, Frame, Names, Source
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -22,7 +23,7 @@ def profile(
     columns: Annotated[Names | None, Field(description="Columns to look at, default all")] = None,
     top: Annotated[int, Field(ge=0, le=100, description="Most frequent values to list for each column")] = 5,
     correlation: Annotated[bool, Field(description="Also Pearson's r between the numeric columns")] = False,
-) -> dict[str, Any]:
+) -> ProfileResult:
     """Describe a table: for each column its type, missing and distinct cells, range, spread and frequent values.
 
     ``data`` has one object a column: ``column, kind, dtype, count`` (cells with a value), ``nulls, distinct, min,
@@ -37,7 +38,7 @@ def profile(
     frame = read_table(context, data)
     names = require_columns(frame, names_list(columns)) or [str(name) for name in frame.columns]
     alike = comparable(frame)
-    answer: dict[str, Any] = {
+    answer: ProfileResult = {
         "data": [_column(name, frame[name], alike[name], top) for name in names],
         "columns": names,
         "row_count": len(frame),

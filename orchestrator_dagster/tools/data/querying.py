@@ -11,6 +11,7 @@ from orchestrator_dagster.errors import ParametersError, SizeLimitError, StepTim
 from orchestrator_dagster.tools.data.columns import from_values, kind
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import frame_of, plain, plain_values, table_result, text_of
+from orchestrator_dagster.tools.data.results import TableResult
 from orchestrator_dagster.tools.data.types import Frame, OutputPath
 from orchestrator_dagster.tools.tool import ToolContext, require
 
@@ -30,7 +31,7 @@ def sql(
         list[Any] | dict[str, Any] | None, Field(description="Values for ? or $name in the query")
     ] = None,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Answer a SQL query over tables. It can only read, and only the tables given: no file, no network, no setting.
 
     Example:
@@ -61,7 +62,7 @@ def sql(
         frame = _answer(context, duckdb, connection, query, parameters)
     finally:
         connection.close()
-    return table_result(context, frame, output_path)
+    return table_result(TableResult, context, frame, output_path)
 
 
 def _answer(context: ToolContext, duckdb: Any, connection: Any, query: str, parameters: Any) -> Frame:

@@ -11,6 +11,7 @@ from orchestrator_dagster.tools.data.aggregating import Wanted, function_name, g
 from orchestrator_dagster.tools.data.columns import from_values, names_list, nullable, require_columns, simplest
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.plain import plain_values, table_result, text_of
+from orchestrator_dagster.tools.data.results import TableResult
 from orchestrator_dagster.tools.data.types import Names, OutputPath, Source
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -36,7 +37,7 @@ def pivot(
     ] = None,
     fill_value: Annotated[Any, Field(description="For places without a cell, default null")] = None,
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Turn the values of one column into columns; rows and new columns are sorted.
 
     A new column has the value's name (``null`` for a missing one); with several ``values`` it is ``values_value``.
@@ -86,7 +87,9 @@ def pivot(
                 held = column.astype(object).where(column.notna(), fill_value)
                 column = from_values(held.where(held.notna(), None).tolist())
             made[name] = simplest(column).array
-    return table_result(context, pd.concat([result, pd.DataFrame(made, index=result.index)], axis=1), output_path)
+    return table_result(
+        TableResult, context, pd.concat([result, pd.DataFrame(made, index=result.index)], axis=1), output_path
+    )
 
 
 def unpivot(
@@ -113,7 +116,7 @@ def unpivot(
         str, Field(description="New column of their cells", validation_alias=AliasChoices("value_column", "value_name"))
     ] = "value",
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Turn columns into rows: the table column by column, each cell in a row with its column's name.
 
     Example:
@@ -139,4 +142,4 @@ def unpivot(
         result[value_column] = pd.concat(parts, ignore_index=True)
     else:
         result[value_column] = from_values([cell for part in parts for cell in plain_values(part)])
-    return table_result(context, result, output_path)
+    return table_result(TableResult, context, result, output_path)

@@ -12,6 +12,7 @@ from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.data.loading import read_table
 from orchestrator_dagster.tools.data.operations import OPERATIONS
 from orchestrator_dagster.tools.data.plain import table_result
+from orchestrator_dagster.tools.data.results import TableResult
 from orchestrator_dagster.tools.data.types import OutputPath, Source
 from orchestrator_dagster.tools.tool import Action, ToolContext
 
@@ -37,7 +38,7 @@ def transform(
         ),
     ],
     output_path: OutputPath = None,
-) -> dict[str, Any]:
+) -> TableResult:
     """Change the columns of a table.
 
     An operation is written ``{operation: cast, columns: {zip: text}}`` or, short, ``{cast: {zip: text}}``: the value
@@ -58,7 +59,7 @@ def transform(
         except ParametersError as error:
             error.message = f"operation {number} ({action.name}): {error.message}"
             raise
-    return table_result(context, frame, output_path)
+    return table_result(TableResult, context, frame, output_path)
 
 
 @functools.cache

@@ -24,6 +24,11 @@ Source: TypeAlias = Annotated[
     list[Any] | dict[str, Any] | str,
     Field(description=_DATA_HELP, validation_alias=AliasChoices("data", "path", "file", "source", "input_path")),
 ]
+#: A table that may be left out, under the same names.
+OptionalSource: TypeAlias = Annotated[
+    list[Any] | dict[str, Any] | str | None,
+    Field(description=_DATA_HELP, validation_alias=AliasChoices("data", "file", "source", "input_path")),
+]
 OutputPath: TypeAlias = Annotated[
     str | None,
     Field(description="Also write the table to this file of the workspace; its ending says the format."),
