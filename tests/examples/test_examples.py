@@ -63,7 +63,8 @@ def loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     # Dagster serves no module that has a second one.
-    assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) == 1
+    if path.name == "location.py":
+        assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) == 1
     return module
 
 
