@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from orchestrator_dagster.language.diagnostics import Span, lines_of
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -16,6 +17,23 @@ from orchestrator_dagster.language.template_text import code_regions
 #: Keys whose text is an expression without braces too.
 CONDITIONS = frozenset(("condition", "if", "while", "until", "loop_condition", "for_each", "foreach"))
 _STRING = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+
+
+class Replacing(Protocol):
+    """What :func:`replace_names` replaces with; a text without ``name`` has nothing to replace."""
+
+    @property
+    def name(self) -> str:
+        """A part of every text in which something is replaced."""
+        ...
+
+    def makes(self, text: str) -> bool:
+        """Whether a template itself gives the name to something."""
+        ...
+
+    def apply(self, code: str) -> str:
+        """Code with the names replaced."""
+        ...
 
 
 class Rule:
@@ -51,7 +69,7 @@ class Rule:
         return found[0] if made is None else made
 
 
-def replace_names(node: Node, rule: Rule, seen: list[ScalarNode], key: str = "") -> Node:
+def replace_names(node: Node, rule: Replacing, seen: list[ScalarNode], key: str = "") -> Node:
     """A tree with names replaced in the code of its texts; the very same node where nothing is.
 
     Args:
@@ -77,7 +95,7 @@ def replace_names(node: Node, rule: Rule, seen: list[ScalarNode], key: str = "")
     return replace(node, value=text)
 
 
-def _in_text(text: str, rule: Rule, bare: bool) -> str:
+def _in_text(text: str, rule: Replacing, bare: bool) -> str:
     if rule.name not in text or rule.makes(text):
         return text
     bare = bare and "<AUTO" not in text

@@ -1,0 +1,202 @@
+"""Tool steps of the earlier dialect: their actions and parameters as today's tools take them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from orchestrator_dagster.language.nodes import MappingNode, Node, SequenceNode, plain
+from orchestrator_dagster.language.older.notes import Notes
+from orchestrator_dagster.language.older.tool_forms import FORMS, RENAMED_TOOLS, TOOL_NAMES, Form, ToolForm
+from orchestrator_dagster.language.older.tree import Keys, line, scalar, text_of
+
+#: Parameters that name the operation where the step's `action` does not.
+_OPERATIONS = ("action", "operation", "mode")
+_SAYS_NOTHING = ("", "execute", "run")
+_SHORT_OPERATIONS = re.compile(r"[a-z_]+\Z")
+
+
+def word(text: str | None) -> str:
+    """A name as tools and actions are compared: ``-`` and ``_`` are alike."""
+    return (text or "").strip().lower().replace("-", "_")
+
+
+def tool_of(step: MappingNode) -> tuple[str, ToolForm, str] | None:
+    """The built-in tool of a step as it is called today, with its form and its action; None when it has none."""
+    pairs = step.pairs
+    said = text_of(pairs["tool"][1]) if "tool" in pairs else None
+    name = TOOL_NAMES.get(word(said), word(said))
+    form = FORMS.get(name)
+    if form is None:
+        return None
+    action = word(text_of(pairs["action"][1])) if "action" in pairs else ""
+    parameters = pairs["parameters"][1] if "parameters" in pairs else None
+    if action in (*_SAYS_NOTHING, name) or " " in action:
+        action = ""
+        for key in _OPERATIONS:
+            pair = parameters.pairs.get(key) if isinstance(parameters, MappingNode) else None
+            if pair and not action and text_of(pair[1]):
+                action = word(text_of(pair[1]))
+    return name, form, form.actions.get(action, action or form.default)
+
+
+def rewrite_tool(keys: Keys, notes: Notes) -> None:
+    """Give a step of a built-in tool the action and the parameters that this takes today."""
+    _search_in_browser(keys, notes)
+    found = tool_of(keys.done())
+    if found is None:
+        return
+    name, tool, action = found
+    said = keys.text("tool") or ""
+    if word(said) in RENAMED_TOOLS:
+        today = RENAMED_TOOLS[word(said)]
+        notes.older(keys.key("tool"), said, today, line("tool", today))
+        keys.set("tool", scalar(today, keys.pairs["tool"][1].span), keys.key("tool"))
+    if name == "mcp" and _spoken_action(keys) == "disconnect":
+        _nothing_to_do(keys, notes)
+        return
+    _rewrite_action(keys, tool, notes)
+    parameters = keys.value("parameters")
+    if not isinstance(parameters, MappingNode):
+        return
+    inside = Keys(parameters)
+    _rewrite_parameters(inside, tool.form(action), action, notes)
+    if name == "pipeline_executor":
+        _error_handling(keys, inside, notes)
+    if name == "mcp":
+        for one in ("server_config", "tool_name", "tool_params") if action == "list_tools" else ():
+            if one in inside:
+                inside.remove(one)
+    made = inside.done()
+    if made is not parameters:
+        keys.set("parameters", made, keys.key("parameters"))
+
+
+def _spoken_action(keys: Keys) -> str:
+    action, parameters = word(keys.text("action")), keys.value("parameters")
+    if action in _SAYS_NOTHING and isinstance(parameters, MappingNode) and "action" in parameters.pairs:
+        return word(text_of(parameters.pairs["action"][1]))
+    return action
+
+
+def _search_in_browser(keys: Keys, notes: Notes) -> None:
+    """A search was an action of the browser too."""
+    if word(keys.text("tool")) in ("headless_browser", "browser") and _spoken_action(keys) in ("search", "web_search"):
+        today = scalar("web-search", keys.pairs["tool"][1].span)
+        notes.older(keys.key("tool"), keys.text("tool") or "", "web-search", "tool: web-search", "it is what searches")
+        keys.set("tool", today, keys.key("tool"))
+
+
+def _nothing_to_do(keys: Keys, notes: Notes) -> None:
+    """`disconnect` has nothing to do: the connection ends with each call."""
+    key, span = keys.key("tool"), keys.pairs["tool"][1].span
+    notes.no_effect(key, "there is nothing to disconnect from: a server is connected to when it is called")
+    keys.remove("tool", "parameters")
+    keys.set("action", scalar("echo", span), key)
+    keys.set("parameters", MappingNode({"message": (scalar("message", span), scalar(True, span))}, span), key)
+
+
+def _rewrite_action(keys: Keys, tool: ToolForm, notes: Notes) -> None:
+    """The name of the action, where it stands: at the step, or among the parameters."""
+    parameters = keys.value("parameters")
+    if word(keys.text("action")) in tool.actions:
+        said = keys.text("action") or ""
+        today = scalar(tool.actions[word(said)], keys.pairs["action"][1].span)
+        notes.older(keys.key("action"), said, today.text, line("action", today))
+        keys.set("action", today, keys.key("action"))
+    if not isinstance(parameters, MappingNode):
+        return
+    inside = Keys(parameters)
+    for name in _OPERATIONS:
+        spoken = word(inside.text(name))
+        if spoken in tool.actions:
+            today = scalar(tool.actions[spoken], inside.pairs[name][1].span)
+            notes.older(inside.key(name), inside.text(name) or "", today.text, line(name, today))
+            inside.set(name, today, inside.key(name))
+    action = word(keys.text("action"))
+    if "action" in inside and action not in _SAYS_NOTHING and word(inside.text("action")) == action:
+        notes.older(inside.key("action"), "parameters.action", "action", line("action", action), "it stands here twice")
+        inside.remove("action")
+    if inside.pairs is not parameters.pairs:
+        keys.set("parameters", inside.done(), keys.key("parameters"))
+
+
+def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> None:
+    for name in form.lift:
+        if isinstance(inside.value(name), MappingNode):
+            _lift(inside, name, action, notes)
+    for old, today in form.rename.items():
+        if old in inside and today not in inside:
+            notes.rename(inside, old, today)
+    for name, why in form.drop.items():
+        if name not in inside or name in form.rename:
+            continue
+        if name not in form.only or plain(inside.value(name)) in form.only[name]:
+            notes.no_effect(inside.key(name), f"`{name}` has no effect: {why}")
+            inside.remove(name)
+    for name, words in form.values.items():
+        said = word(inside.text(name))
+        if said in words:
+            value: object = {"true": True, "false": False}.get(words[said], words[said])
+            made = scalar(value, inside.pairs[name][1].span)
+            notes.older(inside.key(name), inside.text(name) or "", str(value), line(name, made))
+            inside.set(name, made, inside.key(name))
+    if action in ("clean", "transform"):
+        _named_operations(inside, notes)
+
+
+def _lift(inside: Keys, name: str, action: str, notes: Notes) -> None:
+    """A map of parameters among the parameters: they stand beside the others."""
+    inner = inside.value(name)
+    assert isinstance(inner, MappingNode)
+    today = {
+        own: value
+        for own, (_, value) in inner.pairs.items()
+        if own not in inside and not (own in ("type", "name", "action") and word(text_of(value)) == action)
+    }
+    keys = {own: pair[0] for own, pair in inner.pairs.items()}
+    notes.older(inside.key(name), name, "parameters", line("parameters", dict.fromkeys(today, "…")), "they stand beside it")
+    inside.remove(name)
+    for own, value in today.items():
+        inside.set(own, value, keys[own])
+
+
+def _named_operations(inside: Keys, notes: Notes) -> None:
+    """`operations: [drop_null]`: each by its name alone; removing duplicates is an action of its own."""
+    value = inside.value("operations")
+    if not isinstance(value, SequenceNode) or not any(text_of(item) for item in value.items):
+        return
+    made: list[Node] = []
+    for item in value.items:
+        said = text_of(item)
+        if said and _SHORT_OPERATIONS.match(word(said)):
+            made.append(MappingNode({"operation": (scalar("operation", item.span), item)}, item.span))
+        else:
+            made.append(item)
+    listed = SequenceNode(made, value.span)
+    notes.older(inside.key("operations"), "operations: [name]", "operations", line("operations", listed))
+    inside.set("operations", listed, inside.key("operations"))
+
+
+def _error_handling(keys: Keys, inside: Keys, notes: Notes) -> None:
+    """`error_handling` of a pipeline's step is its `on_failure`."""
+    said = word(inside.text("error_handling"))
+    if said not in ("continue", "fail", "skip", "retry", "stop", "abort", "ignore"):
+        return
+    policy = {"stop": "fail", "abort": "fail", "ignore": "continue"}.get(said, said)
+    key, span = inside.key("error_handling"), inside.pairs["error_handling"][1].span
+    notes.older(key, "error_handling", "on_failure", line("on_failure", policy), "it stands beside `parameters`")
+    inside.remove("error_handling")
+    if "on_failure" not in keys:
+        keys.set("on_failure", scalar(policy, span), key)
+
+
+def tool_steps(body: Node | None) -> Iterator[MappingNode]:
+    """Every step below a list of steps, those inside loops included."""
+    for item in body.items if isinstance(body, SequenceNode) else ():
+        if isinstance(item, MappingNode):
+            yield item
+            if "steps" in item.pairs:
+                yield from tool_steps(item.pairs["steps"][1])
+
+
