@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, SizeLimitError
 from orchestrator_dagster.folder import Entry
 from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.language.template_filters import to_csv, to_yaml
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.filesystem_results import (
     DeleteResult,
@@ -281,7 +282,8 @@ def _encode(content: Any, path: str, encoding: str) -> bytes:
         return content
     suffix = Path(path).suffix.lower()
     if _is_structured(content) or (suffix in (".json", ".jsonl") and not isinstance(content, str)):
-        content = _as_json(content, path, suffix)
+        made = _as_table(content, suffix)
+        content = _as_json(content, path, suffix) if made is None else made
     elif not isinstance(content, str | int | float):
         raise ParametersError(f"`content` is of the type {type(content).__name__}, text or JSON values were expected")
     text = str(content)
@@ -300,12 +302,26 @@ def _encode(content: Any, path: str, encoding: str) -> bytes:
         raise ParametersError(f"`content` is not base64: {error}") from None
 
 
+def _as_table(content: Any, suffix: str) -> str | None:
+    """CSV or YAML text of a value for a file of that kind; of what `data-processing` gives its rows, or its text."""
+    if suffix in (".yaml", ".yml"):
+        return None if content is None else to_yaml(content)
+    if suffix != ".csv":
+        return None
+    if isinstance(content, dict) and {"content", "format", "row_count"} <= content.keys() and content["format"] == "csv":
+        return str(content["content"])
+    rows = content["data"] if isinstance(content, dict) and {"data", "columns", "row_count"} <= content.keys() else content
+    if not isinstance(rows, list | tuple) or not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    return to_csv(rows)
+
+
 def _as_json(content: Any, path: str, suffix: str) -> str:
     if suffix not in (".json", ".jsonl"):
         kind = {dict: "a map", list: "a list", tuple: "a list", bool: "a boolean"}.get(type(content), "no text")
         raise ParametersError(
             f'`content` is {"empty (null)" if content is None else kind}, and "{path}" is not a JSON file',
-            hint="name the file .json or .jsonl, or make it text: {{ value | to_yaml }}, {{ rows | markdown_table }}",
+            hint="name the file .json, .jsonl or .yaml (a list of maps: .csv), or make it text: {{ value | to_yaml }}, {{ rows | markdown_table }}",
         )
     try:
         plain = to_jsonable_python(content, inf_nan_mode="constants")

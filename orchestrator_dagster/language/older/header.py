@@ -23,7 +23,7 @@ _DESCRIBES = frozenset(
         *("items", "examples", "example", "format"),
     )
 )
-_OUTPUT_KEYS = frozenset(("type", "value", "description", "name"))
+_OUTPUT_KEYS = frozenset(("type", "value", "description", "name", "format", "location"))
 _VARIABLE_KEYS = frozenset(("type", "value", "default", "description", "name", "required"))
 
 
@@ -259,6 +259,16 @@ def _rewrite_outputs(header: Keys, notes: Notes) -> None:
         header.set("outputs", made, header.key("outputs"))
 
 
+def _with_value(node: Node) -> Node:
+    """A description whose value was called `source` or `from`."""
+    if not isinstance(node, MappingNode) or "value" in node.pairs:
+        return node
+    old = next((name for name in ("source", "from") if name in node.pairs), None)
+    if old is None or not set(node.pairs) <= _OUTPUT_KEYS | {old}:
+        return node
+    return MappingNode({"value" if one == old else one: pair for one, pair in node.pairs.items()}, node.span)
+
+
 def _output_values(node: Node, notes: Notes, described: bool) -> Node:
     """Outputs with the values of their descriptions; ``described`` says that a map of one key is a description too."""
     if isinstance(node, SequenceNode):
@@ -269,7 +279,8 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
     if not isinstance(node, MappingNode):
         return node
     made: dict[str, tuple[ScalarNode, Node]] = {}
-    for name, (key, value) in node.pairs.items():
+    for name, (key, given) in node.pairs.items():
+        value = _with_value(given)
         while (
             isinstance(value, MappingNode)
             and "value" in value.pairs
@@ -277,6 +288,10 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
             and set(value.pairs) <= _OUTPUT_KEYS
         ):
             inner = value.pairs["value"][1]
+            if "location" in value.pairs:
+                where = value.pairs["location"][0]
+                why = "an output is a value: no file is made of it"
+                notes.unsupported(where, f"`{name}`: {why}", hint="write `products:` at the step that makes it")
             notes.older(key, f"{name}: {{type, value}}", f"{name}: value", line(name, inner), "its type is the value's")
             value = inner
         made[name] = (key, value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes, identifier
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
@@ -17,6 +20,19 @@ _PARAMETERS = ("config", "params", "args", "arguments", "inputs")
 #: Actions that say no more than the keys of a loop.
 _LOOP_ACTIONS = ("action_loop", "for_each", "foreach", "loop", "while", "until", "parallel_map", "for_loop", "while_loop")
 _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action_loop", "steps", "items")
+_OLDER_ACTIONS = ("generate_text", "analyze_text", "generate_structured", "text_generation", "llm_generate")
+#: Kinds of steps by the keys that say so.
+_TYPES = {
+    "llm": ("prompt", "instruction", "model", "action"), "model": ("prompt", "model"), "prompt": ("prompt",), "tool": ("tool",),
+    "condition": ("condition", "if"), "conditional": ("condition", "if"), "generate": ("prompt", "action"),
+    "tool_call": ("tool",), "function": ("tool",), "sub_pipeline": ("pipeline",),
+}  # fmt: skip
+_BOOLEAN = r"\s*(?:true|false|yes|no|1|0)\s*"
+_TRUE_OR_FALSE = re.compile(
+    rf"\{{%-?\s*if\s(?P<test>(?:(?!%\}}).)+?)-?%\}}(?P<then>{_BOOLEAN})"
+    rf"\{{%-?\s*else\s*-?%\}}(?P<else>{_BOOLEAN})\{{%-?\s*endif\s*-?%\}}",
+    re.IGNORECASE | re.DOTALL,
+)
 _CHECKPOINTS = ("checkpoint", "checkpoints", "checkpointing", "checkpoint_interval")
 
 
@@ -124,11 +140,16 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
     """Give the keys of a step today's names."""
     if "config" in keys or any(name in keys for name in _PARAMETERS):
         _rewrite_parameters(keys, notes)
+    said = (keys.text("type") or "").strip().lower().replace("-", "_")
+    if any(name in keys for name in _TYPES.get(said, ())):
+        notes.no_effect(keys.key("type"), f"`type: {keys.text('type')}` says what the step's other keys say")
+        keys.remove("type")
     if "llm" in keys:
         notes.rename(keys, "llm", "model")
     if "model_requirements" in keys:
         notes.rename(keys, "model_requirements", "requires_model")
     _rewrite_step_model(keys, notes)
+    _rewrite_conditions(keys, notes)
     action = (keys.text("action") or "").strip().lower().replace("-", "_")
     if action in _LOOP_ACTIONS and "tool" not in keys and any(name in keys for name in _LOOP_KEYS):
         notes.no_effect(keys.key("action"), f"`action: {keys.text('action')}` says what the step's other keys say")
@@ -139,6 +160,64 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
     if "priority" in keys:
         notes.no_effect(keys.key("priority"), "`priority` has no effect: a step runs as soon as those before it are done")
         keys.remove("priority")
+
+
+def _rewrite_conditions(keys: Keys, notes: Notes) -> None:
+    """A condition as a template with two texts, true and false, is the expression between them."""
+    for name in ("condition", "if", "while", "until"):
+        found = _TRUE_OR_FALSE.fullmatch((keys.text(name) or "").strip())
+        if found is None:
+            continue
+        yes, no = (found[one].strip().lower() in ("true", "yes", "1") for one in ("then", "else"))
+        if yes == no:
+            continue
+        said = found["test"].strip()
+        made = scalar(f"{{{{ {said} }}}}" if yes else f"{{{{ not ({said}) }}}}", keys.pairs[name][1].span)
+        notes.older(keys.key(name), f"{name}: {{% if … %}}true{{% else %}}false{{% endif %}}", name, line(name, made))
+        keys.set(name, made, keys.key(name))
+
+
+def rewrite_orchestrator(header: Keys, notes: Notes, is_older: bool) -> None:
+    """Where nothing is said to decide `<AUTO>` values, the model of all steps does, else the one that is chosen."""
+    if "orchestrator" in header or not is_older:
+        return
+    first = next(_decided(header.value("steps")), None)
+    if first is None:
+        return
+    model = header.value("default_model")
+    said = text_of(model)
+    made = model if said and not said.startswith("builtin") else scalar("<AUTO>the best that can be reached</AUTO>", first.span)
+    assert made is not None
+    notes.older(
+        first, "<AUTO>", "orchestrator", line("orchestrator", made), "the header does not say which model decides it"
+    )
+    header.set("orchestrator", made, header.key("steps"))
+
+
+def _decided(node: Node | None) -> Iterator[ScalarNode]:
+    """The texts with an `<AUTO>` value that a model decides; one as a model leaves it to the schema."""
+    if isinstance(node, MappingNode):
+        for name, (_, value) in node.pairs.items():
+            if name not in ("model", "name", "metadata", "description"):
+                yield from _decided(value)
+    elif isinstance(node, SequenceNode):
+        for item in node.items:
+            yield from _decided(item)
+    elif isinstance(node, ScalarNode) and "<AUTO" in (text_of(node) or ""):
+        yield node
+
+
+def looks_older(steps: Node | None) -> bool:
+    """Whether a step asks a model in the way of the earlier dialect: by an action with its prompt among parameters."""
+    for item in steps.items if isinstance(steps, SequenceNode) else ():
+        if not isinstance(item, MappingNode):
+            continue
+        action = text_of(item.pairs["action"][1]) if "action" in item.pairs else None
+        if action and action.replace("-", "_") in _OLDER_ACTIONS and "tool" not in item.pairs:
+            return True
+        if "steps" in item.pairs and looks_older(item.pairs["steps"][1]):
+            return True
+    return False
 
 
 def _rewrite_parameters(keys: Keys, notes: Notes) -> None:

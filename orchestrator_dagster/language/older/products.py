@@ -30,6 +30,7 @@ _OWN_PATHS = (
     "location",
     "target",
 )
+_EVERY_MODEL = frozenset("text_generation text chat completion generation generate analysis".split())
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MODEL_ACTION = re.compile(r"(generate|analy[sz]e|llm|ask_model|text_generation)", re.IGNORECASE)
 
@@ -203,10 +204,31 @@ def rewrite_model(keys: Keys, notes: Notes) -> None:
             keys.remove("requires_model")
         else:
             notes.rename(keys, "requires_model", "model")
+    if isinstance(keys.value("requires_model"), MappingNode):
+        _rewrite_needs(keys, notes)
     if "template" in keys:
         _rewrite_template(keys, notes)
     if schema_of(keys.pairs) is not None:
         _rewrite_schema(keys, notes)
+
+
+def _rewrite_needs(keys: Keys, notes: Notes) -> None:
+    """Capabilities that every model has are none that a model must have."""
+    needs = keys.value("requires_model")
+    assert isinstance(needs, MappingNode)
+    pair = needs.pairs.get("capabilities")
+    said = pair[1].items if pair and isinstance(pair[1], SequenceNode) else []
+    left = [one for one in said if (text_of(one) or "").strip().lower().replace("-", "_") not in _EVERY_MODEL]
+    if pair is None or len(left) == len(said):
+        return
+    notes.no_effect(pair[0], "every model generates text: it is no capability that has to be asked for")
+    pairs = {name: one for name, one in needs.pairs.items() if name != "capabilities"}
+    if left:
+        pairs["capabilities"] = (pair[0], SequenceNode(left, pair[1].span))
+    if pairs:
+        keys.set("requires_model", MappingNode(pairs, needs.span), keys.key("requires_model"))
+    else:
+        keys.remove("requires_model")
 
 
 def schema_of(step: Mapping[str, tuple[ScalarNode, Node]]) -> MappingNode | None:
@@ -227,6 +249,14 @@ def _rewrite_schema(keys: Keys, notes: Notes) -> None:
     if not fields.pairs or not all(_NAME.match(name) for name in fields.pairs):
         return
     made: dict[str, Node] = {}
+    if len(fields.pairs) == 1 and fields is not schema and _own_variable(notes) not in fields.pairs:  # one variable would be the step's value, and no object
+        key = parameters.pairs["schema"][0]
+        left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
+        variables = mapping({_own_variable(notes): mapping({"schema": schema}, schema.span)}, schema.span)
+        notes.older(key, "schema", "vars", line("vars", variables), "it stands beside `parameters`")
+        keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
+        keys.set("vars", variables, key)
+        return
     for name, (_, said) in fields.pairs.items():
         made[name] = mapping({"schema": said} if isinstance(said, MappingNode) else {"type": said}, said.span)
     key = parameters.pairs["schema"][0]

@@ -91,7 +91,7 @@ def is_older(step: MappingNode) -> bool:
         return True
     if any(name in pairs and not isinstance(pairs[name][1], ScalarNode) for name in _MAPS_ARE_OLDER):
         return True
-    if "requires_model" in pairs and not isinstance(pairs["requires_model"][1], MappingNode):
+    if "requires_model" in pairs:
         return True
     if schema_of(pairs) is not None:
         return True

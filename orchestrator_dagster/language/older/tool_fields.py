@@ -39,7 +39,7 @@ class _FieldRule:
         known = "|".join(sorted(map(re.escape, self.fields), key=len, reverse=True))
         maps = r"(?:(?:steps|results|previous_results)\.)?"
         self._pattern = re.compile(
-            rf"(?:{_STRING})|(?P<step>(?<![\w.$\])-])\$?{maps}(?P<id>{known}))(?P<rest>(?:\.(?:result|value))?\.(?P<field>\w+))(?![\w(])"
+            rf"(?:{_STRING})|(?P<step>(?<![\w.$\])-])\$?{maps}(?P<id>{known}))(?P<rest>(?:\.(?:result|value))?\.(?P<field>\w+))(?P<tail>(?<=\.analysis)\.(?:result|text)\b)?(?![\w(])"
         )
         self._own = re.compile(rf"\{{%-?\s*(?:set|for)\s+(?:{known})\b")
 
@@ -89,17 +89,11 @@ def rewrite_fields(header: Keys, notes: Notes, is_older: bool) -> None:
         header.set(key, made, header.key(key))
         said = dict(rule.made[before:])
         for node in seen:
-            old, today = next(
-                ((old, today) for old, today in said.items() if old.rpartition(".")[2] in str(node.value)),
-                next(iter(said.items())),
-            )
-            old, today = _in_node(node, said) or (old, today)
-            span = place_of_word(notes, node.span, old.rpartition(".")[2])
-            notes.older(span, old, today, f"{{{{ {today} }}}}")
-
-
-def _in_node(node: ScalarNode, said: Mapping[str, str]) -> tuple[str, str] | None:
-    return next(((old, today) for old, today in said.items() if old in str(node.value)), None)
+            for old, today in said.items():
+                span = place_of_word(notes, node.span, old.rpartition(".")[2])
+                if span is not node.span:
+                    notes.older(span, old, today, f"{{{{ {today} }}}}")
+                    break
 
 
 def _fields(steps: Iterable[MappingNode], is_older: bool) -> dict[str, Mapping[str, str]]:

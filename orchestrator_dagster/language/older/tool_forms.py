@@ -19,6 +19,9 @@ class Form:
         drop: Parameters that change nothing today -> why.
         only: For parameters of ``drop``, the values for which that is so; any value when it is not named here.
         lift: Parameters that are maps of further parameters.
+        settings: Parameters that are keys of the step.
+        texts: A parameter that is a list of texts, each of which may have been a map.
+        sections: Parameters that are sections of a report, under a title made of their name.
         values: Parameters with words that are called otherwise today, by today's name of the parameter.
         fields: Fields of the result -> the field of today; with ``{}`` an expression in which it is the step.
     """
@@ -27,6 +30,9 @@ class Form:
     drop: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     lift: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    texts: str = ""
+    sections: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -37,6 +43,9 @@ class Form:
             {**other.drop, **self.drop},
             {**other.only, **self.only},
             (*self.lift, *other.lift),
+            (*self.settings, *other.settings),
+            self.texts or other.texts,
+            self.sections or other.sections,
             {**other.values, **self.values},
             {**other.fields, **self.fields},
         )
@@ -159,8 +168,13 @@ FORMS: dict[str, ToolForm] = {
         "generate",
         Form(
             rename=_same("output_format", "format") | _same("body report_content", "content")
-            | _same("include_toc toc table_of_contents", "contents"),
-            fields=_same("markdown report report_content text html output", "content"),
+            | _same("include_toc toc table_of_contents", "contents") | _same("output_file save_to", "output_path"),
+            drop={"report_type": "its sections say what it is"},
+            sections=("executive_summary", "summary", "introduction", "methodology", "findings", "key_findings", "results",
+                      "analysis", "insights", "data", "search_results", "quality_score", "recommendations",
+                      "conclusion", "conclusions", "sources", "references"),
+            fields=_same("markdown report report_content text html output", "content")
+            | _same("file_path filepath output_path", "path"),
         ),
     ),
     "pdf_compiler": ToolForm(
@@ -185,7 +199,7 @@ FORMS: dict[str, ToolForm] = {
             "list_tools": Form(fields=_same("capabilities available_tools", "tools")),
             "read_resource": Form(rename=_same("resource_uri", "uri")),
         },
-        {"connect": "list_tools", "execute": "call", "get_resource": "read_resource"},
+        {"connect": "list_tools", "get_resource": "read_resource"},
     ),
     "mcp_memory": ToolForm(
         "retrieve",
@@ -210,18 +224,20 @@ FORMS: dict[str, ToolForm] = {
         "request",
         Form(
             drop={"format": "the content is shown as it is", "require_reason": "a rejection may always say why",
-                  "allow_modifications": "what is approved is not changed; a rejection says in its comment what is wrong"},
+                  "allow_modifications": "false is the default"},
+            only={"allow_modifications": (False,)},
             fields=_same("rejection_reason reason feedback", "comment")
             | _same("approver approved_by reviewer", "by") | _same("approved_at decided_at", "at")
-            | {"decision": "('approved' if {}.approved else 'rejected')"},
+            | {"decision": "('approved' if {}.approved else 'rejected')", "modified_content": "content"},
         ),
     ),
     "feedback_collection": ToolForm("collect", Form(fields=_same("feedback answers", "responses"))),
     "multi_model_routing": ToolForm(
         "route",
         Form(
-            rename=_same("optimization_goal goal optimization", "strategy") | _same("tasks", "prompts"),
+            rename=_same("optimization_goal goal optimization routing_strategy", "strategy") | _same("tasks", "prompts"),
             values={"strategy": _STRATEGIES},
+            texts="prompts",
             fields=_same("selected_model recommended_model", "model")
             | _same("routing_reason reasoning reasons", "reason")
             | _same("total_estimated_cost total_cost", "estimated_cost") | _same("recommendations", "routes"),
@@ -236,6 +252,7 @@ FORMS: dict[str, ToolForm] = {
     "prompt_optimization": ToolForm(
         "optimize",
         Form(
+            settings=("model", "temperature", "max_tokens"),
             drop={"preserve_intent": "what the prompt asks for is always kept"},
             only={"preserve_intent": (True,)},
             fields=_same("optimized_prompt optimised_prompt", "optimized") | _same("original_prompt", "original")
@@ -271,6 +288,34 @@ FORMS: dict[str, ToolForm] = {
                   "async": "steps that do not wait for each other run at once"},
             only={"wait_for_completion": (True,)},
             fields=_same("results result_data", "outputs"),
+        ),
+    ),
+    "image_analysis": ToolForm(
+        "analyze",
+        Form(
+            rename=_same("image_path image_file path", "image") | _same("question", "prompt"),
+            settings=("model", "temperature", "max_tokens"),
+            drop={"detail_level": "how much is said is decided by the prompt"},
+            values={"analysis_type": _same("describe description detailed comprehensive caption", "general")
+                    | _same("faces", "people") | _same("ocr", "text") | _same("detect_objects object_detection", "objects")},
+            fields=_same("analysis description result_text caption extracted_text", "text"),
+        ),
+    ),
+    "image_generation": ToolForm(
+        "generate",
+        Form(
+            rename=_same("num_images n number_of_images", "count") | _same("output_file filename", "path"),
+            settings=("model",),
+            drop={"output_format": "pictures are files"},
+            only={"output_format": ("file", "png", "path")},
+        ),
+    ),
+    "audio_processing": ToolForm(
+        "transcribe",
+        Form(
+            rename=_same("path audio_path audio_file file", "audio"),
+            settings=("model",),
+            fields=_same("transcription transcript", "text"),
         ),
     ),
     "checkpoint": ToolForm("save", Form(fields={"checkpoint_id": "name", "checkpoints": "items"})),

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from orchestrator_dagster.language.nodes import MappingNode, Node, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.tool_forms import FORMS, RENAMED_TOOLS, TOOL_NAMES, Form, ToolForm
-from orchestrator_dagster.language.older.tree import Keys, line, scalar, text_of
+from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
 
 #: Parameters that name the operation where the step's `action` does not.
 _OPERATIONS = ("action", "operation", "mode")
 _SAYS_NOTHING = ("", "execute", "run")
+_ENDING = re.compile(r"\.(?:png|jpe?g|webp)\s*\Z", re.IGNORECASE)
 _SHORT_OPERATIONS = re.compile(r"[a-z_]+\Z")
 
 
@@ -60,9 +61,17 @@ def rewrite_tool(keys: Keys, notes: Notes) -> None:
     if not isinstance(parameters, MappingNode):
         return
     inside = Keys(parameters)
-    _rewrite_parameters(inside, tool.form(action), action, notes)
+    form = tool.form(action)
+    _rewrite_parameters(inside, form, action, notes)
     if name == "pipeline_executor":
         _error_handling(keys, inside, notes)
+    if form.sections and "template" not in inside:
+        _sections(inside, form.sections, notes)
+    if name == "image_generation":
+        _picture_path(inside, notes)
+    if name == "approval_gate":
+        _approval(keys, inside, notes)
+    _settings(keys, inside, form, notes)
     if name == "mcp":
         for one in ("server_config", "tool_name", "tool_params") if action == "list_tools" else ():
             if one in inside:
@@ -125,11 +134,17 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
     for name in form.lift:
         if isinstance(inside.value(name), MappingNode):
             _lift(inside, name, action, notes)
+    if action in ("convert", "save") and "format" in inside:
+        for old in ("output_format", "to_format", "target_format"):
+            if old in inside:
+                notes.no_effect(inside.key("format"), f"`format` beside `{old}` has no effect: the format is seen from the data")
+                inside.remove("format")
+                break
     for old, today in form.rename.items():
         if old in inside and today not in inside:
             notes.rename(inside, old, today)
     for name, why in form.drop.items():
-        if name not in inside or name in form.rename:
+        if name not in inside or name in form.rename or name in form.rename.values():
             continue
         if name not in form.only or plain(inside.value(name)) in form.only[name]:
             notes.no_effect(inside.key(name), f"`{name}` has no effect: {why}")
@@ -143,6 +158,10 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
             inside.set(name, made, inside.key(name))
     if action in ("clean", "transform"):
         _named_operations(inside, notes)
+    for name in ("aggregations", "aggregation", "aggregates", "metrics") if action == "aggregate" else ():
+        _named_aggregations(inside, name, notes)
+    if form.texts in inside:
+        _texts(inside, form.texts, notes)
 
 
 def _lift(inside: Keys, name: str, action: str, notes: Notes) -> None:
@@ -176,6 +195,91 @@ def _named_operations(inside: Keys, notes: Notes) -> None:
     listed = SequenceNode(made, value.span)
     notes.older(inside.key("operations"), "operations: [name]", "operations", line("operations", listed))
     inside.set("operations", listed, inside.key("operations"))
+
+
+def _named_aggregations(inside: Keys, name: str, notes: Notes) -> None:
+    """`[{column, function, alias}]` as a map of the new columns."""
+    value = inside.value(name)
+    if not isinstance(value, SequenceNode) or not all(isinstance(one, MappingNode) for one in value.items):
+        return
+    made: dict[str, Node] = {}
+    for one in value.items:
+        said = {key: node for key, (_, node) in one.pairs.items()} if isinstance(one, MappingNode) else {}
+        column = next((said[key] for key in ("column", "field", "on") if key in said), None)
+        function = next((said[key] for key in ("function", "func", "agg", "operation", "type", "method") if key in said), None)
+        alias = next((text_of(said[key]) for key in ("alias", "as", "name", "output") if key in said), None)
+        if column is None or function is None:
+            return
+        made[alias or f"{plain(column)}_{plain(function)}"] = mapping({"column": column, "function": function}, one.span)
+    named = mapping(made, value.span)
+    notes.older(inside.key(name), f"{name}: [{{column, function, alias}}]", name, line(name, named))
+    inside.set(name, named, inside.key(name))
+
+
+def _texts(inside: Keys, name: str, notes: Notes) -> None:
+    """A list of texts of which some are maps of one text and what was known of it: the texts alone."""
+    value = inside.value(name)
+    if not isinstance(value, SequenceNode):
+        return
+    made = []
+    for item in value.items:
+        text = item
+        for key in ("task", "prompt", "request", "text") if isinstance(item, MappingNode) else ():
+            if key in item.pairs:  # type: ignore[union-attr]
+                text = item.pairs[key][1]  # type: ignore[union-attr]
+        made.append(text)
+    if any(a is not b for a, b in zip(made, value.items, strict=True)):
+        listed = SequenceNode(made, value.span)
+        notes.older(inside.key(name), f"{name}: [{{task}}]", name, line(name, listed), "which model fits is seen from it")
+        inside.set(name, listed, inside.key(name))
+
+
+def _sections(inside: Keys, names: tuple[str, ...], notes: Notes) -> None:
+    """What a report was made of, each under a parameter of its own, as its sections."""
+    made = [name for name in inside if name in names]
+    if not made or "sections" in inside:
+        return
+    key, span = inside.key(made[0]), inside.key(made[0]).span
+    titles = {name.replace("_", " ").capitalize(): inside.pairs[name] for name in made}
+    sections = MappingNode({title: pair for title, pair in titles.items()}, span)
+    shown = line("sections", dict.fromkeys(titles, "…"))
+    notes.older(key, "`, `".join(made), "sections", shown, "each is a section of the report")
+    inside.remove(*made)
+    inside.set("sections", sections, key)
+
+
+def _picture_path(inside: Keys, notes: Notes) -> None:
+    """`output_path` of a picture: a file, or the folder of one."""
+    said = inside.text("output_path")
+    if said is None or "path" in inside:
+        return
+    key, value = inside.pairs["output_path"]
+    path = said if _ENDING.search(said) else f"{said.rstrip('/')}/image.png"
+    notes.rename(inside, "output_path", "path", value if path == said else scalar(path, value.span))
+
+
+def _settings(keys: Keys, inside: Keys, form: Form, notes: Notes) -> None:
+    """Settings of the model that a tool asks, among its parameters: they are the step's."""
+    for name in form.settings:
+        if name in inside and name not in keys:
+            key, value = inside.pairs[name]
+            notes.older(key, f"parameters.{name}", name, line(name, value), "it stands beside `parameters`")
+            inside.remove(name)
+            keys.set(name, value, key)
+
+
+def _approval(keys: Keys, inside: Keys, notes: Notes) -> None:
+    """A rejection was an answer like an approval, where the file looks at it."""
+    own = re.escape(notes.step or "").replace(r"\-", "[-_]")
+    looks = re.compile(
+        rf"\b{own}(?:\.result)?\.(?:rejection_reason|decision)\b|\bnot\s+{own}(?:\.result)?\.approved\b"
+        rf"|\b{own}(?:\.result)?\.approved\s*==\s*[Ff]alse"
+    )
+    if "on_rejection" in inside or "on_failure" in keys or not looks.search(notes.document.text):
+        return
+    key = keys.key("tool")
+    notes.older(key, "approval-gate", "on_rejection", "on_rejection: answer", "the file looks at what was rejected")
+    inside.set("on_rejection", scalar("answer", key.span), key)
 
 
 def _error_handling(keys: Keys, inside: Keys, notes: Notes) -> None:
