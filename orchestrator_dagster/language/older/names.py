@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -109,6 +109,29 @@ def _in_text(text: str, rule: Replacing, bare: bool) -> str:
     return "".join([*parts, rule.apply(rest) if bare else rest])
 
 
+def replace_everywhere(header: Keys, rule: Replacing, notes: Notes) -> Iterator[tuple[ScalarNode, Notes]]:
+    """Replace in all steps and in the outputs; gives every node of which something was replaced, with its step's notes.
+
+    The header is changed when all of them have been taken.
+    """
+    for key in ("steps", "outputs"):
+        value = header.value(key)
+        if value is None:
+            continue
+        made: list[Node] = []
+        for item in value.items if isinstance(value, SequenceNode) else [value]:
+            seen: list[ScalarNode] = []
+            made.append(replace_names(item, rule, seen))
+            named = item.pairs.get("id") if isinstance(item, MappingNode) and key == "steps" else None
+            inside = notes.inside(named[1].text) if named and isinstance(named[1], ScalarNode) else notes
+            yield from ((node, inside) for node in seen)
+        if not isinstance(value, SequenceNode):
+            if made[0] is not value:
+                header.set(key, made[0], header.key(key))
+        elif any(a is not b for a, b in zip(made, value.items, strict=True)):
+            header.set(key, replace(value, items=made), header.key(key))
+
+
 def rewrite_output_path(header: Keys, notes: Notes) -> None:
     """Read `output_path` as `output_dir` in templates, where nothing in the file is called so."""
     name = "output_path"
@@ -135,6 +158,17 @@ def rewrite_output_path(header: Keys, notes: Notes) -> None:
             "{{ output_dir }}",
             "nothing in the file is called so, so the folder of the products is meant",
         )
+
+
+def note_replaced(node: ScalarNode, made: Mapping[str, str], notes: Notes) -> None:
+    """Warn of what was replaced in a node: ``made`` has what it was and what it is."""
+    for old, today in made.items():
+        span = place_of_word(notes, node.span, old.rpartition(".")[2] or old)
+        if span is not node.span:
+            notes.older(span, old, today, f"{{{{ {today} }}}}" if "." in old else today)
+            return
+    old, today = next(iter(made.items()))
+    notes.older(node.span, old, today, today)
 
 
 def place_of_word(notes: Notes, span: Span, word: str) -> Span:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from orchestrator_dagster.language.nodes import ScalarNode
-from orchestrator_dagster.language.older.names import place_of_word, replace_names
+from orchestrator_dagster.language.older.names import note_replaced, replace_everywhere
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.tree import Keys
 
@@ -53,19 +52,6 @@ class _Words:
 
 def rewrite_words(header: Keys, notes: Notes) -> None:
     """Give filters and names of the run their names of today, in steps and outputs."""
-    taken = set(notes.ids)
-    for key in ("steps", "outputs"):
-        value = header.value(key)
-        if value is None:
-            continue
-        rule, seen = _Words(taken), list[ScalarNode]()
-        made = replace_names(value, rule, seen)
-        if made is value:
-            continue
-        header.set(key, made, header.key(key))
-        for node in seen:
-            for old, today in dict(rule.made).items():
-                span = place_of_word(notes, node.span, old)
-                if span is not node.span:
-                    notes.older(span, old, today, today)
-                    break
+    rule = _Words(set(notes.ids))
+    for node, inside in list(replace_everywhere(header, rule, notes)):
+        note_replaced(node, dict(rule.made), inside)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from orchestrator_dagster.language.older.names import place_of_word, replace_names
+from orchestrator_dagster.language.nodes import MappingNode, Node, SequenceNode
+from orchestrator_dagster.language.older.names import note_replaced, replace_everywhere
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.tools import tool_of, tool_steps, word
 from orchestrator_dagster.language.older.tree import Keys, text_of
@@ -79,21 +79,8 @@ def rewrite_fields(header: Keys, notes: Notes, is_older: bool) -> None:
     if not fields:
         return
     rule = _FieldRule(fields, is_older)
-    for key in ("steps", "outputs"):
-        value = header.value(key)
-        seen: list[ScalarNode] = []
-        before = len(rule.made)
-        made = value and replace_names(value, rule, seen)  # type: ignore[arg-type]
-        if made is None or made is value:
-            continue
-        header.set(key, made, header.key(key))
-        said = dict(rule.made[before:])
-        for node in seen:
-            for old, today in said.items():
-                span = place_of_word(notes, node.span, old.rpartition(".")[2])
-                if span is not node.span:
-                    notes.older(span, old, today, f"{{{{ {today} }}}}")
-                    break
+    for node, inside in list(replace_everywhere(header, rule, notes)):
+        note_replaced(node, dict(rule.made), inside)
 
 
 def _fields(steps: Iterable[MappingNode], is_older: bool) -> dict[str, Mapping[str, str]]:

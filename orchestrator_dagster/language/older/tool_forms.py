@@ -123,7 +123,7 @@ FORMS: dict[str, ToolForm] = {
         "read",
         Form(rename=_PATHS | _same("directory dir folder", "path"), fields=_same("file_path filepath", "path")),
         {
-            "read": Form(fields=_same("data text contents", "content")),
+            "read": Form(fields=_same("data text", "content")),
             "write": Form(
                 rename=_same("data text", "content"),
                 drop=_FOLDERS,

@@ -12,6 +12,8 @@ from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar
 
 #: Parameters that name the operation where the step's `action` does not.
 _OPERATIONS = ("action", "operation", "mode")
+#: What `mode` says when it is no operation.
+_NO_ACTIONS = ("strict", "lenient", "report_only")
 _SAYS_NOTHING = ("", "execute", "run")
 _ENDING = re.compile(r"\.(?:png|jpe?g|webp)\s*\Z", re.IGNORECASE)
 _SHORT_OPERATIONS = re.compile(r"[a-z_]+\Z")
@@ -38,6 +40,7 @@ def tool_of(step: MappingNode) -> tuple[str, ToolForm, str] | None:
             pair = parameters.pairs.get(key) if isinstance(parameters, MappingNode) else None
             if pair and not action and text_of(pair[1]):
                 action = word(text_of(pair[1]))
+                action = "" if action in _NO_ACTIONS else action
     return name, form, form.actions.get(action, action or form.default)
 
 
