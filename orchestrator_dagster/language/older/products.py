@@ -208,6 +208,7 @@ def rewrite_model(keys: Keys, notes: Notes) -> None:
         _rewrite_needs(keys, notes)
     if "template" in keys:
         _rewrite_template(keys, notes)
+    _rewrite_response_format(keys, notes)
     if schema_of(keys.pairs) is not None:
         _rewrite_schema(keys, notes)
 
@@ -229,6 +230,33 @@ def _rewrite_needs(keys: Keys, notes: Notes) -> None:
         keys.set("requires_model", MappingNode(pairs, needs.span), keys.key("requires_model"))
     else:
         keys.remove("requires_model")
+
+
+def _rewrite_response_format(keys: Keys, notes: Notes) -> None:
+    """`response_format` among the parameters: the shape of the answer, or that it is JSON."""
+    parameters = keys.value("parameters")
+    if "tool" in keys or not isinstance(parameters, MappingNode) or "response_format" not in parameters.pairs:
+        return
+    key, value = parameters.pairs["response_format"]
+    left = {name: pair for name, pair in parameters.pairs.items() if name != "response_format"}
+    inner = value.pairs if isinstance(value, MappingNode) else {}
+    word = (text_of(inner["type"][1]) if "type" in inner else text_of(value)) or ""
+    schema: Node | None = inner.get("schema", (key, None))[1]
+    described = inner.get("json_schema", (key, None))[1]
+    if isinstance(described, MappingNode):
+        schema = described.pairs.get("schema", (key, described))[1]
+    if isinstance(schema, MappingNode):
+        left.setdefault("schema", (key, schema))
+        notes.older(key, "response_format", "vars", "vars: …", "the schema is the shape of the step's variables")
+    elif "vars" in keys or "schema" in left or word.lower() in ("text", "markdown"):
+        notes.no_effect(key, "`response_format` has no effect: the step's variables say what it answers")
+    elif word.lower() in ("json", "json_object"):
+        made = mapping({_own_variable(notes): mapping({"format": scalar("json", value.span)}, value.span)}, value.span)
+        notes.older(key, "response_format", "vars", line("vars", made), "it stands beside `parameters`")
+        keys.set("vars", made, key)
+    else:
+        notes.unsupported(key, f"`response_format: {word}` is none that is known", hint="declare `vars`")
+    keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
 
 
 def schema_of(step: Mapping[str, tuple[ScalarNode, Node]]) -> MappingNode | None:

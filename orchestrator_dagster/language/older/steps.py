@@ -93,7 +93,8 @@ def is_older(step: MappingNode) -> bool:
         return True
     if "requires_model" in pairs:
         return True
-    if schema_of(pairs) is not None:
+    parameters = pairs["parameters"][1] if "parameters" in pairs else None
+    if schema_of(pairs) is not None or (isinstance(parameters, MappingNode) and "response_format" in parameters.pairs):
         return True
     action = pairs.get("action")
     return bool(

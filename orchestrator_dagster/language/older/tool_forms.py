@@ -86,14 +86,14 @@ FORMS: dict[str, ToolForm] = {
     "data_processing": ToolForm(
         "load",
         Form(
-            rename=_same("input_data dataset input", "data") | _same("output_file", "output_path"),
+            rename=_same("input_data dataset input file_path filepath filename", "data") | _same("output_file", "output_path"),
             drop={"format": _SEEN, "input_format": _SEEN, "source_format": _SEEN, "from_format": _SEEN},
             lift=("operation", "config", "options"),
             fields=_TABLE,
         ),
         {
             "load": Form(rename=_same("input_format source_format", "format"), drop={}, fields={"content": "data"}),
-            "save": Form(rename=_same("output_format to_format", "format")),
+            "save": Form(rename=_same("output_format to_format", "format") | _same("file_path filepath", "path")),
             "filter": Form(rename=_same("criteria filter filter_conditions", "conditions")),
             "aggregate": Form(rename=_same("group_by_columns groups", "group_by")),
             "transform": Form(rename=_same("transformation_spec transformation transform", "operations")),
