@@ -308,9 +308,15 @@ def _as_table(content: Any, suffix: str) -> str | None:
         return None if content is None else to_yaml(content)
     if suffix != ".csv":
         return None
-    if isinstance(content, dict) and {"content", "format", "row_count"} <= content.keys() and content["format"] == "csv":
+    if (
+        isinstance(content, dict)
+        and {"content", "format", "row_count"} <= content.keys()
+        and content["format"] == "csv"
+    ):
         return str(content["content"])
-    rows = content["data"] if isinstance(content, dict) and {"data", "columns", "row_count"} <= content.keys() else content
+    rows = (
+        content["data"] if isinstance(content, dict) and {"data", "columns", "row_count"} <= content.keys() else content
+    )
     if not isinstance(rows, list | tuple) or not rows or not all(isinstance(row, dict) for row in rows):
         return None
     return to_csv(rows)

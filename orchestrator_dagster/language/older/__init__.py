@@ -49,8 +49,8 @@ from orchestrator_dagster.language.older.layout import looks_older, rewrite_layo
 from orchestrator_dagster.language.older.names import rewrite_output_path
 from orchestrator_dagster.language.older.notes import Notes, step_ids
 from orchestrator_dagster.language.older.steps import Header, rewrite_body
-from orchestrator_dagster.language.older.tool_fields import rewrite_fields
 from orchestrator_dagster.language.older.template_words import rewrite_words
+from orchestrator_dagster.language.older.tool_fields import rewrite_fields
 from orchestrator_dagster.language.older.tree import Keys, scalar, text_of
 
 

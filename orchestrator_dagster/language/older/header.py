@@ -290,7 +290,9 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
             inner = value.pairs["value"][1]
             if "location" in value.pairs:
                 where, hint = value.pairs["location"][0], "write `products:` at the step that makes the file"
-                notes.no_effect(where, f"`location` of the output `{name}`: an output is a value, no file is made of it", hint)
+                notes.no_effect(
+                    where, f"`location` of the output `{name}`: an output is a value, no file is made of it", hint
+                )
             notes.older(key, f"{name}: {{type, value}}", f"{name}: value", line(name, inner), "its type is the value's")
             value = inner
         made[name] = (key, value)

@@ -18,7 +18,17 @@ _ABOUT = (
 #: Keys of a step that are its parameters.
 _PARAMETERS = ("config", "params", "args", "arguments", "inputs")
 #: Actions that say no more than the keys of a loop.
-_LOOP_ACTIONS = ("action_loop", "for_each", "foreach", "loop", "while", "until", "parallel_map", "for_loop", "while_loop")
+_LOOP_ACTIONS = (
+    "action_loop",
+    "for_each",
+    "foreach",
+    "loop",
+    "while",
+    "until",
+    "parallel_map",
+    "for_loop",
+    "while_loop",
+)
 _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action_loop", "steps", "items")
 _OLDER_ACTIONS = ("generate_text", "analyze_text", "generate_structured", "text_generation", "llm_generate")
 #: Kinds of steps by the keys that say so.
@@ -51,7 +61,11 @@ def unwrap(root: MappingNode, notes: Notes) -> MappingNode:
 def rewrite_layout(header: Keys, notes: Notes) -> None:
     """Give what is said about the file, its model, its tags and its steps today's place."""
     steps = header.value("steps")
-    if isinstance(steps, MappingNode) and steps.pairs and all(isinstance(v, MappingNode) for _, v in steps.pairs.values()):
+    if (
+        isinstance(steps, MappingNode)
+        and steps.pairs
+        and all(isinstance(v, MappingNode) for _, v in steps.pairs.values())
+    ):
         header.set("steps", _listed(steps, notes), header.key("steps"))
     if "model" in header:
         _rewrite_model(header, notes)
@@ -75,7 +89,9 @@ def _listed(steps: MappingNode, notes: Notes) -> SequenceNode:
             made.append(MappingNode({"id": (key, scalar(name, key.span)), **step.pairs}, step.span))
             notes.ids.add(name)
     first = next(iter(steps.pairs))
-    notes.older(next(iter(steps.pairs.values()))[0], f"{first}: {{…}}", f"- id: {first}", f"- id: {first}", "steps are a list")
+    notes.older(
+        next(iter(steps.pairs.values()))[0], f"{first}: {{…}}", f"- id: {first}", f"- id: {first}", "steps are a list"
+    )
     return SequenceNode(made, steps.span)
 
 
@@ -89,15 +105,21 @@ def _rewrite_model(keys: Keys, notes: Notes) -> None:
             keys.remove("model")
             return
     if said.strip().startswith("<AUTO"):
-        notes.older(key, "model: <AUTO>", "selection_schema", "selection_schema: balanced", "the schema chooses a model")
+        notes.older(
+            key, "model: <AUTO>", "selection_schema", "selection_schema: balanced", "the schema chooses a model"
+        )
         keys.remove("model")
     else:
         notes.rename(keys, "model", "default_model", value)
 
 
-def model_name(said: MappingNode, notes: Notes, settings: dict[str, tuple[ScalarNode, Node]] | None = None) -> Node | None:
+def model_name(
+    said: MappingNode, notes: Notes, settings: dict[str, tuple[ScalarNode, Node]] | None = None
+) -> Node | None:
     """A model as a map of `provider` and `name`, as one name; its further keys are put into ``settings``."""
-    name = next((text_of(said.pairs[one][1]) for one in ("name", "model", "id", "model_name") if one in said.pairs), None)
+    name = next(
+        (text_of(said.pairs[one][1]) for one in ("name", "model", "id", "model_name") if one in said.pairs), None
+    )
     provider = text_of(said.pairs["provider"][1]) if "provider" in said.pairs else None
     if not name:
         notes.unsupported(said, "a model as a map has `provider` and `name`", hint="write `model: provider:name`")
@@ -132,7 +154,9 @@ def _rewrite_about(header: Keys, notes: Notes) -> None:
 def _drop_checkpoints(keys: Keys, notes: Notes) -> None:
     for name in _CHECKPOINTS:
         if name in keys:
-            notes.no_effect(keys.key(name), f"`{name}` has no effect: the outcome of every step is kept, and a run can be resumed")
+            notes.no_effect(
+                keys.key(name), f"`{name}` has no effect: the outcome of every step is kept, and a run can be resumed"
+            )
             keys.remove(name)
 
 
@@ -158,7 +182,9 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
             notes.rename(keys, "items", "for_each")
     _drop_checkpoints(keys, notes)
     if "priority" in keys:
-        notes.no_effect(keys.key("priority"), "`priority` has no effect: a step runs as soon as those before it are done")
+        notes.no_effect(
+            keys.key("priority"), "`priority` has no effect: a step runs as soon as those before it are done"
+        )
         keys.remove("priority")
 
 
@@ -186,7 +212,11 @@ def rewrite_orchestrator(header: Keys, notes: Notes, is_older: bool) -> None:
         return
     model = header.value("default_model")
     said = text_of(model)
-    made = model if said and not said.startswith("builtin") else scalar("<AUTO>the best that can be reached</AUTO>", first.span)
+    made = (
+        model
+        if said and not said.startswith("builtin")
+        else scalar("<AUTO>the best that can be reached</AUTO>", first.span)
+    )
     assert made is not None
     notes.older(
         first, "<AUTO>", "orchestrator", line("orchestrator", made), "the header does not say which model decides it"

@@ -277,7 +277,9 @@ def _rewrite_schema(keys: Keys, notes: Notes) -> None:
     if not fields.pairs or not all(_NAME.match(name) for name in fields.pairs):
         return
     made: dict[str, Node] = {}
-    if len(fields.pairs) == 1 and fields is not schema and _own_variable(notes) not in fields.pairs:  # one variable would be the step's value, and no object
+    if (
+        len(fields.pairs) == 1 and fields is not schema and _own_variable(notes) not in fields.pairs
+    ):  # one variable would be the step's value, and no object
         key = parameters.pairs["schema"][0]
         left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
         variables = mapping({_own_variable(notes): mapping({"schema": schema}, schema.span)}, schema.span)

@@ -21,7 +21,9 @@ _TEXT_FIELDS = dict.fromkeys(
     "content text output response generated_text completion analysis summary answer message data".split(), "{}.result"
 )
 #: A step whose value is an object of its own: what the object was called.
-_OBJECT_FIELDS = dict.fromkeys("data output content response structured structured_output object json".split(), "{}.result")
+_OBJECT_FIELDS = dict.fromkeys(
+    "data output content response structured structured_output object json".split(), "{}.result"
+)
 #: Fields that mean something today too: they are replaced in files that are seen to be older.
 _ALSO_TODAY = frozenset(("value",))
 

@@ -86,7 +86,8 @@ FORMS: dict[str, ToolForm] = {
     "data_processing": ToolForm(
         "load",
         Form(
-            rename=_same("input_data dataset input file_path filepath filename", "data") | _same("output_file", "output_path"),
+            rename=_same("input_data dataset input file_path filepath filename", "data")
+            | _same("output_file", "output_path"),
             drop={"format": _SEEN, "input_format": _SEEN, "source_format": _SEEN, "from_format": _SEEN},
             lift=("operation", "config", "options"),
             fields=_TABLE,
@@ -102,8 +103,15 @@ FORMS: dict[str, ToolForm] = {
                 fields=_same("processed_data output converted_data data", "content"),
             ),
         },
-        {"convert_format": "convert", "transform_data": "transform", "load_data": "load", "filter_data": "filter",
-         "aggregate_data": "aggregate", "save_data": "save", "export": "save"},
+        {
+            "convert_format": "convert",
+            "transform_data": "transform",
+            "load_data": "load",
+            "filter_data": "filter",
+            "aggregate_data": "aggregate",
+            "save_data": "save",
+            "export": "save",
+        },
     ),
     "validation": ToolForm(
         "validate",
@@ -139,8 +147,17 @@ FORMS: dict[str, ToolForm] = {
             "mkdir": Form(drop=_FOLDERS | {"exist_ok": "a folder that is there already is no error"}),
             "info": Form(fields=_same("file_size", "size") | _same("modified_time mtime", "modified")),
         },
-        {"get_size": "info", "size": "info", "get_info": "info", "file_size": "info", "create": "write",
-         "create_dir": "mkdir", "make_dir": "mkdir", "read_text": "read", "write_text": "write"},
+        {
+            "get_size": "info",
+            "size": "info",
+            "get_info": "info",
+            "file_size": "info",
+            "create": "write",
+            "create_dir": "mkdir",
+            "make_dir": "mkdir",
+            "read_text": "read",
+            "write_text": "write",
+        },
     ),
     "web_search": ToolForm(
         "search",
@@ -157,7 +174,8 @@ FORMS: dict[str, ToolForm] = {
         {
             "fetch": Form(
                 rename=_same("page_url", "url"),
-                fields=_same("accessible exists verified reachable", "success") | _same("page_title", "title")
+                fields=_same("accessible exists verified reachable", "success")
+                | _same("page_title", "title")
                 | _same("extracted_text page_content body", "text"),
             ),
             "screenshot": Form(fields=_same("screenshot_path file_path", "path")),
@@ -167,12 +185,30 @@ FORMS: dict[str, ToolForm] = {
     "report_generator": ToolForm(
         "generate",
         Form(
-            rename=_same("output_format", "format") | _same("body report_content", "content")
-            | _same("include_toc toc table_of_contents", "contents") | _same("output_file save_to", "output_path"),
+            rename=_same("output_format", "format")
+            | _same("body report_content", "content")
+            | _same("include_toc toc table_of_contents", "contents")
+            | _same("output_file save_to", "output_path"),
             drop={"report_type": "its sections say what it is"},
-            sections=("executive_summary", "summary", "introduction", "methodology", "findings", "key_findings", "results",
-                      "analysis", "insights", "data", "search_results", "quality_score", "recommendations",
-                      "conclusion", "conclusions", "sources", "references"),
+            sections=(
+                "executive_summary",
+                "summary",
+                "introduction",
+                "methodology",
+                "findings",
+                "key_findings",
+                "results",
+                "analysis",
+                "insights",
+                "data",
+                "search_results",
+                "quality_score",
+                "recommendations",
+                "conclusion",
+                "conclusions",
+                "sources",
+                "references",
+            ),
             fields=_same("markdown report report_content text html output", "content")
             | _same("file_path filepath output_path", "path"),
         ),
@@ -180,12 +216,17 @@ FORMS: dict[str, ToolForm] = {
     "pdf_compiler": ToolForm(
         "compile",
         Form(
-            drop={"install_if_missing": "nothing has to be installed to make a PDF", "format": "it makes a PDF",
-                  "output_format": "it makes a PDF", "cleanup": "it leaves no other files"},
+            drop={
+                "install_if_missing": "nothing has to be installed to make a PDF",
+                "format": "it makes a PDF",
+                "output_format": "it makes a PDF",
+                "cleanup": "it leaves no other files",
+            },
             only={"format": ("pdf", "PDF"), "output_format": ("pdf", "PDF")},
             rename=_same("toc include_toc table_of_contents", "contents"),
             lift=("metadata",),
-            fields=_same("pdf_path file_path output_file filepath", "path") | _same("file_size", "size")
+            fields=_same("pdf_path file_path output_file filepath", "path")
+            | _same("file_size", "size")
             | _same("page_count", "pages"),
         ),
     ),
@@ -215,19 +256,33 @@ FORMS: dict[str, ToolForm] = {
             drop={"context": "where people answer is decided by the run"},
             only={"context": ("cli", "gui", "api", "web", "terminal")},
             rename=_same("default_value", "default") | _same("validation_pattern", "pattern"),
-            values={"type": {"bool": "boolean", "string": "text", "str": "text", "int": "integer", "float": "number",
-                             "select": "choice", "multi_choice": "choices", "multiselect": "choices"}},
+            values={
+                "type": {
+                    "bool": "boolean",
+                    "string": "text",
+                    "str": "text",
+                    "int": "integer",
+                    "float": "number",
+                    "select": "choice",
+                    "multi_choice": "choices",
+                    "multiselect": "choices",
+                }
+            },
             fields=_same("value response user_input input", "answer"),
         ),
     ),
     "approval_gate": ToolForm(
         "request",
         Form(
-            drop={"format": "the content is shown as it is", "require_reason": "a rejection may always say why",
-                  "allow_modifications": "false is the default"},
+            drop={
+                "format": "the content is shown as it is",
+                "require_reason": "a rejection may always say why",
+                "allow_modifications": "false is the default",
+            },
             only={"allow_modifications": (False,)},
             fields=_same("rejection_reason reason feedback", "comment")
-            | _same("approver approved_by reviewer", "by") | _same("approved_at decided_at", "at")
+            | _same("approver approved_by reviewer", "by")
+            | _same("approved_at decided_at", "at")
             | {"decision": "('approved' if {}.approved else 'rejected')", "modified_content": "content"},
         ),
     ),
@@ -235,19 +290,24 @@ FORMS: dict[str, ToolForm] = {
     "multi_model_routing": ToolForm(
         "route",
         Form(
-            rename=_same("optimization_goal goal optimization routing_strategy", "strategy") | _same("tasks", "prompts"),
+            rename=_same("optimization_goal goal optimization routing_strategy", "strategy")
+            | _same("tasks", "prompts"),
             values={"strategy": _STRATEGIES},
             texts="prompts",
             fields=_same("selected_model recommended_model", "model")
             | _same("routing_reason reasoning reasons", "reason")
-            | _same("total_estimated_cost total_cost", "estimated_cost") | _same("recommendations", "routes"),
+            | _same("total_estimated_cost total_cost", "estimated_cost")
+            | _same("recommendations", "routes"),
         ),
         actions={"optimize_batch": "route", "route_request": "route", "recommend": "route"},
     ),
     "task_delegation": ToolForm(
         "delegate",
-        Form(fields=_same("selected_model recommended_model", "model") | _same("task_analysis", "analysis")
-             | _same("reason reasoning reasons", "model_reason")),
+        Form(
+            fields=_same("selected_model recommended_model", "model")
+            | _same("task_analysis", "analysis")
+            | _same("reason reasoning reasons", "model_reason")
+        ),
     ),
     "prompt_optimization": ToolForm(
         "optimize",
@@ -255,15 +315,20 @@ FORMS: dict[str, ToolForm] = {
             settings=("model", "temperature", "max_tokens"),
             drop={"preserve_intent": "what the prompt asks for is always kept"},
             only={"preserve_intent": (True,)},
-            fields=_same("optimized_prompt optimised_prompt", "optimized") | _same("original_prompt", "original")
+            fields=_same("optimized_prompt optimised_prompt", "optimized")
+            | _same("original_prompt", "original")
             | _same("improvements", "changes"),
         ),
     ),
     "python_executor": ToolForm(
         "run",
         Form(
-            drop={"capture_output": "what is printed is always kept", "packages": "none are named",
-                  "requirements": "none are named", "sandbox": "code always runs in a process of its own"},
+            drop={
+                "capture_output": "what is printed is always kept",
+                "packages": "none are named",
+                "requirements": "none are named",
+                "sandbox": "code always runs in a process of its own",
+            },
             only={"packages": ([],), "requirements": ([],), "sandbox": (True,), "capture_output": (True,)},
             fields=_same("execution_time elapsed", "duration") | _same("exit_code returncode", "return_code"),
         ),
@@ -272,20 +337,28 @@ FORMS: dict[str, ToolForm] = {
         "run",
         Form(
             rename=_same("cmd", "command"),
-            fields=_same("execution_time elapsed", "duration") | _same("exit_code returncode", "return_code")
+            fields=_same("execution_time elapsed", "duration")
+            | _same("exit_code returncode", "return_code")
             | _same("output", "stdout"),
         ),
     ),
     "http_client": ToolForm(
         "get",
-        Form(fields=_same("data response response_data", "json") | _same("content", "text") | _same("code", "status_code")),
+        Form(
+            fields=_same("data response response_data", "json")
+            | _same("content", "text")
+            | _same("code", "status_code")
+        ),
     ),
     "pipeline_executor": ToolForm(
         "execute",
         Form(
-            drop={"wait_for_completion": "the step always waits", "inherit_context": "a pipeline is given its inputs",
-                  "output_mapping": "its outputs are read as `<step>.outputs.<name>`",
-                  "async": "steps that do not wait for each other run at once"},
+            drop={
+                "wait_for_completion": "the step always waits",
+                "inherit_context": "a pipeline is given its inputs",
+                "output_mapping": "its outputs are read as `<step>.outputs.<name>`",
+                "async": "steps that do not wait for each other run at once",
+            },
             only={"wait_for_completion": (True,)},
             fields=_same("results result_data", "outputs"),
         ),
@@ -296,8 +369,12 @@ FORMS: dict[str, ToolForm] = {
             rename=_same("image_path image_file path", "image") | _same("question", "prompt"),
             settings=("model", "temperature", "max_tokens"),
             drop={"detail_level": "how much is said is decided by the prompt"},
-            values={"analysis_type": _same("describe description detailed comprehensive caption", "general")
-                    | _same("faces", "people") | _same("ocr", "text") | _same("detect_objects object_detection", "objects")},
+            values={
+                "analysis_type": _same("describe description detailed comprehensive caption", "general")
+                | _same("faces", "people")
+                | _same("ocr", "text")
+                | _same("detect_objects object_detection", "objects")
+            },
             fields=_same("analysis description result_text caption extracted_text", "text"),
         ),
     ),

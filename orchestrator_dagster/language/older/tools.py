@@ -140,7 +140,9 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
     if action in ("convert", "save") and "format" in inside:
         for old in ("output_format", "to_format", "target_format"):
             if old in inside:
-                notes.no_effect(inside.key("format"), f"`format` beside `{old}` has no effect: the format is seen from the data")
+                notes.no_effect(
+                    inside.key("format"), f"`format` beside `{old}` has no effect: the format is seen from the data"
+                )
                 inside.remove("format")
                 break
     for old, today in form.rename.items():
@@ -177,7 +179,9 @@ def _lift(inside: Keys, name: str, action: str, notes: Notes) -> None:
         if own not in inside and not (own in ("type", "name", "action") and word(text_of(value)) == action)
     }
     keys = {own: pair[0] for own, pair in inner.pairs.items()}
-    notes.older(inside.key(name), name, "parameters", line("parameters", dict.fromkeys(today, "…")), "they stand beside it")
+    notes.older(
+        inside.key(name), name, "parameters", line("parameters", dict.fromkeys(today, "…")), "they stand beside it"
+    )
     inside.remove(name)
     for own, value in today.items():
         inside.set(own, value, keys[own])
@@ -209,11 +213,15 @@ def _named_aggregations(inside: Keys, name: str, notes: Notes) -> None:
     for one in value.items:
         said = {key: node for key, (_, node) in one.pairs.items()} if isinstance(one, MappingNode) else {}
         column = next((said[key] for key in ("column", "field", "on") if key in said), None)
-        function = next((said[key] for key in ("function", "func", "agg", "operation", "type", "method") if key in said), None)
+        function = next(
+            (said[key] for key in ("function", "func", "agg", "operation", "type", "method") if key in said), None
+        )
         alias = next((text_of(said[key]) for key in ("alias", "as", "name", "output") if key in said), None)
         if column is None or function is None:
             return
-        made[alias or f"{plain(column)}_{plain(function)}"] = mapping({"column": column, "function": function}, one.span)
+        made[alias or f"{plain(column)}_{plain(function)}"] = mapping(
+            {"column": column, "function": function}, one.span
+        )
     named = mapping(made, value.span)
     notes.older(inside.key(name), f"{name}: [{{column, function, alias}}]", name, line(name, named))
     inside.set(name, named, inside.key(name))
@@ -233,7 +241,9 @@ def _texts(inside: Keys, name: str, notes: Notes) -> None:
         made.append(text)
     if any(a is not b for a, b in zip(made, value.items, strict=True)):
         listed = SequenceNode(made, value.span)
-        notes.older(inside.key(name), f"{name}: [{{task}}]", name, line(name, listed), "which model fits is seen from it")
+        notes.older(
+            inside.key(name), f"{name}: [{{task}}]", name, line(name, listed), "which model fits is seen from it"
+        )
         inside.set(name, listed, inside.key(name))
 
 
@@ -305,5 +315,3 @@ def tool_steps(body: Node | None) -> Iterator[MappingNode]:
             yield item
             if "steps" in item.pairs:
                 yield from tool_steps(item.pairs["steps"][1])
-
-

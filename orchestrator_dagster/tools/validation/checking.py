@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.json_schema import SchemaProblem, schema_errors
@@ -58,7 +58,9 @@ def validate(
     strict: Annotated[
         bool,
         BeforeValidator(_by_word),
-        Field(description="Whether a value that is not valid fails the step; in words: strict, lenient or report_only."),
+        Field(
+            description="Whether a value that is not valid fails the step; in words: strict, lenient or report_only."
+        ),
     ] = False,
     max_errors: Annotated[int, Field(ge=1, le=10_000, description="Most errors to give; all are counted.")] = 100,
 ) -> Validation:
