@@ -33,7 +33,8 @@ _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action
 _OLDER_ACTIONS = ("generate_text", "analyze_text", "generate_structured", "text_generation", "llm_generate")
 #: Kinds of steps by the keys that say so.
 _TYPES = {
-    "llm": ("prompt", "instruction", "model", "action"), "model": ("prompt", "model"), "prompt": ("prompt",), "tool": ("tool",),
+    "llm": ("prompt", "instruction", "model", "action"), "model": ("prompt", "model"), "prompt": ("prompt",),
+    "tool": ("tool",),
     "condition": ("condition", "if"), "conditional": ("condition", "if"), "generate": ("prompt", "action"),
     "tool_call": ("tool",), "function": ("tool",), "sub_pipeline": ("pipeline",),
 }  # fmt: skip

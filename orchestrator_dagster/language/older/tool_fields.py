@@ -14,7 +14,7 @@ from orchestrator_dagster.language.older.tree import Keys, text_of
 
 _STRING = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 _MODEL_WORDS = frozenset(
-    "generate generate_text text_generation llm_generate llm_call llm ask_model analyze_text analyze echo".split()
+    "generate generate_text text_generation llm_generate llm_call llm ask_model analyze_text analyze".split()
 )
 #: A step that leaves a text: everything that the text was called.
 _TEXT_FIELDS = dict.fromkeys(

@@ -398,15 +398,3 @@ FORMS: dict[str, ToolForm] = {
     "checkpoint": ToolForm("save", Form(fields={"checkpoint_id": "name", "checkpoints": "items"})),
 }
 """Every built-in tool with older spellings, by its name of today."""
-
-#: Names of tools in the earlier dialect, where they are no alias of today's tool.
-TOOL_NAMES = {
-    "mcp_server": "mcp", "memory": "mcp_memory", "file_system": "filesystem", "file": "filesystem", "http": "http_client",
-    "filesystem_tool": "filesystem", "web_search_tool": "web_search", "browser": "headless_browser",
-    "headless_browser_tool": "headless_browser", "report": "report_generator", "pdf": "pdf_compiler",
-    "report_generator_tool": "report_generator", "pdf_compiler_tool": "pdf_compiler", "validation_tool": "validation",
-    "data_processing_tool": "data_processing", "python": "python_executor", "python_executor_tool": "python_executor",
-    "bash": "terminal", "shell": "terminal", "terminal_tool": "terminal",
-}  # fmt: skip
-#: Those of them that have to be written otherwise today.
-RENAMED_TOOLS = {"http": "http-client", "data_processing_tool": "data-processing"}

@@ -7,9 +7,21 @@ from collections.abc import Iterator
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes
-from orchestrator_dagster.language.older.tool_forms import FORMS, RENAMED_TOOLS, TOOL_NAMES, Form, ToolForm
+from orchestrator_dagster.language.older.tool_forms import FORMS, Form, ToolForm
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, scalar, text_of
 
+#: Names of tools in the earlier dialect, where they are no alias of today's tool.
+TOOL_NAMES = {
+    "mcp_server": "mcp", "memory": "mcp_memory", "file_system": "filesystem", "file": "filesystem",
+    "http": "http_client",
+    "filesystem_tool": "filesystem", "web_search_tool": "web_search", "browser": "headless_browser",
+    "headless_browser_tool": "headless_browser", "report": "report_generator", "pdf": "pdf_compiler",
+    "report_generator_tool": "report_generator", "pdf_compiler_tool": "pdf_compiler", "validation_tool": "validation",
+    "data_processing_tool": "data_processing", "python": "python_executor", "python_executor_tool": "python_executor",
+    "bash": "terminal", "shell": "terminal", "terminal_tool": "terminal",
+}  # fmt: skip
+#: Those of them that have to be written otherwise today.
+RENAMED_TOOLS = {"http": "http-client", "data_processing_tool": "data-processing"}
 #: Parameters that name the operation where the step's `action` does not.
 _OPERATIONS = ("action", "operation", "mode")
 #: What `mode` says when it is no operation.
@@ -254,7 +266,7 @@ def _sections(inside: Keys, names: tuple[str, ...], notes: Notes) -> None:
         return
     key, span = inside.key(made[0]), inside.key(made[0]).span
     titles = {name.replace("_", " ").capitalize(): inside.pairs[name] for name in made}
-    sections = MappingNode({title: pair for title, pair in titles.items()}, span)
+    sections = MappingNode(titles, span)
     shown = line("sections", dict.fromkeys(titles, "…"))
     notes.older(key, "`, `".join(made), "sections", shown, "each is a section of the report")
     inside.remove(*made)
@@ -266,7 +278,7 @@ def _picture_path(inside: Keys, notes: Notes) -> None:
     said = inside.text("output_path")
     if said is None or "path" in inside:
         return
-    key, value = inside.pairs["output_path"]
+    value = inside.pairs["output_path"][1]
     path = said if _ENDING.search(said) else f"{said.rstrip('/')}/image.png"
     notes.rename(inside, "output_path", "path", value if path == said else scalar(path, value.span))
 
