@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
+from orchestrator_dagster.language.older.input_words import RENAMED, with_todays_words
 from orchestrator_dagster.language.older.loops import PLAIN_TYPES
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.retries import rewrite_retries
@@ -21,6 +22,7 @@ _DESCRIBES = frozenset(
     (
         *("type", "default", "description", "required", "enum", "choices", "minimum", "maximum", "range", "pattern"),
         *("items", "examples", "example", "format"),
+        *RENAMED,
     )
 )
 _OUTPUT_KEYS = frozenset(("type", "value", "description", "name", "format", "location"))
@@ -102,7 +104,10 @@ def _inputs(node: Node, notes: Notes) -> Node:
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else SequenceNode(items, node.span)
     if not isinstance(node, MappingNode):
         return node
-    made = {name: _without_inner_default(name, value, notes) for name, (_, value) in node.pairs.items()}
+    made = {
+        name: with_todays_words(name, _without_inner_default(name, value, notes), notes)
+        for name, (_, value) in node.pairs.items()
+    }
     if all(made[name] is value for name, (_, value) in node.pairs.items()):
         return node
     return MappingNode({name: (node.pairs[name][0], value) for name, value in made.items()}, node.span)

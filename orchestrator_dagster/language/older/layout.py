@@ -31,6 +31,7 @@ _LOOP_ACTIONS = (
 )
 _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action_loop", "steps", "items")
 _OLDER_ACTIONS = ("generate_text", "analyze_text", "generate_structured", "text_generation", "llm_generate")
+_RENAMED = {"when": "condition", "needs": "dependencies", "wait_for": "dependencies", "after": "dependencies"}
 #: Kinds of steps by the keys that say so.
 _TYPES = {
     "llm": ("prompt", "instruction", "model", "action"), "model": ("prompt", "model"), "prompt": ("prompt",),
@@ -70,11 +71,7 @@ def rewrite_layout(header: Keys, notes: Notes) -> None:
         header.set("steps", _listed(steps, notes), header.key("steps"))
     if "model" in header:
         _rewrite_model(header, notes)
-    tags = header.value("tags")
-    if isinstance(tags, SequenceNode) and tags.items and all(text_of(one) for one in tags.items):
-        made = mapping({text_of(one) or "": scalar("", one.span) for one in tags.items}, tags.span)
-        notes.older(header.key("tags"), "tags: [name]", "tags", line("tags", made))
-        header.set("tags", made, header.key("tags"))
+    tags_of(header, notes)
     _rewrite_about(header, notes)
     _drop_checkpoints(header, notes)
 
@@ -171,6 +168,10 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
         keys.remove("type")
     if "llm" in keys:
         notes.rename(keys, "llm", "model")
+    for old, today in _RENAMED.items():
+        if old in keys:
+            notes.rename(keys, old, today)
+    _rewrite_switches(keys, notes)
     if "model_requirements" in keys:
         notes.rename(keys, "model_requirements", "requires_model")
     _rewrite_step_model(keys, notes)
@@ -187,6 +188,56 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
             keys.key("priority"), "`priority` has no effect: a step runs as soon as those before it are done"
         )
         keys.remove("priority")
+
+
+def tags_of(keys: Keys, notes: Notes) -> None:
+    """Tags that are words are names without values."""
+    tags = keys.value("tags")
+    if isinstance(tags, SequenceNode) and tags.items and all(text_of(one) for one in tags.items):
+        made = mapping({text_of(one) or "": scalar("", one.span) for one in tags.items}, tags.span)
+        notes.older(keys.key("tags"), "tags: [name]", "tags", line("tags", made))
+        keys.set("tags", made, keys.key("tags"))
+
+
+def _rewrite_switches(keys: Keys, notes: Notes) -> None:
+    """`enabled` and `cache` as true or false."""
+    tags_of(keys, notes)
+    enabled = plain(keys.value("enabled")) if "enabled" in keys else None
+    if enabled is True:
+        notes.no_effect(keys.key("enabled"), "`enabled: true` has no effect: a step that stands here is run")
+        keys.remove("enabled")
+    elif enabled is False and "condition" not in keys and "if" not in keys:
+        notes.rename(keys, "enabled", "condition")
+    cache = plain(keys.value("cache")) if "cache" in keys else None
+    if isinstance(cache, bool):
+        key, made = keys.key("cache"), scalar("always" if cache else "off", keys.pairs["cache"][1].span)
+        notes.older(key, f"cache: {str(cache).lower()}", "cache", line("cache", made))
+        keys.set("cache", made, key)
+
+
+def share_model(keys: Keys, notes: Notes) -> None:
+    """The model of a loop around steps is that of the steps in it that ask one and name none."""
+    body = keys.value("steps")
+    for name in ("model", "requires_model", "requires-model"):
+        if name not in keys or not isinstance(body, SequenceNode):
+            continue
+        key, value = keys.pairs[name]
+        today = "requires_model" if name == "requires-model" else name
+        body = SequenceNode([_with_model(one, today, key, value) for one in body.items], body.span)
+        notes.older(key, name, today, line(today, value), "it stands at the steps inside that ask a model")
+        keys.remove(name)
+        keys.set("steps", body, key)
+
+
+def _with_model(step: Node, name: str, key: ScalarNode, value: Node) -> Node:
+    if not isinstance(step, MappingNode) or any(
+        one in step.pairs for one in ("model", "requires_model", "requires-model", "tool", "pipeline", "steps")
+    ):
+        return step
+    action = text_of(step.pairs["action"][1]) if "action" in step.pairs else ""
+    if (action or "").split(" ")[0].lower() in ("echo", "debug", "log", "evaluate_condition"):
+        return step
+    return MappingNode({**step.pairs, name: (key, value)}, step.span)
 
 
 def _rewrite_conditions(keys: Keys, notes: Notes) -> None:

@@ -30,6 +30,10 @@ _OWN_PATHS = (
     "location",
     "target",
 )
+_LEVELS = {
+    "low": "cost", "basic": "cost", "medium": "balanced", "intermediate": "balanced", "high": "performance",
+    "very-high": "performance", "expert": "performance", "advanced": "performance",
+}  # fmt: skip
 _EVERY_MODEL = frozenset("text_generation text chat completion generation generate analysis".split())
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MODEL_ACTION = re.compile(r"(generate|analy[sz]e|llm|ask_model|text_generation)", re.IGNORECASE)
@@ -205,12 +209,35 @@ def rewrite_model(keys: Keys, notes: Notes) -> None:
         else:
             notes.rename(keys, "requires_model", "model")
     if isinstance(keys.value("requires_model"), MappingNode):
+        _rewrite_level(keys, notes)
+    if isinstance(keys.value("requires_model"), MappingNode):
         _rewrite_needs(keys, notes)
     if "template" in keys:
         _rewrite_template(keys, notes)
     _rewrite_response_format(keys, notes)
     if schema_of(keys.pairs) is not None:
         _rewrite_schema(keys, notes)
+
+
+def _rewrite_level(keys: Keys, notes: Notes) -> None:
+    """`expertise` as a level says how the schema chooses."""
+    needs = keys.value("requires_model")
+    assert isinstance(needs, MappingNode)
+    said = (text_of(needs.pairs["expertise"][1]) if "expertise" in needs.pairs else None) or ""
+    schema = _LEVELS.get(said.strip().lower().replace("_", "-"))
+    if schema is None:
+        return
+    key, value = needs.pairs["expertise"]
+    notes.older(
+        key, f"expertise: {said}", "selection_schema", line("selection_schema", schema), "it stands at the step"
+    )
+    pairs = {name: one for name, one in needs.pairs.items() if name != "expertise"}
+    if pairs:
+        keys.set("requires_model", MappingNode(pairs, needs.span), keys.key("requires_model"))
+    else:
+        keys.remove("requires_model")
+    if "selection_schema" not in keys and "model" not in keys:
+        keys.set("selection_schema", scalar(schema, value.span), key)
 
 
 def _rewrite_needs(keys: Keys, notes: Notes) -> None:

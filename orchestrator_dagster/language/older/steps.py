@@ -8,7 +8,7 @@ from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, S
 from orchestrator_dagster.language.older.branches import rewrite_branch, with_conditions
 from orchestrator_dagster.language.older.commands import rewrite_command
 from orchestrator_dagster.language.older.failure import rewrite_failure
-from orchestrator_dagster.language.older.layout import rewrite_keys, with_ids
+from orchestrator_dagster.language.older.layout import rewrite_keys, share_model, with_ids
 from orchestrator_dagster.language.older.loops import rewrite_loop, rewrite_loop_name, rewrite_type
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.products import rewrite_model, rewrite_product, schema_of
@@ -70,6 +70,7 @@ def rewrite_step(node: MappingNode, notes: Notes, header: Header) -> tuple[Mappi
         rewrite_type(keys, notes)
         rewrite_loop(keys, notes)
         rewrite_loop_name(keys, notes)
+        share_model(keys, notes)
         rewrite_retries(keys, notes)
         added += rewrite_failure(keys, notes)
         added += rewrite_branch(keys, notes)
