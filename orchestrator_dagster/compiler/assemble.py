@@ -86,6 +86,7 @@ def assemble(
         on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
+        limits=pipeline.limits,
         includes=dict(includes),
         unsupported=(
             *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),

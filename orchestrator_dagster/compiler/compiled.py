@@ -174,6 +174,7 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     on_change: Literal["run"] | None = None
     executor: str | None = None
+    limits: dict[str, int] = Field(default_factory=dict)
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     fingerprint: str = ""

@@ -85,6 +85,9 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         return None  # it was there, and wrong
     if found is not None and any(names.error(name) for name in found.names):
         return None
+    told = work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models"))
+    if found is None and schema is None and told:
+        return None  # the tool is told by its own parameter
     reason = _catalogue_reason(step, schema, found)
     if reason is None:
         assert found is not None

@@ -14,11 +14,10 @@ from orchestrator_dagster.language.step import Step, walk_steps
 REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "audio_processing", "image_analysis", "image_generation", "video_processing",
+    "video_processing",
 ))  # fmt: skip
 
 _HEADER = {
-    "limits": "limits by provider",
     "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP: dict[str, str] = {

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import StepInterruptedError
 from orchestrator_dagster.language.settings import Budget
 from orchestrator_dagster.models.budget import Limit
 from orchestrator_dagster.models.call_store import CallStore
-from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import Ledger
 from orchestrator_dagster.models.personalities import home_folder
+from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
@@ -22,18 +22,6 @@ from orchestrator_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.people import People
-
-
-class Clients(Protocol):
-    """Anything that gives the client for a model."""
-
-    def client(self, model: ModelReference) -> ModelClient:
-        """The client that reaches ``model``."""
-        ...
-
-    def address(self, model: ModelReference) -> str | None:
-        """Where ``model`` is reached, None for its provider's usual place."""
-        ...
 
 
 @dataclass(frozen=True)

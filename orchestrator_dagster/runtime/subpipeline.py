@@ -13,6 +13,7 @@ from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeou
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.values import checked_value, sentences
+from orchestrator_dagster.models.run_clients import limited
 from orchestrator_dagster.runtime.failure import after_paying, inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
@@ -85,7 +86,7 @@ def run_inside(
         values = complete_inputs(pipeline, own, scope.run, _checked(pipeline, loaded))
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
-    services = replace(scope.services, occurrence="")
+    services = replace(scope.services, occurrence="", models=limited(scope.services.models, pipeline.limits))
     inside = Scope.of(pipeline, values, scope.run, services, path=path)
     inside = replace(inside, deadline=scope.deadline, depth=scope.depth + 1).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)

@@ -21,22 +21,23 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.language.templates import render_tree
-from orchestrator_dagster.models.client import Message, ModelClient, ModelRequest
+from orchestrator_dagster.models.client import Message, ModelClient, ModelReference, ModelRequest, Watch
 from orchestrator_dagster.models.converse import converse
 from orchestrator_dagster.models.personalities import find_personality
 from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.models.run_clients import timeout_of
 from orchestrator_dagster.models.structured import Asked
 from orchestrator_dagster.models.tool_use import Toolbox, check_calls_tools
 from orchestrator_dagster.runtime.failure import usage_of
 from orchestrator_dagster.runtime.model_choice import UNDECIDED, ask_in_turn, candidate_info, decide
 from orchestrator_dagster.runtime.outcome import ModelUse, ToolCallInfo, UsageInfo
-from orchestrator_dagster.runtime.question import Question
+from orchestrator_dagster.runtime.question import Ask, Question
 from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.tool_media import MediaAsking
 from orchestrator_dagster.tools.model_access import ModelChoiceMade, ModelReply, Strategy
 
 #: What the models are that are no language models, by provider.
 ABOUT = {BUILTIN: "built-in extractive model (no language model): every sentence is taken from the given text"}
-DEFAULT_TIMEOUT = 120.0
 DEFAULT_REPAIR = 2
 
 
@@ -51,7 +52,7 @@ class _Defaults:
     settings: Mapping[str, Any]
 
 
-class StepModels:
+class StepModels(MediaAsking):
     """A :class:`~orchestrator_dagster.tools.model_access.ModelAccess` for one attempt at a step. Safe for threads.
 
     Args:
@@ -251,9 +252,46 @@ class StepModels:
             schema=schema,
             temperature=temperature if temperature is not None else own.temperature,
             max_tokens=max_tokens if max_tokens is not None else own.max_tokens,
-            timeout=min(DEFAULT_TIMEOUT if self._timeout is None else math.inf, self._end - time.monotonic()),
+            timeout=self._seconds(UNDECIDED),
             settings=own.settings,
+            watch=Watch(deadline=None if self._timeout is None else self._end),
         )
+
+    def _put(self, request: ModelRequest, ask: Ask) -> tuple[Asked, UsageInfo]:
+        """Put one question to one model, and count what it took."""
+        try:
+            self._check_going_on()
+            question = Question(self._pipeline, self._step, request, self._services_for(request, str(request.model)))
+            try:
+                asked, usage = question.ask(ask)
+            except ModelError as error:
+                with self._lock:
+                    self._usage += usage_of(error)
+                raise
+        except StepError as error:
+            error.paid = UsageInfo()  # it is counted here
+            with self._lock:
+                self._failures.append(error)
+            raise
+        model, reason = asked.answer.model, self._step.model_reason or "the tool's choice"
+        with self._lock:
+            self._usage += usage
+            self._open.append(question)
+            self._uses.append(ModelUse(name=model.name, provider=model.provider, reason=reason))
+        return asked, usage
+
+    def _named_model(self) -> str | None:
+        spec, models = self._step.spec, self._defaults.models
+        named = spec.model or spec.expert or "model" in self._step.settings
+        return str(models[0]) if named and models else None
+
+    def _bounded(self, request: ModelRequest) -> ModelRequest:
+        deadline = None if self._timeout is None else self._end
+        return replace(request, timeout=self._seconds(request.model), watch=Watch(deadline=deadline))
+
+    def _seconds(self, model: ModelReference) -> float:
+        """Seconds that a call may take."""
+        return timeout_of(self._services.models, model) if self._timeout is None else self._end - time.monotonic()
 
     def _services_for(self, request: ModelRequest, model: str) -> Services:
         """The services with the place of this question in the run: one that is asked twice is two questions."""

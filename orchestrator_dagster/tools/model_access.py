@@ -45,6 +45,27 @@ class ModelChoiceMade:
     candidates: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class MediaReply:
+    """Pictures, sound, words or vectors that a model made for a tool.
+
+    Args:
+        files: The pictures (PNG as a rule) or the speech, as bytes.
+        text: The words of a recording.
+        vectors: A vector for each text.
+        model: Who made it, as ``provider:name``.
+        tokens: Tokens in and out together.
+        cost: US dollars, None when a price is unknown.
+    """
+
+    files: tuple[bytes, ...] = ()
+    text: str = ""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    model: str = ""
+    tokens: int = 0
+    cost: float | None = 0.0
+
+
 class ModelAccess(Protocol):
     """A run's models, for tools. What is asked counts for the step: its usage, its budget, the store of answers."""
 
@@ -100,5 +121,65 @@ class ModelAccess(Protocol):
         Raises:
             NoModelError: No model fits; with the reason of each.
             UnknownModelError: A name is no model's.
+        """
+        ...
+
+    def image(
+        self, prompt: str, *, model: str | None = None, count: int = 1, settings: Mapping[str, Any] | None = None
+    ) -> MediaReply:
+        """Pictures from a text.
+
+        Args:
+            prompt: What is to be seen.
+            model: As ``provider:name``, default the step's own ``model``.
+            count: How many.
+            settings: Further settings of the model (``size``, ``quality`` …).
+
+        Raises:
+            ModelError: What went wrong; ``permanent`` says whether a retry can help.
+        """
+        ...
+
+    def transcribe(
+        self, name: str, audio: bytes, *, model: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> MediaReply:
+        """The words of a recording.
+
+        Args:
+            name: Its file name: providers tell the format by the suffix.
+            audio: The file.
+            model: As ``provider:name``, default the step's own ``model``.
+            settings: Further settings (``language``, ``prompt`` …).
+
+        Raises:
+            ModelError: As for :meth:`image`.
+        """
+        ...
+
+    def speak(self, text: str, *, model: str | None = None, settings: Mapping[str, Any] | None = None) -> MediaReply:
+        """A text as speech.
+
+        Args:
+            text: What is said.
+            model: As ``provider:name``, default the step's own ``model``.
+            settings: Further settings (``voice``, ``response_format``, ``speed`` …).
+
+        Raises:
+            ModelError: As for :meth:`image`.
+        """
+        ...
+
+    def embed(
+        self, texts: Sequence[str], *, model: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> MediaReply:
+        """A vector for each text, in their order.
+
+        Args:
+            texts: At least one.
+            model: As ``provider:name``, default the step's own ``model``.
+            settings: Further settings (``dimensions`` …).
+
+        Raises:
+            ModelError: As for :meth:`image`.
         """
         ...
