@@ -86,6 +86,8 @@ def assemble(
         on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
+        alignment=pipeline.alignment,
+        qc=pipeline.qc,
         includes=dict(includes),
         unsupported=(
             *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),

@@ -21,7 +21,6 @@ LATER_TOOLS = frozenset((
 
 _HEADER = {
     "limits": "limits by provider",
-    "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP: dict[str, str] = {
 }  # fmt: skip

@@ -17,6 +17,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.asset_values import AssetValues
 from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.checks import pipeline_checks
+from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
@@ -30,6 +31,7 @@ from orchestrator_dagster.definitions.shared_parts import ASSETS_IO, OUTCOMES_IO
 from orchestrator_dagster.definitions.stale import errors_text, stale_text
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
+from orchestrator_dagster.intelligence.description import Description
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.project import LoadedFile, find_project
@@ -117,6 +119,7 @@ def definitions_of(
     executor: dg.ExecutorDefinition | None = None,
     broken: Sequence[LoadedFile] = (),
     stale: Sequence[LoadedFile] = (),
+    descriptions: Mapping[str, Description] | None = None,
     sensors: Callable[[Mapping[str, Any]], Sequence[dg.SensorDefinition]] = lambda jobs: (),
 ) -> dg.Definitions:
     """Definitions for compiled pipelines.
@@ -128,15 +131,25 @@ def definitions_of(
         executor: See :func:`build_definitions`.
         broken: Files that were left out, for the location's metadata.
         stale: Files with errors whose last good pipelines are among these.
+        descriptions: What was kept of the pipelines by their ids; the others have the structural one.
         sensors: Gives further sensors, for the jobs by their pipelines' ids.
 
     Raises:
         ExecutorError: A pipeline's executor is not there.
     """
     marks = {file.pipeline.id: stale_text(file) for file in stale if file.pipeline is not None}
-    assets = [pipeline_assets(pipeline, stale=marks.get(pipeline.id)) for pipeline in pipelines]
+    texts = {one.id: described_text(one, (descriptions or {}).get(one.id)) for one in pipelines}
+    assets = [
+        pipeline_assets(pipeline, stale=marks.get(pipeline.id), described=texts[pipeline.id]) for pipeline in pipelines
+    ]
     jobs = [
-        pipeline_job(pipeline, made, executor=pipeline_executor(pipeline, root), stale=marks.get(pipeline.id))
+        pipeline_job(
+            pipeline,
+            made,
+            executor=pipeline_executor(pipeline, root),
+            stale=marks.get(pipeline.id),
+            described=texts[pipeline.id],
+        )
         for pipeline, made in zip(pipelines, assets, strict=True)
     ]
     both = list(zip(pipelines, jobs, strict=True))
