@@ -207,7 +207,7 @@ def test_validate_says_once_where_a_code_is_explained(write: Write, project: Pat
     ("step", "code", "place"),
     [
         ("{id: a, tool: web-search, action: search, parameters: {query: trees}}", "not-supported", ":3:19:"),
-        ("{id: a, prompt: <AUTO>ask about trees</AUTO>, model: 'builtin:extractive'}", "not-supported", ":3:13:"),
+        ("{id: a, prompt: <AUTO>ask about trees</AUTO>, model: 'builtin:extractive'}", "no-orchestrator", ":3:21:"),
     ],
 )
 def test_what_this_release_does_not_run_can_be_checked(

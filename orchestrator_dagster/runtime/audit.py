@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import ModelError, OrchestratorError
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelRequest, Usage
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, as_question, maker
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.services import Services
@@ -101,6 +102,21 @@ class AuditedClient:
             raise
         finally:
             self._enter(request, answer, error, started)
+
+    def make(self, request: MediaRequest) -> MediaAnswer:
+        """The same for pictures, sound and vectors."""
+        started = time.monotonic()
+        answer: ModelAnswer | None = None
+        error: BaseException | None = None
+        try:
+            made = maker(self._client, request.model).make(request)
+            answer = ModelAnswer(made.text, made.model, usage=made.usage)
+            return made
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._enter(as_question(request), answer, error, started)
 
     def _enter(
         self, request: ModelRequest, answer: ModelAnswer | None, error: BaseException | None, started: float

@@ -18,6 +18,7 @@ from orchestrator_dagster.tools.browser.page import Link, Parsed, Table
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.network.decoding import decode
 from orchestrator_dagster.tools.network.fetching import Request, checked_url, fetch, shown
+from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.workspace import MEGABYTE
 
@@ -185,8 +186,9 @@ def screenshot(
     """Take a picture of a page, its scripts run."""
     context.workspace.resolve(save_to)  # before anything is asked for
     request = Request(url, headers={**_ACCEPT, **(headers or {})}, timeout=timeout, max_bytes=max_bytes)
-    work = render(context.settings, request, wait_for=wait_for, picture=True, whole=full_page)
-    done = run_coroutine("headless_browser.screenshot", work, context.timeout, context.interrupted)
+    with private_folder() as profile:
+        work = render(context.settings, request, profile, wait_for=wait_for, picture=True, whole=full_page)
+        done = run_coroutine("headless_browser.screenshot", work, context.timeout, context.interrupted)
     _check_status(done.url, done.status, {})
     assert done.picture is not None
     written = context.workspace.write(save_to, done.picture)
@@ -233,8 +235,9 @@ def _page(
     request = Request(str(url), headers={**_ACCEPT, **(headers or {})}, timeout=timeout, max_bytes=max_bytes)
     name = "headless_browser"
     if javascript:
-        work = render(context.settings, request, wait_for=wait_for)
-        done = run_coroutine(name, work, context.timeout, context.interrupted)
+        with private_folder() as profile:
+            work = render(context.settings, request, profile, wait_for=wait_for)
+            done = run_coroutine(name, work, context.timeout, context.interrupted)
         _check_status(done.url, done.status, {})
         return _Page(url=done.url, base=done.url, status=done.status, markup=done.markup, is_markup=True)
     got = run_coroutine(name, fetch(context.settings, request), context.timeout, context.interrupted)

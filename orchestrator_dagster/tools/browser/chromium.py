@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import OrchestratorError, SizeLimitError, StepTimeoutError, ToolError
@@ -50,6 +51,7 @@ class Rendered:
 async def render(
     settings: ToolSettings,
     request: Request,
+    profile: Path,
     *,
     wait_for: str | None = None,
     picture: bool = False,
@@ -60,6 +62,7 @@ async def render(
     Args:
         settings: Which hosts may be reached.
         request: The page; its limits of size hold for each answer and, ten times, for all; its time is that of all.
+        profile: An empty folder for the browser's files.
         wait_for: A CSS selector that must be there.
         picture: Whether to take a picture.
         whole: Whether the picture is of the whole page, or of what a window shows.
@@ -72,7 +75,7 @@ async def render(
     require("playwright", "browser", "headless_browser")
     url = checked_url(request.url)
     try:
-        return await asyncio.wait_for(_render(settings, request, wait_for, picture, whole), request.timeout)
+        return await asyncio.wait_for(_render(settings, request, profile, wait_for, picture, whole), request.timeout)
     except asyncio.TimeoutError:
         raise StepTimeoutError(
             f"{shown(url)} was not ready within {request.timeout:g} seconds", hint="raise `timeout`, or try again later"
@@ -80,7 +83,7 @@ async def render(
 
 
 async def _render(
-    settings: ToolSettings, request: Request, wait_for: str | None, picture: bool, whole: bool
+    settings: ToolSettings, request: Request, profile: Path, wait_for: str | None, picture: bool, whole: bool
 ) -> Rendered:
     from playwright.async_api import Error, async_playwright
 
@@ -90,11 +93,8 @@ async def _render(
     if not first.is_markup:
         raise ToolError(f"{shown(checked_url(first.url))} is {first.kind or 'no HTML'}, not a page", permanent=True)
     async with async_playwright() as playwright:
-        browser = await _launch(playwright)
+        context = await _launch(playwright, profile)
         try:
-            context = await browser.new_context(
-                accept_downloads=False, service_workers="block", java_script_enabled=True, locale="en-US"
-            )
             answers = _Answers(settings, request, first, picture)
             await answers.listen(context)
             page = await context.new_page()
@@ -110,7 +110,7 @@ async def _render(
             raise ToolError(f"{shown(checked_url(first.url))}: the browser cannot show it: {said}") from None
         finally:
             with contextlib.suppress(Error):
-                await browser.close()
+                await context.close()
 
 
 def _checked(markup: str, request: Request, url: str) -> str:
@@ -121,8 +121,8 @@ def _checked(markup: str, request: Request, url: str) -> str:
     return markup
 
 
-async def _launch(playwright: Any) -> Any:
-    """A browser: the one that Playwright has installed, else that of the system."""
+async def _launch(playwright: Any, profile: Path) -> BrowserContext:
+    """A browser that knows nothing yet: the one that Playwright has installed, else that of the system."""
     from playwright.async_api import Error
 
     kind = playwright.chromium
@@ -137,7 +137,17 @@ async def _launch(playwright: Any) -> Any:
     # Chromium's own sandbox cannot be used by root.
     sandbox = not (hasattr(os, "geteuid") and os.geteuid() == 0)
     try:
-        return await kind.launch(executable_path=found, args=list(_ARGUMENTS), chromium_sandbox=sandbox, headless=True)
+        context: BrowserContext = await kind.launch_persistent_context(
+            profile,
+            executable_path=found,
+            args=list(_ARGUMENTS),
+            chromium_sandbox=sandbox,
+            headless=True,
+            accept_downloads=False,
+            service_workers="block",
+            locale="en-US",
+        )
+        return context
     except Error as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise ToolError(f"Chromium cannot be started: {lines[0] if lines else error}", permanent=True) from None

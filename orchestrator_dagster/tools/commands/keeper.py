@@ -36,8 +36,10 @@ def main() -> NoReturn:
         with control.makefile("rb") as lines:
             job = json.loads(lines.readline())
         answer = _run(job, control)
-        with contextlib.suppress(OSError):  # nobody waits for it
+        try:
             control.sendall(json.dumps(answer).encode())
+        except OSError:  # nobody waits for it, and so nobody tidies up
+            _remove(job["temporary"])
         code = 0
     finally:
         os._exit(code)
@@ -78,6 +80,13 @@ def _run(job: dict[str, Any], control: socket.socket) -> dict[str, Any]:
     left = len(descendants(keeper)) if status is not None else 0
     _end(child, 0.0 if over else GRACE)
     return {"status": status, "over": over, "left": left}
+
+
+def _remove(folders: list[str]) -> None:
+    import shutil
+
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pipe() -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError, ToolError
-from orchestrator_dagster.tools.commands.running import private_folder, run_command, variables
+from orchestrator_dagster.tools.commands.running import run_command, variables
 from orchestrator_dagster.tools.commands.terminal import (
     Check,
     Environment,
@@ -26,6 +26,7 @@ from orchestrator_dagster.tools.commands.terminal import (
     failed,
     limits_of,
 )
+from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.workspace import MEGABYTE
 
@@ -92,6 +93,7 @@ async def run(
             folder,
             variables(context, env, home),
             limits,
+            temporary=[home, own],
         )
         if ran.return_code != 0 and check:
             raise failed("python_executor.run", "the code", ran, memory_mb)

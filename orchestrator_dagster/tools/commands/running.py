@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,16 +101,6 @@ def variables(
     return made
 
 
-@contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
-    """A new folder outside the workspace that only this user can read; it is removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="orchestrator-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 async def run_command(
     name: str,
     context: ToolContext,
@@ -121,6 +111,7 @@ async def run_command(
     *,
     said: str | None = None,
     on_line: Callable[[str], None] | None = None,
+    temporary: Sequence[Path] = (),
 ) -> Ran:
     """Run a command to its end. Whatever happens, nothing that it has started lives on.
 
@@ -133,6 +124,7 @@ async def run_command(
         limits: What it may take.
         said: Text on its standard input, which is empty otherwise.
         on_line: Called with each line that it says, instead of keeping them.
+        temporary: Folders that are to be removed also when this process is killed and cannot do it.
 
     Raises:
         StepTimeoutError: It took longer than its limit.
@@ -175,6 +167,7 @@ async def run_command(
                 "memory": limits.memory,
                 "processes": limits.processes,
                 "file_bytes": limits.file_bytes,
+                "temporary": [str(one) for one in temporary],
             }
             work = _work(name, keeper, ours, job, limits.output, on_line)
             try:

@@ -18,10 +18,10 @@ from orchestrator_dagster.tools.commands.running import (
     DEFAULT_SECONDS,
     Limits,
     Ran,
-    private_folder,
     run_command,
     variables,
 )
+from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.workspace import MEGABYTE
 
@@ -112,6 +112,7 @@ async def run(
             limits,
             said=input,
             on_line=None if capture_output else context.log,
+            temporary=[home],
         )
     shown = shlex.join(words) if not isinstance(command, str) else command
     if isinstance(command, str) and further and not shell:

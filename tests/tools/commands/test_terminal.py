@@ -193,10 +193,14 @@ def test_when_the_run_is_killed_the_command_ends(work):
         "terminal.find(None).call(ToolContext(Workspace(Path(sys.argv[1]))),"
         "{'command': f'setsid sleep {sys.argv[2]} & sleep {sys.argv[2]}', 'shell': True})"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(work), mark]) as process:
+    own = work.parent / "temporary"
+    own.mkdir()
+    environment = {**os.environ, "TMPDIR": str(own)}
+    with subprocess.Popen([sys.executable, "-c", script, str(work), mark], env=environment) as process:
         wait_for(lambda: len([one for one in sleepers(mark) if one.name() == "sleep"]) == 2)
         process.kill()
     wait_for(lambda: not sleepers(mark))
+    wait_for(lambda: not list(own.iterdir()))  # nor is a file left
 
 
 def wait_for(condition) -> None:
