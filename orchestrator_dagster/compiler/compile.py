@@ -22,6 +22,7 @@ from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
+from orchestrator_dagster.compiler.quality import check_quality
 from orchestrator_dagster.compiler.results import check_results
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import CompiledFile, find_pipeline, levels_around
@@ -106,6 +107,7 @@ class _Compiler:
         check_auto(reading, top)
         check_budgets(reading, top, self.known.is_priced)
         _find_products(reading, top)
+        check_quality(reading, top)
         check_timing(
             reading,
             inputs,

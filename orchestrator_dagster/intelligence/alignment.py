@@ -59,7 +59,9 @@ def ask_alignment(facts: Facts, intention: str, architecture: str, asker: Asker)
         "architecture": architecture,
         "pipeline": facts.text,
     }
-    answer = asker.ask("alignment", _SYSTEM, _TASK, data, _SCHEMA, lambda value: list(_problems(value, facts)))
+    answer = asker.ask(
+        "description/alignment", _SYSTEM, _TASK, data, _SCHEMA, lambda value: list(_problems(value, facts))
+    )
     findings = [
         Finding(step=one["step"], what=one["what"], fix=one["fix"], location=location_of(facts, one["step"]))
         for one in answer["findings"]

@@ -68,7 +68,9 @@ def ask_architecture(facts: Facts, intention: str, asker: Asker) -> str:
         ModelError: No model can be reached, it refuses, or what it writes is wrong after all repairs.
     """
     data = {"pipeline": facts.text, "intention": intention}
-    answer = asker.ask("architecture", _SYSTEM, _TASK, data, _SCHEMA, lambda value: architecture_problems(value, facts))
+    answer = asker.ask(
+        "description/architecture", _SYSTEM, _TASK, data, _SCHEMA, lambda value: architecture_problems(value, facts)
+    )
     return _markdown(answer, facts)
 
 

@@ -31,8 +31,9 @@ def describe(pipeline: CompiledPipeline, services: Services, *, timeout: float =
         services: The models, the budgets and the record of calls.
         timeout: Seconds that each of the three questions may take with its repairs.
     """
+    within = services.within(pipeline.budget, "description", "the description")
     try:
-        asker = Asker(orchestrator_of(pipeline, services.known_models), services, timeout)
+        asker = Asker(orchestrator_of(pipeline, services.known_models), within, timeout)
     except StepError as error:
         return structural_description(pipeline, _said(error))
     making = _Making(pipeline, asker)

@@ -86,8 +86,8 @@ class Text(BaseModel):
         """The text, with a line before it that says so where no model wrote it."""
         if not self.structural:
             return self.text
-        why = f" *The orchestrator model did not: {' '.join(self.reason.split())}*" if self.reason else ""
-        return f"{LABEL}{why}\n\n{self.text}"
+        why = f" ({' '.join(self.reason.split())})" if self.reason else ""
+        return f"*{LABEL}{why}.*\n\n{self.text}"
 
 
 class Description(BaseModel):

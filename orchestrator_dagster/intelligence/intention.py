@@ -60,7 +60,12 @@ def ask_intention(facts: Facts, asker: Asker) -> str:
         "backticks, spelt as they are; name nothing that is not there."
     )
     answer = asker.ask(
-        "intention", _SYSTEM, task, {"pipeline": facts.text}, _SCHEMA, lambda value: intention_problems(value, facts)
+        "description/intention",
+        _SYSTEM,
+        task,
+        {"pipeline": facts.text},
+        _SCHEMA,
+        lambda value: intention_problems(value, facts),
     )
     return " ".join(" ".join(one["text"].split()) for one in answer["sentences"])
 

@@ -23,7 +23,7 @@ from orchestrator_dagster.intelligence.step_words import (
     writes,
 )
 
-LABEL = "*Structural description: made from the compiled pipeline alone, no model wrote it.*"
+LABEL = "Structural description: made from the compiled pipeline alone, no model wrote it"
 _SHOWN = 12
 #: Most steps that one sentence of the intention goes through.
 _IN_ONE = 5
