@@ -137,6 +137,7 @@ def _key(pipeline: CompiledPipeline, names: Sequence[str]) -> AssetKey:
 
 
 def products_of(pipeline: CompiledPipeline, names: Sequence[str]) -> list[CompiledProduct]:
+    """The products of these variables that a judge can read."""
     return [one for one in pipeline.products if one.variable in names and one.format != "png"]
 
 

@@ -55,13 +55,25 @@ def orchestrator_of(pipeline: CompiledPipeline, known: KnownModels) -> ModelRefe
             hint="name a language model in the header, for example `orchestrator: openai:gpt-5-mini`",
         )
     if not has_auto(name):
-        return known.parse(name)
+        return _reached(known.parse(name), known)
     schema = pipeline.selection_schema or SelectionSchema(strategy="balanced")
     rules = Rules(schema.strategy, schema.max_cost_per_call, schema.allow_paid)
     found = select(known.catalogue.choices(), Needs(), rules, known.reach)
     if found.taken is None:
         raise NoModelError(f"none of the models can be the orchestrator:\n{refusals(found)}", hint=next_step(found))
     return found.taken
+
+
+def _reached(model: ModelReference, known: KnownModels) -> ModelReference:
+    """The model, when it can be reached as far as that is seen without a call.
+
+    Raises:
+        NoModelError: It cannot.
+    """
+    reach = known.reach(model)
+    if not reach.ok:
+        raise NoModelError(f"the orchestrator {model} cannot be reached: {reach.said}", hint=reach.fix or None)
+    return model
 
 
 @dataclass
