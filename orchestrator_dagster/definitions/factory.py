@@ -21,7 +21,7 @@ from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.describing import Describing
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
-from orchestrator_dagster.definitions.intelligence import alignment_check, quality_checks
+from orchestrator_dagster.definitions.intelligence import alignment_check, blocking_checks, quality_checks
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.recompile import recompile_sensor
@@ -156,6 +156,7 @@ def definitions_of(
             executor=pipeline_executor(pipeline, root),
             stale=marks.get(pipeline.id),
             described=texts[pipeline.id],
+            judged=blocking_checks(pipeline),
         )
         for pipeline, made in zip(pipelines, assets, strict=True)
     ]

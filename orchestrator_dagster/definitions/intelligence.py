@@ -16,6 +16,7 @@ from dagster import AssetCheckSeverity, AssetKey, AssetMaterialization, OpExecut
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.definitions.asset_values import file_of, materializations
+from orchestrator_dagster.definitions.quality_gate import QUALITY
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, checks_after, computes
 from orchestrator_dagster.definitions.step_context import services_of
 from orchestrator_dagster.errors import StepError
@@ -25,7 +26,7 @@ from orchestrator_dagster.runtime.outcome import ModelUsage
 from orchestrator_dagster.runtime.product_checks import Fault
 from orchestrator_dagster.workspace import Workspace
 
-ALIGNMENT, QUALITY = "alignment", "quality"
+ALIGNMENT = "alignment"
 _RESOURCES = {"workspace", "tools", "models", OUTCOMES_IO}
 _ALIGNED = "The build of the pipeline does what is intended: the orchestrator model judges its description."
 
@@ -121,6 +122,13 @@ def quality_checks(pipeline: CompiledPipeline) -> dg.AssetChecksDefinition | Non
         f"judge_products_of__{pipeline.op}", "Has the orchestrator judge the products.", judge,
         list(dict.fromkeys((*keys, *products))), specs,
     )  # fmt: skip
+
+
+def blocking_checks(pipeline: CompiledPipeline) -> list[dg.AssetCheckKey]:
+    """The checks that stop other pipelines: the job of the pipeline executes them with each run."""
+    if pipeline.qc is None or not pipeline.qc.blocking:
+        return []
+    return [dg.AssetCheckKey(_key(pipeline, names), QUALITY) for names in _together(pipeline)]
 
 
 def _together(pipeline: CompiledPipeline) -> list[tuple[str, ...]]:

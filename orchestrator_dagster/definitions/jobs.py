@@ -30,6 +30,7 @@ def pipeline_job(
     executor: dg.ExecutorDefinition | None = None,
     stale: str | None = None,
     described: str | None = None,
+    judged: Collection[dg.AssetCheckKey] = (),
 ) -> UnresolvedAssetJobDefinition:
     """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
 
@@ -42,18 +43,20 @@ def pipeline_job(
         loggers: Names of the loggers that it writes to, none for Dagster's console.
         executor: The executor of its runs, None for that of the definitions around it.
         stale: What makes it stale, None when it is as its file says.
+        judged: The checks that each run executes.
         described: Its description as Markdown, None for the structural one.
     """
 
     def to_graph(config: Any) -> dict[str, Any]:
         return _graph_config(pipeline, config, loggers)
 
+    selection = dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks()
     # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
     flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
         # The steps say what they have written; reading all of it again is asked for on the pages of the products.
-        selection=dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks(),
+        selection=selection | dg.AssetSelection.checks(*judged) if judged else selection,
         config=flat if pipeline.partitions is None else None,
         description=with_stale(described or described_text(pipeline), stale),
         tags={**pipeline.tags, **stale_tags(stale)},

@@ -214,3 +214,39 @@ def test_what_cannot_be_judged_is_said_when_the_file_is_checked(
     assert len(problems) == 1, problems
     assert said in problems[0].message
     assert problems[0].hint or problems[0].suggestion
+
+
+READER = """\
+id: reader
+inputs:
+  - trees: {asset: list/trees, type: string}
+steps:
+  - id: say
+    action: echo
+    parameters: {message: "{{ trees }}"}
+"""
+
+
+@pytest.mark.parametrize("more", ["products: [trees], blocking: true", "blocking: true"])
+def test_a_blocking_check_stops_other_pipelines(
+    project: Path, orchestrator: Any, instance: DagsterInstance, more: str
+) -> None:
+    write(project, text=LIST.replace("  rubric: Every line names one tree and its height.\n  {more}", ""))
+    path = project / "pipelines" / "list.yaml"
+    path.write_text(path.read_text().replace("qc:\n", f"qc: {{rubric: Every line has a height., {more}}}\n"))
+    (project / "pipelines" / "reader.yaml").write_text(READER)
+    orchestrator.answers("quality", POOR, GOOD)
+    defs = orc.build_definitions("pipelines", root=project, resources=orchestrator.resources)
+    reader = orc.compile(project / "pipelines" / "reader.yaml", root=project)
+    made = defs.resolve_job_def("list_job").execute_in_process(instance=instance, raise_on_error=False)
+    assert orchestrator.asked() == ["quality"]  # with the run: nobody else may use what was not judged
+    assert not made.success
+    with pytest.raises(orc.InputsError) as caught:
+        reader.run(instance=instance)
+    assert 'the asset "list/trees" has failed its quality check: One of two lines has no height.' in str(caught.value)
+    job = defs.resolve_job_def("reader_job")
+    launched = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert not launched.success
+    key = AssetCheckKey(TREES if "products" in more else RUN, "quality")
+    assert execute(defs, instance, key).success  # judged again, and good
+    assert reader.run(instance=instance).success
