@@ -89,7 +89,7 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
         try:
             if not isinstance(found, AssetMissing):
                 values[name] = loaded_value(name, spec, found, workspace)
-            elif name in needed and not spec.may_be_absent:
+            elif name in needed and (found.refused or not spec.may_be_absent):
                 hint = found.hint or how_to_make(spec.asset_key, pipeline, workspace.root)
                 problems.append(problem_of(name, OrchestratorError(found.message, hint=hint)))
         except StepError as error:
