@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ class Result:
     """What a run came to. ``document`` is the result document, the same that the command prints."""
 
     document: Mapping[str, Any]
+    _load_log: Callable[[], dict[str, Any]] = field(repr=False, compare=False)
 
     @property
     def success(self) -> bool:
@@ -53,6 +54,15 @@ class Result:
     def error(self) -> dict[str, Any] | None:
         """Type, message and step of the failure that ended the run, None when it completed."""
         return self.document["error"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def log(self) -> dict[str, Any]:
+        """Everything the run did, as JSON: steps, attempts, decisions, calls, products and failures, with times.
+
+        It is read from the record of the run when it is first asked for. :func:`orchestrator_dagster.log.markdown`
+        makes a report of it.
+        """
+        return self._load_log()
 
 
 @dataclass(frozen=True)
@@ -138,9 +148,71 @@ class Pipeline:
             "on_progress": on_progress,
         }
         if instance is not None:
-            return Result(run_pipeline(self.compiled, inputs, instance=instance, **options))  # type: ignore[arg-type]
+            document = run_pipeline(self.compiled, inputs, instance=instance, **options)  # type: ignore[arg-type]
+            return _result(document, self.compiled, self.root, instance)
         with open_instance(find_project(self.root)) as opened:
-            return Result(run_pipeline(self.compiled, inputs, instance=opened, **options))  # type: ignore[arg-type]
+            document = run_pipeline(self.compiled, inputs, instance=opened, **options)  # type: ignore[arg-type]
+        return _result(document, self.compiled, self.root, None)
+
+
+def _result(
+    document: Mapping[str, Any], pipeline: CompiledPipeline, root: Path, instance: dg.DagsterInstance | None
+) -> Result:
+    """A result whose log is read when it is wanted: from the instance, or from that of the project."""
+
+    def load() -> dict[str, Any]:
+        from orchestrator_dagster.definitions.instance import open_instance
+        from orchestrator_dagster.definitions.run_log import load_log
+
+        run_id = str(document["execution_id"])
+        if instance is not None:
+            return load_log(instance, run_id, pipeline).model_dump(mode="json")
+        with open_instance(find_project(root)) as opened:
+            return load_log(opened, run_id, pipeline).model_dump(mode="json")
+
+    return Result(document, load)
+
+
+def load_result(
+    run_id: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    instance: dg.DagsterInstance | None = None,
+    pipeline: Pipeline | None = None,
+) -> Result:
+    """The result of any recorded run: one that has ended in whatever way, or that goes on.
+
+    Args:
+        run_id: Dagster's run id, or the beginning of it.
+        root: A folder of the project, default the current one.
+        instance: Where the run is recorded, default the project's instance.
+        pipeline: The pipeline that was launched, where it is not kept beside the run.
+
+    Raises:
+        RunNotFoundError: There is no such run, or several whose ids begin so.
+        LogError: The pipeline of the run is not kept.
+
+    Example:
+        >>> result = load_result("1a2b3c4d")  # doctest: +SKIP
+        >>> result.log["failures"]  # doctest: +SKIP
+    """
+    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.record import load_record
+    from orchestrator_dagster.definitions.recorded import find_run, pipeline_of_run
+
+    base = Path(root).resolve() if root else Path.cwd()
+
+    def load(opened: dg.DagsterInstance) -> tuple[Mapping[str, Any], CompiledPipeline]:
+        run = find_run(run_id, opened)
+        compiled = pipeline_of_run(run, opened, pipeline.compiled if pipeline else None)
+        return load_record(opened, run.run_id, compiled), compiled
+
+    if instance is not None:
+        document, compiled = load(instance)
+    else:
+        with open_instance(find_project(base)) as opened:
+            document, compiled = load(opened)
+    return _result(document, compiled, base, instance)
 
 
 def compile(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Pipeline:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from orchestrator_dagster.cli_log import log
 from orchestrator_dagster.cli_models import models
 from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
@@ -34,6 +35,7 @@ def main() -> None:
     """AI pipelines written as YAML, run as Dagster assets."""
 
 
+main.add_command(log)
 main.add_command(models)
 main.add_command(plan)
 

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "models": {"models", *BASE},
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
+    "log": {"log", "runtime", "compiler", *BASE},
     "kept_pipelines": {"compiler", *BASE},
     "models_file": {"models_schema", "language", "models", *BASE},
     "models_schema": {"language", "models", *BASE},
@@ -92,5 +93,5 @@ def test_only_definitions_import_dagster(path: Path) -> None:
 
 
 def test_every_layer_has_code() -> None:
-    for layer in ("language", "compiler", "runtime", "models", "tools", "definitions", "testing", "drawing"):
+    for layer in ("language", "compiler", "runtime", "models", "tools", "definitions", "testing", "drawing", "log"):
         assert [path for path in FILES if layer_of(path) == layer and path.name != "__init__.py"]
