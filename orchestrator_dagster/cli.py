@@ -17,6 +17,7 @@ from orchestrator_dagster.cli_log import log
 from orchestrator_dagster.cli_models import models
 from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
+from orchestrator_dagster.cli_report import report
 from orchestrator_dagster.cli_signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
 
@@ -38,6 +39,7 @@ def main() -> None:
 main.add_command(log)
 main.add_command(models)
 main.add_command(plan)
+main.add_command(report)
 
 
 @main.command()

@@ -113,7 +113,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
 
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
-        # The models of the log take 40 ms to make, which only runs need that get here.
+        # The models of the log take 20 ms to make, which only runs need that get here.
         from orchestrator_dagster.definitions.run_summary import run_numbers, run_report
 
         run = run_info(context, given["inputs"])

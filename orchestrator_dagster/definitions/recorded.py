@@ -18,7 +18,7 @@ from dagster._core.storage.tags import (
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
-from orchestrator_dagster.definitions.launched import PIPELINE_TAG, is_of, pipeline_kept
+from orchestrator_dagster.definitions.launched import ID_TAG, PIPELINE_TAG, is_of, pipeline_kept
 from orchestrator_dagster.definitions.record import status_of
 from orchestrator_dagster.errors import LogError, RunNotFoundError
 from orchestrator_dagster.kept_pipelines import DIGITS
@@ -27,8 +27,6 @@ from orchestrator_dagster.text import nearest
 #: The fewest characters of an id that may stand for it, and how many are shown.
 FEWEST, SHOWN = 4, 8
 _LAST = 5
-#: Tag of a run: the id of its pipeline.
-ID_TAG = "orchestrator/pipeline"
 
 
 def find_run(run_id: str, instance: DagsterInstance) -> DagsterRun:
