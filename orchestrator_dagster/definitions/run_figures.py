@@ -11,6 +11,7 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, RunsFilter
 from dagster._core.storage.dagster_run import RunRecord
 
+from orchestrator_dagster.definitions.event_log import take_as_current
 from orchestrator_dagster.definitions.launched import ID_TAG
 from orchestrator_dagster.definitions.metadata import usage_of_metadata
 from orchestrator_dagster.definitions.progress import op_of, part_of, root_cause
@@ -150,6 +151,7 @@ class _Step:
 def _of_events(instance: DagsterInstance, run_id: str, graph: str) -> dict[str, Any]:
     steps: dict[str, _Step] = {}
     error: tuple[str, str | None] | None = None
+    take_as_current(instance, run_id)
     for entry in instance.all_logs(run_id, of_type=_EVENTS):
         event = entry.dagster_event
         if event is None or not (event.step_key or "").startswith(f"{graph}."):

@@ -86,7 +86,7 @@ def _cards(found: History) -> str:
         (
             money(total.cost, total.known_cost),
             "cost",
-            f"{total.unpriced_calls:,} unpriced" * bool(total.unpriced_calls),
+            unpriced,
         ),
     ]
     made = "".join(
