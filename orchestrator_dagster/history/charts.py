@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 _WIDTH, _HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 8, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 22, 12, 26
 
 
 def columns(

@@ -132,6 +132,7 @@ def _charts(found: History) -> str:
     if found.total.calls:
         tokens = {"tokens": [float(row.tokens) for row in found.trend]}
         charts.append(_figure(f"Tokens {each}", columns(labels, tokens, _thousands, f"Tokens {each}")))
+    if found.total.known_cost:
         costs = {"known": [row.known_cost for row in found.trend]}
         said = "Known cost" if found.total.unpriced_calls else "Cost"
         charts.append(_figure(f"{said} {each}", columns(labels, costs, dollars, f"{said} {each}")))

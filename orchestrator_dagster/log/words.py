@@ -8,12 +8,14 @@ from datetime import datetime, timezone
 from orchestrator_dagster.markdown_text import one_line
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+# What starts a heading, a quotation, a list or a table at the beginning of a line.
+_START = re.compile(r"^(\d{0,9})([#>+=.)|-])")
 _RUN_OF_MARKS = re.compile(r"[`~]+")
 
 
 def plain(text: object, longest: int = 300) -> str:
     """A text of anybody as one line of Markdown that shows it as it is; a long one is cut."""
-    return one_line(cut(text, longest))
+    return _START.sub(r"\1\\\2", one_line(cut(text, longest)))
 
 
 def cut(text: object, longest: int = 300) -> str:
@@ -38,9 +40,10 @@ def brief(message: str, longest: int = 120) -> str:
 def prose(text: object, longest: int = 600) -> str:
     """A text as :func:`plain` has it, in which what stands between two backquotes is a code span."""
     parts = cut(text, longest).split("`")
-    if len(parts) % 2 == 0:
+    if len(parts) % 2 == 0 or not all(part.strip() for part in parts[1:-1]):
         return plain(text, longest)
-    return "".join(code(part, longest) if at % 2 and part.strip() else _piece(part) for at, part in enumerate(parts))
+    line = "".join(code(part, longest) if at % 2 else _piece(part) for at, part in enumerate(parts))
+    return _START.sub(r"\1\\\2", line)
 
 
 def _piece(part: str) -> str:
