@@ -80,10 +80,14 @@ def _write(text: str, output: Path | None, form: str) -> None:
         output.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
     elif form == "markdown" and sys.stdout.isatty():
         from rich.markdown import Markdown
+        from rich.theme import Theme
 
         from orchestrator_dagster.cli_models import console
 
-        console().print(Markdown(text, hyperlinks=False))
+        out = console()
+        ended = text.partition("\n")[0].rpartition(" ")[2]
+        out.push_theme(Theme({"markdown.h1": f"bold {_COLOURS.get(ended, '')}".strip()}))
+        out.print(Markdown(text, hyperlinks=False))
     else:
         click.echo(text.rstrip("\n"))
 

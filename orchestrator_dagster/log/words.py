@@ -97,7 +97,9 @@ def dollars(cost: float | None) -> str:
         return "unknown"
     if cost == 0:
         return "$0"
-    return f"${cost:,.2f}" if cost >= 0.1 else f"${cost:.4f}" if cost >= 0.0001 else f"${cost:.2g}"
+    if cost >= 0.1:
+        return f"${cost:,.2f}"
+    return f"${cost:.4f}" if cost >= 0.001 else f"${cost:.6f}" if cost >= 0.000001 else "< $0.000001"
 
 
 def moment(at: datetime) -> str:
