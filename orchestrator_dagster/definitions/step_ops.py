@@ -27,6 +27,7 @@ from orchestrator_dagster.definitions.shared_parts import (
     NO_CONFIG,
     OUTCOMES_IO,
     PRODUCTS_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_named,
@@ -208,7 +209,7 @@ def _op(
         "outcome": "What the step leaves: values, products, or the reason why it did not run.",
     }
     works = part in ("", "run")
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__{step.op}{f'__{part}' if part else ''}",
         description=said[part],
         compute_fn=compute,
