@@ -16,6 +16,7 @@ from orchestrator_dagster.definitions.shared_parts import (
     ASSETS_IO,
     NO_CONFIG,
     OUTCOMES_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_from_assets,
@@ -154,7 +155,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)
         yield dg.Output(record, "run", metadata=metadata)
 
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__finish",
         description="Closes the run: outputs and record.",
         compute_fn=compute,
