@@ -20,11 +20,11 @@ from orchestrator_dagster.definitions.quality_gate import QUALITY
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, checks_after, computes
 from orchestrator_dagster.definitions.step_context import services_of
 from orchestrator_dagster.errors import StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.intelligence.description import Description, names_orchestrator
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles
 from orchestrator_dagster.runtime.outcome import ModelUsage
 from orchestrator_dagster.runtime.product_checks import Fault
-from orchestrator_dagster.workspace import Workspace
 
 ALIGNMENT = "alignment"
 _RESOURCES = {"workspace", "tools", "models", OUTCOMES_IO}

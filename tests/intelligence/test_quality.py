@@ -207,7 +207,7 @@ def test_all_products_together_are_checked_at_the_run(
 def test_what_cannot_be_judged_is_said_when_the_file_is_checked(
     project: Path, change: tuple[str, str], code: str, said: str
 ) -> None:
-    from orchestrator_dagster.project import compile_file
+    from orchestrator_dagster.project.loading import compile_file
 
     text = LIST.replace("{more}", "products: [trees]").replace(*change)
     problems = [one for one in compile_file(write(project, text=text), project).problems if one.code == code]

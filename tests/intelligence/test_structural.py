@@ -17,7 +17,7 @@ from orchestrator_dagster.intelligence.structural import (
     structural_architecture,
     structural_intention,
 )
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 
 Compile = Callable[[str], CompiledPipeline]
 REPOSITORY = Path(__file__).resolve().parents[2]

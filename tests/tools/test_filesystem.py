@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.filesystem import filesystem
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture

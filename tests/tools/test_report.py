@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, TemplateError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.markdown_text import headings, nest_headings, render
 from orchestrator_dagster.tools.report import report_generator
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

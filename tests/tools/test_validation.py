@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.json_schema import schema_errors, schema_problems
 from orchestrator_dagster.tools.tool import ToolContext
 from orchestrator_dagster.tools.validation import validation
-from orchestrator_dagster.workspace import Workspace
 
 PERSON = {
     "type": "object",
