@@ -51,7 +51,7 @@ def test_a_prompt_is_routed_by_the_strategy_and_nothing_is_asked(run: Run, model
     cheap = run("multi-model-routing", "route", prompts=["a", "b"], models=[GOOD, CHEAP], strategy="cost").value
     assert [one["model"] for one in cheap["routes"]] == [CHEAP, CHEAP]
     assert "the cheapest of 2 candidates" in cheap["reason"]
-    best = run("multi-model-routing", "route", prompt="a", models=[CHEAP, GOOD], strategy="performance").value
+    best = run("multi-model-routing", "route", prompt="a", models=[CHEAP, GOOD], strategy="quality").value
     assert best["model"] == GOOD
     assert {one["model"] for one in best["routes"][0]["candidates"]} == {CHEAP, GOOD}
     assert best["estimated_cost"] > cheap["routes"][0]["estimated_cost"] > 0
