@@ -23,9 +23,10 @@ from orchestrator_dagster.definitions.shared_parts import (
     inputs_named,
 )
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
-from orchestrator_dagster.errors import InputsError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InputsError, OrchestratorError, PathError, StepError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -53,6 +54,7 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         try:
             loaded = _loaded(context, pipeline, given)
             values = complete_inputs(pipeline, context.op_config, run, loaded)
+            _check_folder(context, pipeline, str(values["output_dir"]))
         except InputsError as error:
             raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
         _keep(context, pipeline)
@@ -96,6 +98,26 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
     if problems:
         raise InputsError(f'the inputs of "{pipeline.id}" cannot be loaded', problems)
     return values
+
+
+def _check_folder(context: OpExecutionContext, pipeline: CompiledPipeline, folder: str) -> None:
+    """Refuse an output folder that products cannot be written to, before anything is done, or paid, for them.
+
+    Raises:
+        InputsError: It is not in the workspace.
+    """
+    if not any(step.products for step in pipeline.steps):
+        return
+    workspace = context.resources.workspace.workspace()
+    try:
+        if is_url(folder) and local_path(folder) is None:
+            allowed_url(folder, workspace.urls)
+        else:
+            workspace.resolve(local_path(folder) or folder if is_url(folder) else folder)
+    except PathError as error:
+        raise InputsError(
+            f'the output folder of "{pipeline.id}" cannot be used', [problem_of("output_dir", error)]
+        ) from None
 
 
 def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
