@@ -13,9 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator_dagster import log as log
     from orchestrator_dagster.api import Pipeline as Pipeline
     from orchestrator_dagster.api import Result as Result
     from orchestrator_dagster.api import compile as compile
+    from orchestrator_dagster.api import load_result as load_result
     from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
     from orchestrator_dagster.definitions.progress import Progress as Progress
     from orchestrator_dagster.definitions.resources import ModelEndpoint as ModelEndpoint
@@ -38,6 +40,8 @@ _HOME = {
     "Pipeline": "api",
     "Result": "api",
     "compile": "api",
+    "load_result": "api",
+    "log": "",
     "build_definitions": "definitions.factory",
     "Progress": "definitions.progress",
     "ModelEndpoint": "definitions.resources",
@@ -59,6 +63,8 @@ __all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "log":
+        return import_module(f"{__name__}.log")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

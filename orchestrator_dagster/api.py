@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,8 @@ class Result:
     """What a run came to. ``document`` is the result document, the same that the command prints."""
 
     document: Mapping[str, Any]
-    _judge: Callable[[Mapping[str, Any] | None], Quality] | None = field(default=None, repr=False, compare=False)
+    _load_log: Callable[[], dict[str, Any]] = field(repr=False, compare=False)
+    _judge: Callable[[Mapping[str, Any] | None], Quality] = field(repr=False, compare=False)
 
     def qc(self, *, resources: Mapping[str, Any] | None = None) -> Quality:
         """Have the pipeline's ``orchestrator`` judge the products of this run by the rubric of ``qc``.
@@ -40,10 +42,6 @@ class Result:
         Raises:
             OrchestratorError: The pipeline has no ``qc``.
         """
-        if self._judge is None:
-            raise OrchestratorError(
-                "the pipeline of this result is not known", hint="take the result that `pipeline.run()` gives"
-            )
         return self._judge(resources)
 
     @property
@@ -75,6 +73,15 @@ class Result:
     def error(self) -> dict[str, Any] | None:
         """Type, message and step of the failure that ended the run, None when it completed."""
         return self.document["error"]  # type: ignore[no-any-return]
+
+    @cached_property
+    def log(self) -> dict[str, Any]:
+        """Everything the run did, as JSON: steps, attempts, decisions, calls, products and failures, with times.
+
+        It is read from the record of the run when it is first asked for. :func:`orchestrator_dagster.log.markdown`
+        makes a report of it.
+        """
+        return self._load_log()
 
 
 @dataclass(frozen=True)
@@ -215,32 +222,100 @@ class Pipeline:
         }
         if instance is not None:
             document = run_pipeline(self.compiled, inputs, instance=instance, **options)  # type: ignore[arg-type]
+            return _result(document, self.compiled, self.root, instance, resources)
+        with open_instance(find_project(self.root)) as opened:
+            document = run_pipeline(self.compiled, inputs, instance=opened, **options)  # type: ignore[arg-type]
+        return _result(document, self.compiled, self.root, None, resources)
+
+
+def _result(
+    document: Mapping[str, Any],
+    pipeline: CompiledPipeline,
+    root: Path,
+    instance: dg.DagsterInstance | None,
+    of_run: Mapping[str, Any] | None = None,
+) -> Result:
+    """A result whose log is read, and whose products are judged, when it is wanted.
+
+    Args:
+        document: The result document.
+        pipeline: The pipeline that has run.
+        root: The workspace root.
+        instance: Where the run is recorded, None for the project's instance.
+        of_run: The resources that the run was given.
+    """
+    run_id = str(document["execution_id"])
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[dg.DagsterInstance]:
+        from orchestrator_dagster.definitions.instance import open_instance
+
+        if instance is not None:
+            yield instance
         else:
-            with open_instance(find_project(self.root)) as opened:
-                document = run_pipeline(self.compiled, inputs, instance=opened, **options)  # type: ignore[arg-type]
-        return Result(document, self._judge(str(document["execution_id"]), instance, resources))
+            with open_instance(find_project(root)) as found:
+                yield found
 
-    def _judge(
-        self, run_id: str, instance: dg.DagsterInstance | None, of_run: Mapping[str, Any] | None
-    ) -> Callable[[Mapping[str, Any] | None], Quality]:
-        """Judges the products of one run."""
+    def load() -> dict[str, Any]:
+        from orchestrator_dagster.definitions.run_log import load_log
 
-        def judge(resources: Mapping[str, Any] | None) -> Quality:
-            from orchestrator_dagster.definitions.instance import open_instance
-            from orchestrator_dagster.definitions.outside_runs import judge_run
+        with opened() as found:
+            return load_log(found, run_id, pipeline).model_dump(mode="json")
 
-            if self.compiled.qc is None:
-                raise OrchestratorError(
-                    f'the pipeline "{self.id}" has no `qc`',
-                    hint="say in its header what a good product is: `qc: {rubric: …}`",
-                )
-            given = {**(of_run or {}), **(resources or {})}
-            if instance is not None:
-                return judge_run(self.compiled, run_id, self.root, instance, given)
-            with open_instance(find_project(self.root)) as opened:
-                return judge_run(self.compiled, run_id, self.root, opened, given)
+    def judge(resources: Mapping[str, Any] | None) -> Quality:
+        from orchestrator_dagster.definitions.outside_runs import judge_run
 
-        return judge
+        if pipeline.qc is None:
+            raise OrchestratorError(
+                f'the pipeline "{pipeline.id}" has no `qc`',
+                hint="say in its header what a good product is: `qc: {rubric: …}`",
+            )
+        with opened() as found:
+            return judge_run(pipeline, run_id, root, found, {**(of_run or {}), **(resources or {})})
+
+    return Result(document, load, judge)
+
+
+def load_result(
+    run_id: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    instance: dg.DagsterInstance | None = None,
+    pipeline: Pipeline | None = None,
+) -> Result:
+    """The result of any recorded run: one that has ended in whatever way, or that goes on.
+
+    Args:
+        run_id: Dagster's run id, or the beginning of it.
+        root: A folder of the project, default the current one.
+        instance: Where the run is recorded, default the project's instance.
+        pipeline: The pipeline that was launched, where it is not kept beside the run.
+
+    Raises:
+        RunNotFoundError: There is no such run, or several whose ids begin so.
+        LogError: The pipeline of the run is not kept.
+
+    Example:
+        >>> result = load_result("1a2b3c4d")  # doctest: +SKIP
+        >>> result.log["failures"]  # doctest: +SKIP
+    """
+    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.record import load_record
+    from orchestrator_dagster.definitions.recorded import find_run, pipeline_of_run
+
+    base = Path(root).resolve() if root else Path.cwd()
+
+    def load(opened: dg.DagsterInstance) -> tuple[Mapping[str, Any], CompiledPipeline]:
+        run = find_run(run_id, opened)
+        compiled = pipeline_of_run(run, opened, pipeline.compiled if pipeline else None)
+        return load_record(opened, run.run_id, compiled), compiled
+
+    if instance is not None:
+        document, compiled = load(instance)
+    else:
+        with open_instance(find_project(base)) as opened:
+            document, compiled = load(opened)
+    return _result(document, compiled, base, instance)
 
 
 def compile(

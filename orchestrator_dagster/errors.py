@@ -79,6 +79,14 @@ class ResumeError(OrchestratorError):
     """A run cannot be resumed: there is none, it goes on still, or it is complete."""
 
 
+class RunNotFoundError(OrchestratorError):
+    """No run is recorded under an id, or several are whose ids begin so."""
+
+
+class LogError(OrchestratorError):
+    """The log of a run cannot be made or read: its pipeline is not kept, or a document is no log."""
+
+
 class InputsError(OrchestratorError):
     """The inputs of a launch are wrong. ``problems`` has one line for each; no step has run."""
 

@@ -13,6 +13,8 @@ from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.stale import stale_metadata, stale_tags, with_stale
 
+#: Tag of a job and its runs: the pipeline's id, by which runs can be filtered, and be made to wait for each other.
+PIPELINE_ID_TAG = "orchestrator/pipeline"
 #: Tag of a run: the first 16 digits of its pipeline's fingerprint.
 FINGERPRINT_TAG = "orchestrator/fingerprint"
 
@@ -52,6 +54,7 @@ def pipeline_job(
 
     selection = dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks()
     # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
+    tags = {**pipeline.tags, PIPELINE_ID_TAG: pipeline.id, **stale_tags(stale)}
     flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
@@ -59,8 +62,9 @@ def pipeline_job(
         selection=selection | dg.AssetSelection.checks(*judged) if judged else selection,
         config=flat if pipeline.partitions is None else None,
         description=with_stale(described or described_text(pipeline), stale),
-        tags={**pipeline.tags, **stale_tags(stale)},
-        run_tags={"orchestrator/pipeline": pipeline.id, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
+        # A launch from the UI names assets, and of such a job Dagster gives its runs the tags, not the run tags.
+        tags=tags,
+        run_tags={**tags, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
         metadata={**code_reference(pipeline), **stale_metadata(stale)},
         executor_def=executor,
     )

@@ -173,7 +173,9 @@ def test_described(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "- Waits for `order` and `unwanted`." in said
     line = (example / "reminders.yaml").read_text().splitlines().index("  - id: overdue") + 1
     assert f'reminders.yaml:{line}:5: step "overdue": It keeps the readers who still have days left' in said
-    assert said.endswith("text: 1.0 of at least 0.8. It names the most lent book with its loans, and the unwanted one.\n")
+    assert said.endswith(
+        "text: 1.0 of at least 0.8. It names the most lent book with its loans, and the unwanted one.\n"
+    )
     text = (example / "outputs/loans/loans.md").read_text(encoding="utf-8")
     assert "The garden of the north was lent 14 times." in text
     assert "Nobody wanted A history of paper." in text
