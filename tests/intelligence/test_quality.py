@@ -250,3 +250,9 @@ def test_a_blocking_check_stops_other_pipelines(
     key = AssetCheckKey(TREES if "products" in more else RUN, "quality")
     assert execute(defs, instance, key).success  # judged again, and good
     assert reader.run(instance=instance).success
+
+
+def test_a_recorded_run_is_judged_later(run: Any, orchestrator: Any, instance: DagsterInstance, project: Path) -> None:
+    orchestrator.answers("quality", POOR)
+    recorded = orc.load_result(run().run_id, root=project, instance=instance)
+    assert recorded.qc(resources=orchestrator.resources).score == 0.4
