@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orchestrator_dagster.definitions.resources import ModelsResource as ModelsResource
     from orchestrator_dagster.definitions.resources import ToolsResource as ToolsResource
     from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
+    from orchestrator_dagster.errors import AlignmentError as AlignmentError
     from orchestrator_dagster.errors import InputsError as InputsError
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
     from orchestrator_dagster.errors import PipelineError as PipelineError
@@ -47,6 +48,7 @@ _HOME = {
     "ModelsResource": "definitions.resources",
     "ToolsResource": "definitions.resources",
     "WorkspaceResource": "definitions.resources",
+    "AlignmentError": "errors",
     "InputsError": "errors",
     "OrchestratorError": "errors",
     "PipelineError": "errors",

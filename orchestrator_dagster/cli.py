@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from orchestrator_dagster.cli_answer import answer
+from orchestrator_dagster.cli_compile import compile
 from orchestrator_dagster.cli_limits import limits
 from orchestrator_dagster.cli_log import log
 from orchestrator_dagster.cli_models import models
@@ -40,6 +41,7 @@ def main() -> None:
 
 main.add_command(answer)
 main.add_command(limits)
+main.add_command(compile)
 main.add_command(log)
 main.add_command(models)
 main.add_command(plan)

@@ -16,15 +16,17 @@ from orchestrator_dagster.definitions.shared_parts import (
     ASSETS_IO,
     NO_CONFIG,
     OUTCOMES_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_from_assets,
     inputs_named,
 )
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
-from orchestrator_dagster.errors import InputsError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InputsError, OrchestratorError, PathError, StepError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -52,6 +54,7 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         try:
             loaded = _loaded(context, pipeline, given)
             values = complete_inputs(pipeline, context.op_config, run, loaded)
+            _check_folder(context, pipeline, str(values["output_dir"]))
         except InputsError as error:
             raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
         _keep(context, pipeline)
@@ -86,7 +89,7 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
         try:
             if not isinstance(found, AssetMissing):
                 values[name] = loaded_value(name, spec, found, workspace)
-            elif name in needed and not spec.may_be_absent:
+            elif name in needed and (found.refused or not spec.may_be_absent):
                 hint = found.hint or how_to_make(spec.asset_key, pipeline, workspace.root)
                 problems.append(problem_of(name, OrchestratorError(found.message, hint=hint)))
         except StepError as error:
@@ -95,6 +98,26 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
     if problems:
         raise InputsError(f'the inputs of "{pipeline.id}" cannot be loaded', problems)
     return values
+
+
+def _check_folder(context: OpExecutionContext, pipeline: CompiledPipeline, folder: str) -> None:
+    """Refuse an output folder that products cannot be written to, before anything is done, or paid, for them.
+
+    Raises:
+        InputsError: It is not in the workspace.
+    """
+    if not any(step.products for step in pipeline.steps):
+        return
+    workspace = context.resources.workspace.workspace()
+    try:
+        if is_url(folder) and local_path(folder) is None:
+            allowed_url(folder, workspace.urls)
+        else:
+            workspace.resolve(local_path(folder) or folder if is_url(folder) else folder)
+    except PathError as error:
+        raise InputsError(
+            f'the output folder of "{pipeline.id}" cannot be used', [problem_of("output_dir", error)]
+        ) from None
 
 
 def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
@@ -133,7 +156,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         metadata[BY_STEP] = metadata.pop(BY_STEP)  # long, and for programs: at the end of what the UI shows
         yield dg.Output(record, "run", metadata=metadata)
 
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__finish",
         description="Closes the run: outputs and record.",
         compute_fn=compute,
