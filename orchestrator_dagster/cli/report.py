@@ -106,7 +106,12 @@ def _show(found: History, out: Any) -> None:
     out.print(Text(f"{count(total.runs, 'run')}{about}, {moment(found.since)} to {moment(found.until)}", style="bold"))
     if not total.runs:
         return
-    ends = {"completed": total.completed, "failed": total.failed, "canceled": total.canceled, "running": total.running}
+    ends = {
+        "completed": total.completed,
+        "failed": total.failed,
+        "canceled": total.canceled,
+        "running or waiting": total.running,
+    }
     said = ", ".join(f"{number:,} {what}" for what, number in ends.items() if number)
     resumed = f", {total.resumed:,} of them resumed another" if total.resumed else ""
     out.print(Text(f"{said}{resumed}; success {rate(total.success_rate)}"))
