@@ -19,12 +19,13 @@ _HOST, _PORT = "127.0.0.1", "3000"
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dev(arguments: tuple[str, ...]) -> None:
     """Open the Dagster UI on this project's runs; ARGUMENTS go to `dagster dev`, for example `--port 3001`."""
-    from orchestrator_dagster.definitions.instance import instance_home
     from orchestrator_dagster.project import find_project
 
     project = find_project(Path.cwd())
     try:
         _check(project)
+        from orchestrator_dagster.definitions.instance import instance_home  # it imports Dagster
+
         home = instance_home(project)
     except OrchestratorError as error:
         click.echo(f"error: {error}", err=True)
