@@ -210,10 +210,7 @@ def product(walk: Walk) -> None:
     page = walk.page
     walk.go("/assets/research_report/findings")
     walk.picture("product", "Findings about the topic, each with its source", "quote", "Open research_", "Row count")
-    page.get_by_text("Filter metadata keys").or_(
-        page.get_by_placeholder("Filter metadata keys")
-    ).first.scroll_into_view_if_needed()
-    page.get_by_text("orchestrator/sha256").first.scroll_into_view_if_needed()
+    page.get_by_text("orchestrator/model_seconds", exact=True).first.scroll_into_view_if_needed()
     walk.picture("product_metadata", "orchestrator/model", "orchestrator/path")
     walk.press("Checks", "tab")
     walk.press("Execute all")
@@ -256,7 +253,7 @@ def routed(walk: Walk) -> None:
     walk.picture("launchpad_routed")
     walk.press("Materialize")
     walk.ended("Success")
-    walk.gantt("routed", "sort_mail.standard_reply.run")
+    walk.gantt("routed", "sort_mail.escalate.run[?]", "Succeeded (8)")
     walk.filter("skipped because")
     walk.picture("routed_reason", "skipped because")
 
@@ -266,7 +263,7 @@ def loop(walk: Walk) -> None:
     walk.press("Materialize all")
     walk.view()
     walk.ended("Success")
-    walk.gantt("loop", "document_notes.each_document.run")
+    walk.gantt("loop", "document_notes.inputs", "Succeeded (9)")
 
 
 def failed(walk: Walk) -> None:
