@@ -13,8 +13,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator_dagster.cli_people import people_at_terminal
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.progress import OnProgress, Progress
+from orchestrator_dagster.text import visible
 
 _AROUND = 4  # lines around the table: the title, the sums, the rest, the shell's own
 _FEWEST = 5
@@ -23,15 +25,13 @@ _FEWEST = 5
 @contextlib.contextmanager
 def progress_view(pipeline: CompiledPipeline, quiet: bool = False) -> Iterator[OnProgress | None]:
     """A callback that shows progress while the block runs; None when nothing is to be shown."""
-    if quiet:
-        yield None
-        return
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain
+    if quiet or not console.is_terminal:
+        with people_at_terminal(console):
+            yield None if quiet else _plain
         return
     view = _View(pipeline)
-    with Live(view, console=console, refresh_per_second=8, transient=False):
+    with Live(view, console=console, refresh_per_second=8, transient=False) as live, people_at_terminal(console, live):
         yield view.note
 
 
@@ -40,7 +40,7 @@ def _plain(event: Progress) -> None:
     if event.kind == "items":
         return
     with contextlib.suppress(OSError, ValueError):
-        print(_line(event), file=sys.stderr, flush=True)
+        print(visible(_line(event)), file=sys.stderr, flush=True)
 
 
 def _line(event: Progress) -> str:
@@ -101,9 +101,10 @@ class _View:
                 self.states[event.step] = ("running", _items(event))
             return
         if event.kind == "failed":
-            self.failures.append(f"{event.step}: {event.message}")
+            self.failures.append(visible(f"{event.step}: {event.message}"))
         state = {"started": "running"}.get(event.kind, event.kind)
-        self.states[event.step] = (state, f"because {event.message}" if state == "skipped" and event.message else "")
+        why = visible(event.message) if state == "skipped" else ""
+        self.states[event.step] = (state, f"because {why}" if why else "")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table.grid(padding=(0, 2))

@@ -56,8 +56,35 @@ class PipelineError(OrchestratorError):
         self.diagnostics = tuple(diagnostics)
 
 
+class AlignmentError(OrchestratorError):
+    """A pipeline as it is built does not do what it is meant to do, says the orchestrator model.
+
+    ``findings`` has each mismatch: ``step`` (or ``pipeline``), ``what``, ``fix`` and ``location``.
+    """
+
+    def __init__(self, pipeline: str, findings: Sequence[object] = ()) -> None:
+        count = len(findings)
+        super().__init__(
+            f'the pipeline "{pipeline}" does not do what it is meant to do:'
+            f" {count} mismatch{'es' if count != 1 else ''}",
+            hint="change the step or the description; or accept it with `alignment: {ignore: <the reason>}`",
+        )
+        self.findings = tuple(findings)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {one}" for one in self.findings), f"  next: {self.hint}"])
+
+
 class ResumeError(OrchestratorError):
     """A run cannot be resumed: there is none, it goes on still, or it is complete."""
+
+
+class RunNotFoundError(OrchestratorError):
+    """No run is recorded under an id, or several are whose ids begin so."""
+
+
+class LogError(OrchestratorError):
+    """The log of a run cannot be made or read: its pipeline is not kept, or a document is no log."""
 
 
 class InputsError(OrchestratorError):
@@ -202,6 +229,18 @@ class StepInterruptedError(StepError):
     permanent = True
 
 
+class WaitingForAnswerError(StepError):
+    """A person is to answer first. It is no failure to route or to go on past: the run ends, and is resumed later."""
+
+    permanent = True
+
+
+class ApprovalRejectedError(StepError):
+    """A person has not approved what the step was to be approved for."""
+
+    permanent = True
+
+
 class InnerStepError(StepError):
     """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
 
@@ -231,7 +270,10 @@ class ModelError(StepError):
     """A model call failed for a reason that may pass: a server error, a cut connection.
 
     ``usage`` is what the failed call took, None where no answer came: an empty answer and a refusal are billed too.
+    ``retry_after`` is the seconds that the provider asked to wait, None where it did not say.
     """
+
+    retry_after: float | None = None
 
 
 class ModelUnreachableError(ModelError):
@@ -242,8 +284,29 @@ class ModelTimeoutError(ModelError):
     """The model did not answer in time."""
 
 
+class ModelStalledError(ModelTimeoutError):
+    """An answer that came as a stream stopped coming: nothing arrived for longer than ``stall`` allows."""
+
+
+class ModelCoolingDownError(ModelError):
+    """The model is left alone for a while: its provider asked for it, or it failed several times in a row.
+
+    Nothing was sent. The message says until when; ``retry_after`` is in seconds.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelTurnError(ModelError):
+    """A call's turn did not come in time: the limits set for the provider left no room. Nothing was sent."""
+
+
 class ModelRateLimitError(ModelError):
-    """The provider asked us to slow down. ``retry_after`` is in seconds, None where it did not say."""
+    """The provider asked us to slow down. ``out_of_quota``: the account's money is used up, waiting does not help."""
+
+    out_of_quota: bool = False
 
     def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

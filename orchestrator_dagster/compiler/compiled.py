@@ -12,7 +12,16 @@ from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
-from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, FailureHandler, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import (
+    Alignment,
+    Budget,
+    CacheMode,
+    Expert,
+    FailureHandler,
+    Qc,
+    Retries,
+    SelectionSchema,
+)
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -81,9 +90,10 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. ``asset_inputs`` are the inputs loaded from assets that it, or what is inside it, reads. A step that
-    repeats has a ``loop``, one that runs another pipeline has that ``pipeline``. A model step has the ``models`` that
-    are its candidates (none: those of the catalogue), and how one is chosen (``choice``).
+    changes. ``literals`` are parameters of its tool that are not rendered. ``asset_inputs`` are the inputs loaded from
+    assets that it, or what is inside it, reads. A step that repeats has a ``loop``, one that runs another pipeline has
+    that ``pipeline``. A step that asks a model has the ``models`` that are its candidates (none: those of the
+    catalogue), and how one is chosen (``choice``).
     """
 
     id: str
@@ -97,6 +107,7 @@ class CompiledStep(Compiled):
     action: str | None = None
     instruction: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+    literals: dict[str, Any] = Field(default_factory=dict)
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
     condition: str | bool | None = None
     on_failure: str | None = None
@@ -172,6 +183,9 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     on_change: Literal["run"] | None = None
     executor: str | None = None
+    alignment: Alignment | None = None
+    qc: Qc | None = None
+    limits: dict[str, int] = Field(default_factory=dict)
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     fingerprint: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
-from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError, WaitingForAnswerError
 from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -42,6 +42,24 @@ def step_errors(step: CompiledStep, scope: Scope) -> Iterator[None]:
         # What caused it may quote a secret, and says nothing that the message does not.
         error.__cause__, error.__suppress_context__ = None, True
         raise
+
+
+#: What errors of ours are called in Python and its libraries: handlers name them so.
+_ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
+    "FileMissingError": ("FileNotFoundError", "OSError", "IOError"),
+    "PathError": ("PermissionError", "OSError", "IOError"),
+    "ParametersError": ("ValueError", "TypeError", "ValidationError"),
+    "VariablesError": ("ValueError", "ValidationError"),
+    "TemplateError": ("KeyError", "UndefinedError", "AttributeError"),
+    "ToolError": ("RuntimeError",),
+    "HttpStatusError": ("HTTPError", "HTTPStatusError"),
+    "StepTimeoutError": ("TimeoutError", "Timeout"),
+    "ModelTimeoutError": ("TimeoutError", "Timeout"),
+    "ModelUnreachableError": ("ConnectionError", "APIConnectionError", "NetworkError"),
+    "ModelRateLimitError": ("RateLimitError",),
+    "ModelKeyError": ("AuthenticationError",),
+    "ModelError": ("APIError",),
+}
 
 
 def _kinds(error: BaseException) -> tuple[str, ...]:
@@ -96,6 +114,7 @@ def failed_outcome(
     Raises:
         StepError: The fallback has no value, or does not fit the step's variables.
     """
+    handled = handled and not waits(error)
     handler = _handler_of(step, error) if handled else None
     info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
     usage = usage_of(error)
@@ -144,8 +163,16 @@ def _way(handler: FailureHandler | None, step: CompiledStep, plan: StepPlan) -> 
     return State.FAILED_ROUTED, way
 
 
+def waits(error: StepError | ErrorInfo) -> bool:
+    """Whether it is no failure: a person is to answer first, also where that is so inside a loop or a pipeline."""
+    own = error.type if isinstance(error, ErrorInfo) else type(error).__name__
+    return WaitingForAnswerError.__name__ in (own, *error.kinds)
+
+
 def handles(step: CompiledStep, error: StepError) -> bool:
     """Whether a step's failure is a value and not the end of its branch."""
+    if waits(error):
+        return False
     handler = _handler_of(step, error)
     if handler is not None and "fallback" in handler.model_fields_set:
         return True
@@ -156,6 +183,7 @@ def handles(step: CompiledStep, error: StepError) -> bool:
 def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     """The first handler that is for this error: one that names its class, a class above it, or that of its cause."""
     kinds = {*_kinds(error), *error.kinds, "Exception", "Error"}
+    kinds |= {name for kind in tuple(kinds) for name in _ALSO_CALLED.get(kind, ())}
     plain = {kind.lower().removesuffix("error").removesuffix("exception") for kind in kinds}
     for handler in step.failure_handlers:
         wanted = {

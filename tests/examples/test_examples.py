@@ -30,8 +30,8 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "auto_values", "charts", "commands", "extract", "first_pipeline", "hosted_model", "loops", "model_choice",
-    "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use",
+    "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model", "loops",
+    "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use",
     "twelve_tools", "two_pipelines", "ui_tour", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
@@ -63,7 +63,7 @@ def loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     # Dagster serves no module that has a second one.
-    assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) == 1
+    assert sum(isinstance(one, dg.Definitions) for one in vars(module).values()) <= 1
     return module
 
 
@@ -163,6 +163,22 @@ def test_auto_values(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Please look at the reminders for a returned book; 2 answers" in said
     answers = (example / "outputs/letters/answers.md").read_text(encoding="utf-8")
     assert answers == "- (An answer, apologetic, warm.)\n- (An answer, plain, friendly.)\n"
+
+
+@of("described")
+def test_described(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    said = capsys.readouterr().out
+    assert said.startswith("The pipeline reports how the books of a town library were lent this month. From the table")
+    assert "- Waits for `order` and `unwanted`." in said
+    line = (example / "reminders.yaml").read_text().splitlines().index("  - id: overdue") + 1
+    assert f'reminders.yaml:{line}:5: step "overdue": It keeps the readers who still have days left' in said
+    assert said.endswith(
+        "text: 1.0 of at least 0.8. It names the most lent book with its loans, and the unwanted one.\n"
+    )
+    text = (example / "outputs/loans/loans.md").read_text(encoding="utf-8")
+    assert "The garden of the north was lent 14 times." in text
+    assert "Nobody wanted A history of paper." in text
 
 
 @of("own_tool")
@@ -415,6 +431,37 @@ def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
     assert said == shown
     assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("approval")
+def test_approval(example: Path, instance: DagsterInstance) -> None:
+    pipeline = orc.compile("newsletter.yaml")
+    waiting = pipeline.run(instance=instance)
+    assert waiting.error is not None
+    assert waiting.error["type"] == "WaitingForAnswerError"
+    assert waiting.steps["write"]["status"] == "completed"
+    sent = pipeline.run(verdict="approve", rating=5, instance=instance)
+    assert sent.success, sent.error
+    assert sent.outputs == {"sent": True, "useful": 5}
+    letter = (example / "outputs/newsletter/week-12.md").read_text()
+    assert letter.startswith("# Week 12\n\n")
+    assert letter.endswith("Approved by the launch.\n")
+    kept = pipeline.run(verdict="reject", instance=instance)
+    assert kept.success, kept.error
+    assert kept.outputs == {"sent": False, "useful": None}
+    assert kept.steps["feedback"]["status"] == "skipped"
+    assert "Kept back: not approved" in (example / "outputs/newsletter/week-12-kept.md").read_text()
+
+
+@of("mcp")
+def test_mcp(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("order.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert result.outputs == {"ordered": ["pine"], "remembered": 1}
+    assert rows(example / "outputs/order/orders.csv") == [{"tree": "pine", "count": "0", "order": "True"}]
+    wrong = orc.compile("order.yaml").run(wanted=["palm"], instance=instance)
+    assert wrong.error is not None
+    assert "stock.in_stock failed" in wrong.error["message"]
 
 
 @of("model_choice")

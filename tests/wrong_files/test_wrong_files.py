@@ -49,6 +49,8 @@ CASES = HERE / "cases"
 
 #: The fewest cases of each topic.
 TOPICS = {
+    "auto": 10,
+    "budget": 8,
     "conditions": 15,
     "flow": 15,
     "header": 15,
@@ -71,6 +73,8 @@ WITHOUT_CASE = {
     "file-size": "about the file, not what stands in it",
     "file-suffix": "about the file, not what stands in it",
     "no-model": "where nothing is named, the schema picks a model: that is known at run time only",
+    "asset-cycle": "about several files: tests/definitions/test_asset_inputs.py",
+    "unknown-asset": "about several files: tests/definitions/test_asset_inputs.py",
     "executor-missing": "about what is installed: asked when the location loads",
     "not-supported": "the whole language is meant to run",
     "older-unsupported": "every key of the earlier dialect that the contract names is honoured or had no effect",
