@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-<<<<<<< HEAD
-from orchestrator_dagster.cli_dev import dev
-=======
 from orchestrator_dagster.cli_answer import answer
 from orchestrator_dagster.cli_compile import compile
+from orchestrator_dagster.cli_dev import dev
 from orchestrator_dagster.cli_limits import limits
 from orchestrator_dagster.cli_log import log
->>>>>>> main
 from orchestrator_dagster.cli_models import models
 from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
@@ -43,14 +40,11 @@ def main() -> None:
     """AI pipelines written as YAML, run as Dagster assets."""
 
 
-<<<<<<< HEAD
 main.add_command(dev)
-=======
 main.add_command(answer)
 main.add_command(limits)
 main.add_command(compile)
 main.add_command(log)
->>>>>>> main
 main.add_command(models)
 main.add_command(plan)
 main.add_command(report)
@@ -341,31 +335,6 @@ def prune(older_than: float, dry_run: bool, call_store: str | None, outcomes: st
     sys.exit(EXIT_FAILED if pruned.problems else 0)
 
 
-<<<<<<< HEAD
-=======
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def dev(arguments: tuple[str, ...]) -> None:
-    """Open the Dagster UI on this project's runs; ARGUMENTS go to `dagster dev`, for example `--port 3001`."""
-    from orchestrator_dagster.definitions.instance import instance_home
-    from orchestrator_dagster.project import find_project
-
-    project = find_project(Path.cwd())
-    workspace = project / "workspace.yaml"
-    if not workspace.is_file():
-        _stop(
-            OrchestratorError(
-                f'there is no workspace.yaml in "{project}"',
-                hint="write one that loads the module orchestrator_dagster.code_location",
-            )
-        )
-    os.environ["DAGSTER_HOME"] = str(instance_home(project))
-    os.chdir(project)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
-    os.execv(sys.executable, command)
-
-
->>>>>>> main
 def _writable(path: Path) -> bool:
     """Whether a file can be written there, as far as can be told without writing it."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
