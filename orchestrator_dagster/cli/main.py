@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import click
 from orchestrator_dagster.cli.answer import answer
 from orchestrator_dagster.cli.common import stop, writable
 from orchestrator_dagster.cli.compile import compile
+from orchestrator_dagster.cli.dev import dev
 from orchestrator_dagster.cli.limits import limits
 from orchestrator_dagster.cli.log import log
 from orchestrator_dagster.cli.models import models
@@ -33,7 +32,7 @@ def main() -> None:
     """AI pipelines written as YAML, run as Dagster assets."""
 
 
-for command in (run, resume, validate, plan, compile, answer, log, report, models, limits, prune):
+for command in (run, resume, validate, plan, compile, answer, log, report, models, limits, prune, dev):
     main.add_command(command)
 
 
@@ -129,25 +128,3 @@ def schema(output: Path | None) -> None:
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
-
-
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def dev(arguments: tuple[str, ...]) -> None:
-    """Open the Dagster UI on this project's runs; ARGUMENTS go to `dagster dev`, for example `--port 3001`."""
-    from orchestrator_dagster.definitions.instance import instance_home
-    from orchestrator_dagster.project.loading import find_project
-
-    project = find_project(Path.cwd())
-    workspace = project / "workspace.yaml"
-    if not workspace.is_file():
-        stop(
-            OrchestratorError(
-                f'there is no workspace.yaml in "{project}"',
-                hint="write one that loads the module orchestrator_dagster.code_location",
-            )
-        )
-    os.environ["DAGSTER_HOME"] = str(instance_home(project))
-    os.chdir(project)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
-    os.execv(sys.executable, command)

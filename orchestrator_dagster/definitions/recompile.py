@@ -102,7 +102,7 @@ def recompile_sensor(
         jobs=list(jobs) or None,
         minimum_interval_seconds=INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Serves the pipeline files of {shown(folder, root)} as they are: it compiles what has changed"
+        description=f"Serves the pipeline files of {shown(folder, root)}/ as they are: it compiles what has changed"
         " and loads this location anew. A file with errors leaves its last good version in place.",
     )
 
