@@ -13,15 +13,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator_dagster import log as log
     from orchestrator_dagster.api import Pipeline as Pipeline
     from orchestrator_dagster.api import Result as Result
     from orchestrator_dagster.api import compile as compile
+    from orchestrator_dagster.api import load_result as load_result
     from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
     from orchestrator_dagster.definitions.progress import Progress as Progress
     from orchestrator_dagster.definitions.resources import ModelEndpoint as ModelEndpoint
     from orchestrator_dagster.definitions.resources import ModelsResource as ModelsResource
     from orchestrator_dagster.definitions.resources import ToolsResource as ToolsResource
     from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
+    from orchestrator_dagster.errors import AlignmentError as AlignmentError
     from orchestrator_dagster.errors import InputsError as InputsError
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
     from orchestrator_dagster.errors import PipelineError as PipelineError
@@ -37,12 +40,15 @@ _HOME = {
     "Pipeline": "api",
     "Result": "api",
     "compile": "api",
+    "load_result": "api",
+    "log": "",
     "build_definitions": "definitions.factory",
     "Progress": "definitions.progress",
     "ModelEndpoint": "definitions.resources",
     "ModelsResource": "definitions.resources",
     "ToolsResource": "definitions.resources",
     "WorkspaceResource": "definitions.resources",
+    "AlignmentError": "errors",
     "InputsError": "errors",
     "OrchestratorError": "errors",
     "PipelineError": "errors",
@@ -57,6 +63,8 @@ __all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "log":
+        return import_module(f"{__name__}.log")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

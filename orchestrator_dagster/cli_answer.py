@@ -122,7 +122,7 @@ def _go_on(instance: DagsterInstance) -> None:
 
 
 def _find(instance: DagsterInstance, run_id: str, step: str | None) -> OpenQuestion:
-    from orchestrator_dagster.definitions.resume import find_run
+    from orchestrator_dagster.definitions.recorded import find_run
     from orchestrator_dagster.runtime.people import find_open
 
     run = find_run(run_id, instance)

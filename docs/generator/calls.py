@@ -7,9 +7,23 @@ from typing import Any
 from generator.service import ADDRESS
 
 #: Calls that need what not every machine has: they are shown, and not made.
-NOT_MADE = frozenset([("headless_browser", "screenshot")])
+NOT_MADE = frozenset([
+    ("headless_browser", "screenshot"),
+    *(("image_analysis", action) for action in ("analyze", "describe", "extract_text", "compare")),
+    ("image_generation", "generate"),
+    *(("audio_processing", action) for action in ("transcribe", "speak")),
+    *(("embeddings", action) for action in ("embed", "search")),
+])  # fmt: skip
 #: The model that the examples name, and what a local server says in its place.
 MODEL = "openai:gpt-5-mini"
+#: Models of those that are asked for something else than a text.
+MODELS: dict[tuple[str, str], str] = {
+    ("image_generation", "generate"): "openai:gpt-image-1",
+    ("audio_processing", "transcribe"): "openai:whisper-1",
+    ("audio_processing", "speak"): "openai:tts-1",
+    ("embeddings", "embed"): "openai:text-embedding-3-small",
+    ("embeddings", "search"): "openai:text-embedding-3-small",
+}
 _PLAN = '{"kind": "summary", "complexity": 1, "tools": [], "reason": "One sentence has to be shortened."}'
 REPLIES: dict[tuple[str, str], list[str]] = {
     ("multi_model_routing", "ask"): ["Oak."],
@@ -65,6 +79,15 @@ FILES = {
 }
 
 CALLS: dict[tuple[str, str], dict[str, Any]] = {
+    ("image_analysis", "analyze"): {"image": "photos/pump.png", "prompt": "Is the pump wet?"},
+    ("image_analysis", "describe"): {"image": "photos/pump.png", "length": "short"},
+    ("image_analysis", "extract_text"): {"image": "photos/label.png", "language": "German"},
+    ("image_analysis", "compare"): {"images": ["photos/before.png", "photos/after.png"]},
+    ("image_generation", "generate"): {"prompt": "A pump in a garden", "path": "out/pump.png", "size": "1024x1024"},
+    ("audio_processing", "transcribe"): {"audio": "calls/monday.mp3", "language": "en"},
+    ("audio_processing", "speak"): {"text": "The pump leaks.", "path": "out/pump.mp3"},
+    ("embeddings", "embed"): {"texts": ["The pump leaks.", "The pump holds."]},
+    ("embeddings", "search"): {"query": "leaks", "texts": ["The pump leaks.", "The pump holds."], "top_k": 1},
     ("filesystem", "read"): {"path": "notes/march.md"},
     ("filesystem", "read_many"): {"path": "notes", "pattern": "*.md"},
     ("filesystem", "write"): {"path": "out/note.txt", "content": "The pump leaks again."},

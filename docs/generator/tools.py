@@ -12,7 +12,7 @@ import yaml
 from pydantic import AliasChoices, BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
-from generator.calls import CALLS, FILES, MODEL, NOT_MADE
+from generator.calls import CALLS, FILES, MODEL, MODELS, NOT_MADE
 from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
 from generator.service import ADDRESS, readdressed, service
@@ -66,7 +66,7 @@ def _action(tool: Tool, action: Action) -> list[str]:
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
     if action.uses_models:
-        step["model"] = MODEL
+        step["model"] = MODELS.get((tool.name, action.name), MODEL)
     more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",

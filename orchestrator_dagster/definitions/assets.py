@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.graphs import pipeline_graph, product_name
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.partitions import partitions_of
@@ -19,12 +20,15 @@ _TOOL_KINDS = {"data_processing": "pandas", "report_generator": "report"}
 _FORMAT_KINDS = {"md": "markdown", "jsonl": "json", "tsv": "csv", "txt": "text", "xlsx": "excel"}
 
 
-def pipeline_assets(pipeline: CompiledPipeline, *, stale: str | None = None) -> dg.AssetsDefinition:
+def pipeline_assets(
+    pipeline: CompiledPipeline, *, stale: str | None = None, described: str | None = None
+) -> dg.AssetsDefinition:
     """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs.
 
     Args:
         pipeline: The pipeline.
         stale: What makes it stale, None when it is as its file says.
+        described: Its description as Markdown, None for the structural one.
     """
     mark, tags = stale_metadata(stale), stale_tags(stale)
     outputs = {product_name(pipeline, product): product for product in pipeline.products}
@@ -48,7 +52,9 @@ def pipeline_assets(pipeline: CompiledPipeline, *, stale: str | None = None) -> 
         descriptions_by_output_name={
             **{name: with_stale(_describe(pipeline, product), stale) for name, product in outputs.items()},
             "run": with_stale(
-                f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.", stale
+                f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.\n\n"
+                f"{described or described_text(pipeline)}",
+                stale,
             ),
         },
         metadata_by_output_name={

@@ -11,12 +11,12 @@ from dagster import OpExecutionContext
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.asset_values import how_to_make, needed_inputs
 from orchestrator_dagster.definitions.launched import kept_tags
-from orchestrator_dagster.definitions.metadata import run_metadata
 from orchestrator_dagster.definitions.shared_parts import (
     ASSET_PREFIX,
     ASSETS_IO,
     NO_CONFIG,
     OUTCOMES_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_from_assets,
@@ -30,7 +30,7 @@ from orchestrator_dagster.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -89,7 +89,7 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
         try:
             if not isinstance(found, AssetMissing):
                 values[name] = loaded_value(name, spec, found, workspace)
-            elif name in needed and not spec.may_be_absent:
+            elif name in needed and (found.refused or not spec.may_be_absent):
                 hint = found.hint or how_to_make(spec.asset_key, pipeline, workspace.root)
                 problems.append(problem_of(name, OrchestratorError(found.message, hint=hint)))
         except StepError as error:
@@ -136,31 +136,26 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
 
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
+        # The models of the log take 20 ms to make, which only runs need that get here.
+        from orchestrator_dagster.definitions.run_summary import run_numbers, run_report
+
         run = run_info(context, given["inputs"])
         outcomes = {one.step: one for one in map(Outcome.model_validate, given["outcomes"])}
         failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
         if failures:
-            raise _carried(failures, context.run_id)
+            raise _carried(failures, context.run_id, run_report(pipeline, run, outcomes, status="failed"))
         workspace = context.resources.workspace.workspace()
         outputs = render_outputs(pipeline, given["inputs"]["values"], outcomes, run, workspace.environment)
         record = run_record(pipeline, run, outcomes, outputs, completed_at=datetime.now(timezone.utc))
-        usage = record["usage"]
-        numbers = {
-            "steps": len(outcomes),
-            "products": len(record["products"]),
-            "seconds": record["duration"],
-            "attempts": sum(outcome.attempts for outcome in outcomes.values()),
-            "tokens": usage["tokens"],
-        }
         metadata = {
-            **{f"orchestrator/{name}": value for name, value in numbers.items()},
-            **run_metadata(sum((outcome.usage for outcome in outcomes.values()), UsageInfo())),
+            **run_numbers(outcomes, record["duration"]),
+            **run_report(pipeline, run, outcomes, outputs=outputs),
         }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)
         yield dg.Output(record, "run", metadata=metadata)
 
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__finish",
         description="Closes the run: outputs and record.",
         compute_fn=compute,
@@ -172,7 +167,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     )
 
 
-def _carried(failures: Sequence[ErrorInfo], run_id: str) -> dg.Failure:
+def _carried(failures: Sequence[ErrorInfo], run_id: str, report: Mapping[str, Any]) -> dg.Failure:
     """The end of a run that went on past failures: everything else is done, and it has failed."""
     lines = [f'{one.location}: step "{one.step}" failed: {one.message}' for one in failures]
     said = f"the run went on past {len(failures)} failure{'s' if len(failures) != 1 else ''} and ends failed"
@@ -181,6 +176,7 @@ def _carried(failures: Sequence[ErrorInfo], run_id: str) -> dg.Failure:
         "orchestrator/error": failures[0].type,
         "orchestrator/message": lines[0],
         "orchestrator/step": failures[0].step,
+        **report,
     }
     return dg.Failure(
         description="\n".join([said, *(f"  - {line}" for line in lines[:20]), f"  next: {next_}"]),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The longest text, in characters, that an entry has of an argument or a prompt.
 LONGEST = 500
+#: Items of a list above which its size is estimated.
+_MANY = 1000
 _MOST_ARGUMENTS = 50
 
 
@@ -155,11 +157,20 @@ class AuditedClient:
         )
 
 
-def size_of(value: Any) -> int:
-    """Bytes of a result: of a text or bytes as they are, of everything else as JSON."""
+def size_of(value: Any) -> int | None:
+    """Bytes of a result: of a text or bytes as they are, of everything else as JSON; None where it is no JSON.
+
+    Of a list of many items a hundred are looked at: writing all of them once more costs what the tool may have cost.
+    """
     if isinstance(value, bytes):
         return len(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    if isinstance(value, list) and len(value) > _MANY:
+        some = size_of(value[:: len(value) // 100])
+        return None if some is None else some * len(value) // len(value[:: len(value) // 100])
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    except (ValueError, RecursionError):  # what is wrong with it is said where it is kept
+        return None
     return len(text.encode("utf-8", "replace"))
 
 
@@ -185,11 +196,21 @@ def _arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if value is None or isinstance(value, (bool, int, float)):
             found[str(name)] = value
         else:
-            text = (
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
-            )
-            found[str(name)] = _cut(text)
+            found[str(name)] = _cut(value) if isinstance(value, str) else _json_cut(value)
     return found
+
+
+def _json_cut(value: Any) -> str:
+    """The beginning of a value's JSON: no more of it is made than is kept."""
+    text = ""
+    try:
+        for part in json.JSONEncoder(ensure_ascii=False, default=str, skipkeys=True).iterencode(value):
+            text += part
+            if len(text) > LONGEST:
+                return f"{text[:LONGEST]}…"
+    except (ValueError, RecursionError):
+        return f"{text[:LONGEST]}… (no JSON)"
+    return text
 
 
 def _cut(text: str) -> str:

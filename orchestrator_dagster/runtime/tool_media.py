@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,23 +29,24 @@ _EXAMPLES: Mapping[MediaKind, str] = {
 _LEAST_SECONDS = 300.0  # a picture takes minutes; a step's own timeout is shorter where somebody wants it
 
 
-class MediaAsking:
+class MediaAsking(ABC):
     """The part of a step's models that makes pictures, sound and vectors."""
 
     _step: CompiledStep
     _services: Services
     _timeout: float | None
 
+    @abstractmethod
     def _put(self, request: ModelRequest, ask: Ask) -> tuple[Asked, UsageInfo]:
-        raise NotImplementedError  # the class that this one is a part of has it
+        """Ask, or take the answer from the store."""
 
+    @abstractmethod
     def _named_model(self) -> str | None:
         """The model that the step itself names, as rendered; a pipeline's default answers in text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _bounded(self, request: ModelRequest) -> ModelRequest:
         """The request with the time that it may take."""
-        raise NotImplementedError
 
     def image(
         self, prompt: str, *, model: str | None = None, count: int = 1, settings: Mapping[str, Any] | None = None

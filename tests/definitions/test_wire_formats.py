@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.testing import Answer, ModelServer, Tokens, faults
+from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse, faults
 
 Write = Callable[[str, str], Path]
 KEY = "sk-planted-0123456789abcdef"
@@ -70,3 +70,42 @@ def test_one_pipeline_runs_unmodified_against_every_format(
     assert KEY not in json.dumps(result.document)
     assert KEY not in "".join(capfd.readouterr())
     assert not any(KEY.encode() in one.read_bytes() for one in project.parent.rglob("*") if one.is_file())
+
+
+USES_TOOLS = """\
+id: uses_tools
+inputs: {model: {type: string, required: true}}
+default_model: "{{ model }}"
+steps:
+  - id: look
+    prompt: How many lines has the note?
+    tools: [filesystem.read]
+    vars:
+      - lines: integer
+outputs: {lines: "{{ lines }}"}
+"""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_model_calls_tools_and_answers_in_structure_in_every_format(
+    write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer, model: str
+) -> None:
+    write("note.md", "one\ntwo\n")
+    uses = (
+        ToolUse("filesystem__read", {"path": "missing.md"}),
+        ToolUse("filesystem__read", {"path": "note.md"}),
+        ToolUse("final_answer", {"lines": 2}),
+    )
+    model_server.then(*(Answer(tool_calls=[one]) for one in uses))
+    provider = model.split(":")[0]
+    endpoint = orc.ModelEndpoint(provider=provider, base_url=model_server.url, api_key=KEY)
+    result = orc.compile(write("pipelines/uses_tools.yaml", USES_TOOLS)).run(
+        instance=instance, resources={"models": orc.ModelsResource(endpoints=[endpoint])}, model=model
+    )
+    assert result.success, result.error
+    assert result.outputs == {"lines": 2}
+    assert [(one["name"], one["ok"]) for one in result.steps["look"]["tool_calls"]] == [
+        ("filesystem.read", False),
+        ("filesystem.read", True),
+    ]
+    assert "two" in model_server.calls[-1].text
