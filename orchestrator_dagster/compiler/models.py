@@ -21,7 +21,6 @@ from orchestrator_dagster.language.settings import Expert, SelectionSchema
 from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.text import nearest_name
 
-
 #: Two names that are so alike are one name, misspelt: one letter in ten is another.
 _MISSPELT = 0.85
 
