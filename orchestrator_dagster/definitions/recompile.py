@@ -26,9 +26,9 @@ from orchestrator_dagster.definitions.jobs import job_name, launch_config
 from orchestrator_dagster.definitions.partitions import partitions_at
 from orchestrator_dagster.definitions.reloading import reload_through_proxy, reload_through_webserver
 from orchestrator_dagster.definitions.served import Served, compile_again
-from orchestrator_dagster.project import LoadedFile, shown
+from orchestrator_dagster.project.loading import LoadedFile, shown
+from orchestrator_dagster.project.sources import Sources
 from orchestrator_dagster.runtime.launches import launch_inputs
-from orchestrator_dagster.sources import Sources
 
 #: Seconds between two ticks. A tick looks at the time of change of every file, some 10 µs each.
 INTERVAL = 5

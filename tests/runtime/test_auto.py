@@ -14,7 +14,7 @@ from orchestrator_dagster.errors import PipelineError
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import refuse_unsupported
+from orchestrator_dagster.project.loading import refuse_unsupported
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, ToolUse, faults

@@ -25,13 +25,13 @@ from orchestrator_dagster.errors import (
     ToolError,
     UnknownToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 from orchestrator_dagster.testing import Answer, ModelServer, ToolUse
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 from tests.runtime.conftest import Flow
 
 HERE = Path(__file__).parent
@@ -259,7 +259,7 @@ def test_a_model_is_offered_what_the_server_has(
 
 def test_no_server_is_started_to_list_tools(servers: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from orchestrator_dagster.project import known\n"
+        "import sys; from pathlib import Path; from orchestrator_dagster.project.loading import known\n"
         "print(known(Path.cwd()).tools.find('mcp_notes').summary, 'mcp' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
