@@ -200,7 +200,8 @@ def _runs(pipeline: CompiledPipeline) -> list[RunRequest]:
 
 
 def _state(watch: _Watch, new: Sequence[CompiledPipeline]) -> str:
-    lines = [f"{len(watch.served.pipelines)} pipelines are served as their files say"]
+    stale = len(watch.served.stale)
+    lines = [f"{len(watch.served.pipelines) - stale} pipelines are served as their files say"]
     if new:
         lines.append(f"new or changed: {', '.join(pipeline.id for pipeline in new)}")
     for word, files in (("stale, with errors", watch.served.stale), ("left out, with errors", watch.served.broken)):

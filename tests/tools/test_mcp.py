@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -181,6 +182,12 @@ def test_what_cannot_be_reached(call: Any, servers: Path, monkeypatch: pytest.Mo
         ("servers:\n  a b: {command: x}\n", '"a b" is no name'),
         ("other: 1\n", "one key, `servers`"),
         ("servers: [\n", "cannot be used"),
+        ("servers:\n  a: {url: 'http://x', bearer: secret-value}\n", "a.bearer: what stands here names an environment"),
+        ("servers:\n  a: {url: 'http://x', headers: {X: secret-value}}\n", "names an environment variable"),
+        (
+            "servers:\n  a: {command: [x]}\n  b: {arg: 1}\n",
+            "a.command: expected a text, found a list\nmcp.yaml:3:7: b.arg",
+        ),
     ],
 )
 def test_a_wrong_file(project: Path, text: str, said: str) -> None:
@@ -190,6 +197,8 @@ def test_a_wrong_file(project: Path, text: str, said: str) -> None:
         known(project)
     assert said in wrong.value.message
     assert "secret-value" not in str(wrong.value)
+    assert re.search(r"^mcp\.yaml:\d+:\d+: ", str(wrong.value))
+    assert wrong.value.hint
 
 
 STEP = """\
