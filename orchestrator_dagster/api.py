@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.project import compile_or_raise, find_project, refuse_unsupported
+from orchestrator_dagster.project import (
+    compile_or_raise,
+    find_project,
+    load_folder,
+    refuse_broken,
+    refuse_unsupported,
+)
+from orchestrator_dagster.text import nearest_name
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from orchestrator_dagster.definitions.progress import OnProgress
+    from orchestrator_dagster.definitions.translator import PipelinesTranslator
 
 
 @dataclass(frozen=True)
@@ -88,16 +96,24 @@ class Pipeline:
         refuse_unsupported(self.compiled)
         return pipeline_graph(self.compiled)
 
-    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    def definitions(
+        self, *, resources: Mapping[str, Any] | None = None, translator: PipelinesTranslator | None = None
+    ) -> dg.Definitions:
         """The pipeline as Dagster definitions: assets, job and resources.
 
         Args:
             resources: Resources by key, instead of the usual ones.
+            translator: Says how the assets look.
+
+        Raises:
+            TranslationError: The translator fails, or says what runs could not keep to.
         """
         from orchestrator_dagster.definitions.factory import definitions_of
+        from orchestrator_dagster.definitions.translation import translate_one
 
         refuse_unsupported(self.compiled)
-        return definitions_of([self.compiled], root=self.root, resources=resources)
+        pipeline, specs = translate_one(self.compiled, translator)
+        return definitions_of([pipeline], root=self.root, resources=resources, specs=specs)
 
     def run(
         self,
@@ -141,6 +157,88 @@ class Pipeline:
             return Result(run_pipeline(self.compiled, inputs, instance=instance, **options))  # type: ignore[arg-type]
         with open_instance(find_project(self.root)) as opened:
             return Result(run_pipeline(self.compiled, inputs, instance=opened, **options))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Pipelines(Mapping[str, Pipeline]):
+    """The pipelines of a folder, by id: to run, to look at, to put among definitions of one's own.
+
+    Args:
+        folder: The folder.
+        root: The workspace root.
+        by_id: The pipelines, in the order of their files.
+    """
+
+    folder: Path
+    root: Path
+    by_id: Mapping[str, Pipeline]
+
+    def __getitem__(self, name: str) -> Pipeline:
+        if name not in self.by_id:
+            near = nearest_name(name, list(self.by_id))
+            raise KeyError(f'no pipeline "{name}" in {self.folder}' + (f'; did you mean "{near}"?' if near else ""))
+        return self.by_id[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_id)
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def definitions(
+        self,
+        only: Sequence[str] | None = None,
+        *,
+        resources: Mapping[str, Any] | None = None,
+        executor: str | dg.ExecutorDefinition | None = None,
+        translator: PipelinesTranslator | None = None,
+    ) -> dg.Definitions:
+        """Dagster definitions of them: those of ``build_definitions``, without the sensor that follows the files.
+
+        Args:
+            only: Ids of the pipelines that are wanted, None for all.
+            resources: Resources by key, instead of or beside the usual ones.
+            executor: As for ``build_definitions``.
+            translator: Says how the assets look.
+
+        Example:
+            >>> pipelines = load_pipelines("pipelines")  # doctest: +SKIP
+            >>> defs = dg.Definitions.merge(pipelines.definitions(["report"]), mine)  # doctest: +SKIP
+
+        Raises:
+            KeyError: There is no pipeline of such an id.
+            ExecutorError: An executor is not there.
+            TranslationError: The translator fails, or says what runs could not keep to.
+        """
+        from orchestrator_dagster.definitions.factory import fixed_definitions
+
+        wanted = [self[name].compiled for name in (self.by_id if only is None else only)]
+        return fixed_definitions(wanted, root=self.root, resources=resources, executor=executor, translator=translator)
+
+
+def load_pipelines(
+    folder: str | os.PathLike[str] = "pipelines", *, root: str | os.PathLike[str] | None = None
+) -> Pipelines:
+    """Compile every pipeline file of a folder.
+
+    Args:
+        folder: The folder, relative to the root.
+        root: The workspace root, default the project's folder, as for ``build_definitions``.
+
+    Raises:
+        PipelineError: Files have errors; the message and ``diagnostics`` have all problems of all files.
+
+    Example:
+        >>> pipelines = load_pipelines("pipelines")  # doctest: +SKIP
+        >>> sorted(pipelines)  # doctest: +SKIP
+        ['harvest', 'letter']
+        >>> pipelines["harvest"].run().outputs  # doctest: +SKIP
+    """
+    base = Path(root).resolve() if root else find_project(Path.cwd())
+    loaded = load_folder(base / folder, base)
+    refuse_broken(loaded)
+    found = [file.pipeline for file in loaded if file.pipeline is not None]
+    return Pipelines(base / folder, base, {one.id: Pipeline(one, base) for one in found})
 
 
 def compile(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Pipeline:

@@ -172,6 +172,7 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     on_change: Literal["run"] | None = None
     executor: str | None = None
+    run_asset: AssetPath | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
     fingerprint: str = ""
@@ -204,7 +205,7 @@ class CompiledPipeline(Compiled):
     @property
     def run_key(self) -> AssetPath:
         """Key of the asset that is the run itself."""
-        return (self.id, "run")
+        return self.run_asset or (self.id, "run")
 
     @property
     def products(self) -> tuple[CompiledProduct, ...]:
