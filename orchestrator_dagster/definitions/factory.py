@@ -91,9 +91,10 @@ def build_definitions(
         pipelines = [file.pipeline for file in loaded if file.pipeline is not None]
         broken = [*served.broken, *(file for file in loaded if file.pipeline is None)]
         if _is_strict(strict):
-            refuse_broken([*broken, *served.stale])
-        for file in (*broken, *served.stale):
+            refuse_broken([*broken, *served.stale, *served.flawed])
+        for file in (*broken, *served.stale, *served.flawed):
             what = "has errors, its last good version is served" if file.stale else "is left out"
+            what = "is served, and has errors" if file in served.flawed else what
             _log.warning("%s %s:\n%s", file.path, what, "\n".join(one.render() for one in file.errors))
 
         def sensors(jobs: Mapping[str, Any]) -> list[dg.SensorDefinition]:

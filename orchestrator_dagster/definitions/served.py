@@ -48,6 +48,7 @@ class Served:
         stale: Files with errors, whose last good pipelines are among those served.
         metadata: Reconstruction metadata: where the processes of its runs find these pipelines.
         specs: What a translator says of their assets.
+        flawed: Files with errors that are served as they are: they load a product that nobody makes.
     """
 
     pipelines: Sequence[CompiledPipeline]
@@ -55,6 +56,7 @@ class Served:
     stale: Sequence[LoadedFile] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     specs: Specs = field(default_factory=dict)
+    flawed: Sequence[LoadedFile] = ()
 
 
 def load_served(folder: Path, root: Path, translator: PipelinesTranslator | None = None) -> Served:
@@ -95,7 +97,7 @@ def load_served(folder: Path, root: Path, translator: PipelinesTranslator | None
         return _not_kept(done, error)
     told = json.dumps({"storage": str(storage), "list": listed})
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(name, told)
-    return Served(*_parted(done.files), metadata={name: told}, specs=done.specs)
+    return _serve(done, {name: told})
 
 
 def _translated(loaded: list[LoadedFile], translator: PipelinesTranslator | None) -> Translated:
@@ -126,14 +128,18 @@ def compile_again(folder: Path, root: Path, only: Sequence[Path] | None = None) 
 
 def _not_kept(done: Translated, why: object) -> Served:
     _log.warning("what is served cannot be kept (%s): runs will read the pipeline files anew", why)
-    return Served(*_parted(done.files), specs=done.specs)
+    return _serve(done, {})
 
 
-def _parted(
-    loaded: Sequence[LoadedFile],
-) -> tuple[list[CompiledPipeline], list[LoadedFile], list[LoadedFile]]:
-    good = [file.pipeline for file in loaded if file.pipeline is not None]
-    return good, [file for file in loaded if file.pipeline is None], [file for file in loaded if file.stale]
+def _serve(done: Translated, metadata: Mapping[str, str]) -> Served:
+    return Served(
+        [file.pipeline for file in done.files if file.pipeline is not None],
+        [file for file in done.files if file.pipeline is None],
+        [file for file in done.files if file.stale],
+        metadata,
+        done.specs,
+        [file for file in done.files if file.pipeline is not None and file.errors and not file.stale],
+    )
 
 
 def storage_of(root: Path) -> Path:
