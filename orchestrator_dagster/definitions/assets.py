@@ -41,7 +41,7 @@ class About(NamedTuple):
                 {**pipeline.tags, f"{_KIND}orchestrator": ""},
                 pipeline.owners,
                 pipeline.op,
-                pipeline.fingerprint[:16],
+                pipeline.code_version,
                 automation_of(pipeline),
             )
         return cls(
