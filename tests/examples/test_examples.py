@@ -35,7 +35,7 @@ TESTED = {
     "twelve_tools", "two_pipelines", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
-WITH_SERVICES = {"celery", "postgres"}
+WITH_SERVICES = {"celery", "postgres", "production"}
 
 
 @pytest.fixture
