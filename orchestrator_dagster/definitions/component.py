@@ -59,7 +59,7 @@ class PipelinesComponent(dg.Component, dg.Resolvable):
         str,
         dg.Resolver.default(
             description="Folder of the pipeline files, relative to the folder of this file.",
-            examples=["pipelines", "{{ project_root }}/pipelines"],
+            examples=["pipelines", "{{ context.project_root }}/pipelines"],
         ),
     ] = "pipelines"
     root: Annotated[

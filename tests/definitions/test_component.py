@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,30 @@ def test_several_components_and_assets_beside_them(sandbox: DefsFolderSandbox, i
         }
         done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
         assert done.output_for_node("louder") == "HILL"
+
+
+def test_the_component_of_the_guide(sandbox: DefsFolderSandbox) -> None:
+    """With every attribute that there is, and as a folder of the project's own."""
+    text = (REPOSITORY / "docs/guides/library.md").read_text(encoding="utf-8")
+    shown = yaml.safe_load(re.findall(r"<!-- component -->\n```yaml\n(.*?)```", text, re.DOTALL)[0])
+    model = PipelinesComponent.get_model_cls()
+    assert model is not None
+    assert set(shown["attributes"]) == set(model.model_fields)
+    place = add(sandbox, "hello")
+    (sandbox.project_root / "pipelines").mkdir()
+    shutil.move(place / "pipelines/hello.yaml", sandbox.project_root / "pipelines/hello.yaml")
+    shown["attributes"]["path"] = "{{ context.project_root }}/pipelines"
+    (place / "defs.yaml").write_text(yaml.safe_dump(shown))
+    with sandbox.build_all_defs() as definitions:
+        dg.Definitions.validate_loadable(definitions)
+        node = definitions.resolve_asset_graph().get(AssetKey(["ai", "hello", "say"]))
+        assert (node.group_name, list(node.owners)) == ("words", ["team:office"])
+        assert node.metadata["step"] == "say"
+        assert {one.name for one in definitions.sensors or ()} == {"recompile_pipelines"}
+        resources = definitions.resources or {}
+        assert resources["workspace"].environment == ["CITY"]
+        assert resources["models"].endpoints[0].provider == "openai"
+        assert resources["tools"].allowed_hosts == ["intranet.local"]
 
 
 class Owned(PipelinesComponent):
