@@ -12,7 +12,7 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("loading", "compiling", "running", "scale", "data_processing", "executors")
+MODULES = ("loading", "compiling", "running", "scale", "data_processing", "executors", "model_calls")
 
 
 COLUMNS = ("what", "ours", "reference", "ratio", "wanted")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from orchestrator_dagster.cli_answer import answer
+from orchestrator_dagster.cli_limits import limits
 from orchestrator_dagster.cli_models import models
 from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
@@ -34,6 +36,8 @@ def main() -> None:
     """AI pipelines written as YAML, run as Dagster assets."""
 
 
+main.add_command(answer)
+main.add_command(limits)
 main.add_command(models)
 main.add_command(plan)
 
@@ -142,16 +146,17 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
     if output is None:
         with suppress(ValueError):  # a tool has closed stdout; the run is recorded all the same
             click.echo(text)
-    next_ = f"next: orchestrator resume {document['execution_id'][:8]}"
+    failure = document["error"]
+    waits = failure is not None and failure["type"] == "WaitingForAnswerError"
+    next_ = f"next: orchestrator {'answer' if waits else 'resume'} {document['execution_id'][:8]}"
     if document["status"] == "canceled":
         _say(f"interrupted\n{next_}")
         sys.exit(code)
-    failure = document["error"]
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
         _say(f"error: {where}{failure['message']}")
     elif failure:
-        _say(f"the run failed: {failure['step']}")
+        _say(f"the run {'waits for an answer' if waits else 'failed'}: {failure['step']}")
     if not document["success"]:
         _say(next_)
     sys.exit(code)
@@ -231,7 +236,7 @@ def tools(name: str | None) -> None:
 
     try:
         registry: Any = known(Path.cwd()).tools
-        click.echo(show_tool(registry.find(name)) if name else list_tools(registry))
+        click.echo(show_tool(registry.find(name), Path.cwd()) if name else list_tools(registry))
     except OrchestratorError as error:
         _stop(error)
 
@@ -326,8 +331,6 @@ def prune(older_than: float, dry_run: bool, call_store: str | None, outcomes: st
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dev(arguments: tuple[str, ...]) -> None:
     """Open the Dagster UI on this project's runs; ARGUMENTS go to `dagster dev`, for example `--port 3001`."""
-    import os
-
     from orchestrator_dagster.definitions.instance import instance_home
     from orchestrator_dagster.project import find_project
 

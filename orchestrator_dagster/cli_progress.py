@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator_dagster.cli_people import people_at_terminal
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.progress import OnProgress, Progress
 
@@ -23,15 +24,13 @@ _FEWEST = 5
 @contextlib.contextmanager
 def progress_view(pipeline: CompiledPipeline, quiet: bool = False) -> Iterator[OnProgress | None]:
     """A callback that shows progress while the block runs; None when nothing is to be shown."""
-    if quiet:
-        yield None
-        return
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain
+    if quiet or not console.is_terminal:
+        with people_at_terminal(console):
+            yield None if quiet else _plain
         return
     view = _View(pipeline)
-    with Live(view, console=console, refresh_per_second=8, transient=False):
+    with Live(view, console=console, refresh_per_second=8, transient=False) as live, people_at_terminal(console, live):
         yield view.note
 
 

@@ -29,6 +29,7 @@ def pruned_text(pruned: Pruned, dry_run: bool) -> str:
             (pruned.calls, "stored call"),
             (pruned.outcomes, "outcome"),
             (pruned.pipelines, "kept pipeline"),
+            (pruned.questions, "question or answer"),
         )
         if one.files or one.bytes
     ]

@@ -213,6 +213,18 @@ class StepInterruptedError(StepError):
     permanent = True
 
 
+class WaitingForAnswerError(StepError):
+    """A person is to answer first. It is no failure to route or to go on past: the run ends, and is resumed later."""
+
+    permanent = True
+
+
+class ApprovalRejectedError(StepError):
+    """A person has not approved what the step was to be approved for."""
+
+    permanent = True
+
+
 class InnerStepError(StepError):
     """A step inside a loop, or inside the pipeline that a step runs, has failed, and the whole with it.
 
@@ -242,7 +254,10 @@ class ModelError(StepError):
     """A model call failed for a reason that may pass: a server error, a cut connection.
 
     ``usage`` is what the failed call took, None where no answer came: an empty answer and a refusal are billed too.
+    ``retry_after`` is the seconds that the provider asked to wait, None where it did not say.
     """
+
+    retry_after: float | None = None
 
 
 class ModelUnreachableError(ModelError):
@@ -253,8 +268,29 @@ class ModelTimeoutError(ModelError):
     """The model did not answer in time."""
 
 
+class ModelStalledError(ModelTimeoutError):
+    """An answer that came as a stream stopped coming: nothing arrived for longer than ``stall`` allows."""
+
+
+class ModelCoolingDownError(ModelError):
+    """The model is left alone for a while: its provider asked for it, or it failed several times in a row.
+
+    Nothing was sent. The message says until when; ``retry_after`` is in seconds.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelTurnError(ModelError):
+    """A call's turn did not come in time: the limits set for the provider left no room. Nothing was sent."""
+
+
 class ModelRateLimitError(ModelError):
-    """The provider asked us to slow down. ``retry_after`` is in seconds, None where it did not say."""
+    """The provider asked us to slow down. ``out_of_quota``: the account's money is used up, waiting does not help."""
+
+    out_of_quota: bool = False
 
     def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -150,3 +150,18 @@ def _prctl(option: int, value: int) -> None:
 
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def started(process: int) -> str | None:
+    """When a process that lives was started, in the system's own words; None for one that does not live.
+
+    Together with its id it names one process: ids are given out again.
+    """
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+    found = _table_by_ps().get(process)
+    return None if found is None else "-".join(found[1].decode().split())

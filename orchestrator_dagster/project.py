@@ -70,6 +70,7 @@ def known(root: Path) -> Known:
     registry = ToolRegistry()
     if (root / "tools.py").is_file():
         registry.load_file(root / "tools.py")
+    registry.load_servers(root)
     folders = (root / "personalities", home_folder())
     mine = KnownModels(own_models(root))
     models = mine.parse

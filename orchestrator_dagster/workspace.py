@@ -21,6 +21,7 @@ from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitEr
 from orchestrator_dagster.folder import Folder, locked, open_folder
 from orchestrator_dagster.remote_files import allowed_url, is_url, local_path, read_url
 from orchestrator_dagster.roots import Roots, below, nearest_hint
+from orchestrator_dagster.run_quota import RunQuota
 from orchestrator_dagster.stored_files import writer_mark
 
 MEGABYTE = 1024 * 1024
@@ -49,6 +50,7 @@ class Workspace(Roots):
         max_file_bytes: Largest file that is read or written, in bytes.
         environment: Names of environment variables that templates may read as ``env.NAME``.
         urls: URLs of folders, in buckets for example, that products may be written to and loaded from.
+        quota: What the run may write here in all, where there is a run.
 
     Example:
         >>> workspace = Workspace(Path("."))
@@ -59,6 +61,7 @@ class Workspace(Roots):
     max_file_bytes: int = 256 * MEGABYTE
     environment: frozenset[str] = field(default_factory=frozenset)
     urls: tuple[str, ...] = ()
+    quota: RunQuota | None = None
 
     def existing_file(self, path: str | os.PathLike[str]) -> Path:
         """The resolved path of a regular file of allowed size.
@@ -253,6 +256,8 @@ class Workspace(Roots):
                         with contextlib.suppress(OSError):  # some file systems have no modes
                             os.fchmod(handle.fileno(), mode)
                     yield handle
+                    if self.quota is not None:
+                        self.quota.add(handle.tell(), self.relative(target))
                     with self._writing(target):
                         handle.flush()
                         os.fsync(handle.fileno())

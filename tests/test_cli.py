@@ -206,7 +206,7 @@ def test_validate_says_once_where_a_code_is_explained(write: Write, project: Pat
 @pytest.mark.parametrize(
     ("step", "code", "place"),
     [
-        ("{id: a, tool: web-search, action: search, parameters: {query: trees}}", "not-supported", ":3:19:"),
+        ("{id: a, tool: video-processing, action: cut, parameters: {path: a.mp4}}", "not-supported", ":3:19:"),
         ("{id: a, prompt: <AUTO>ask about trees</AUTO>, model: 'builtin:extractive'}", "no-orchestrator", ":3:21:"),
     ],
 )

@@ -19,6 +19,7 @@ BASE = {
     "tables",
     "remote_files",
     "roots",
+    "run_quota",
     "workspace",
     "folder",
     "path_text",

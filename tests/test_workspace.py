@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
 from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.run_quota import RunQuota
 from orchestrator_dagster.workspace import Workspace
 
 
@@ -221,3 +222,29 @@ def test_a_pattern_made_from_a_path_fits_it(names, data):
     assert GlobPattern("/".join(parts)).matches(names)
     assert GlobPattern("**/" * 30 + "*", hidden=True).matches(names)
     assert GlobPattern("**", hidden=True).matches(names)
+
+
+def test_a_run_may_write_so_much_in_all(tmp_path):
+    quota = RunQuota(tmp_path / "book" / "written", 100)
+    one, two = (Workspace(tmp_path / name, quota=quota) for name in ("a", "b"))
+    for workspace in (one, two):
+        workspace.root.mkdir()
+    one.write("x.txt", b"x" * 60)
+    two.write("y.txt", b"y" * 30)
+    one.write("x.txt", b"z" * 10)
+    with pytest.raises(SizeLimitError, match=r'1 bytes of "z.txt" the run has written 101 bytes, .* 100 for all of it'):
+        one.write("z.txt", b"z")
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["x.txt", "y.txt"]  # no half file is left
+    assert (one.root / "x.txt").read_bytes() == b"z" * 10
+
+
+def test_processes_of_a_run_count_together(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from orchestrator_dagster.run_quota import RunQuota\n"
+        "quota = RunQuota(Path(sys.argv[1]), 10**6)\n"
+        "for _ in range(300): quota.add(7, 'x')"
+    )
+    book = tmp_path / "written"
+    running = [subprocess.Popen([sys.executable, "-c", code, str(book)]) for _ in range(3)]
+    assert [one.wait() for one in running] == [0, 0, 0]
+    assert RunQuota(book, 10**6).add(0, "x") == 3 * 300 * 7

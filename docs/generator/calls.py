@@ -7,16 +7,87 @@ from typing import Any
 from generator.service import ADDRESS
 
 #: Calls that need what not every machine has: they are shown, and not made.
-NOT_MADE = frozenset([("headless_browser", "screenshot")])
+NOT_MADE = frozenset([
+    ("headless_browser", "screenshot"),
+    *(("image_analysis", action) for action in ("analyze", "describe", "extract_text", "compare")),
+    ("image_generation", "generate"),
+    *(("audio_processing", action) for action in ("transcribe", "speak")),
+    *(("embeddings", action) for action in ("embed", "search")),
+])  # fmt: skip
+#: The model that the examples name, and what a local server says in its place.
+MODEL = "openai:gpt-5-mini"
+#: Models of those that are asked for something else than a text.
+MODELS: dict[tuple[str, str], str] = {
+    ("image_generation", "generate"): "openai:gpt-image-1",
+    ("audio_processing", "transcribe"): "openai:whisper-1",
+    ("audio_processing", "speak"): "openai:tts-1",
+    ("embeddings", "embed"): "openai:text-embedding-3-small",
+    ("embeddings", "search"): "openai:text-embedding-3-small",
+}
+_PLAN = '{"kind": "summary", "complexity": 1, "tools": [], "reason": "One sentence has to be shortened."}'
+REPLIES: dict[tuple[str, str], list[str]] = {
+    ("multi_model_routing", "ask"): ["Oak."],
+    ("multi_model_routing", "compare"): ["Oak."],
+    ("task_delegation", "analyze"): [_PLAN],
+    ("task_delegation", "delegate"): [_PLAN, "The pump leaks."],
+    ("prompt_optimization", "optimize"): [
+        '{"prompt": "Write three sentences about {topic}.", "changes": ["Says how many sentences."]}'
+    ],
+}
+
+NOTES_SERVER = '''\
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("notes")
+notes: list[str] = []
+
+
+@server.tool()
+def add_note(text: str) -> str:
+    """Keep a note."""
+    notes.append(text)
+    return f"kept note {len(notes)}"
+
+
+@server.tool()
+def count_notes() -> int:
+    """How many notes there are."""
+    return len(notes)
+
+
+@server.resource("note://1")
+def first_note() -> str:
+    """The first note."""
+    return "The pump leaks."
+
+
+if __name__ == "__main__":
+    server.run()
+'''
 
 FILES = {
     "notes/march.md": "The pump leaks.\n",
     "notes/april.md": "The pump holds.\n",
     "sales.csv": "shop,product,units\nnorth,tea,12\nsouth,tea,7\nnorth,coffee,9\n",
+    "kept/shops.json": '{"format": 1, "entries": [{"key": "north", "value": "sells tea", "tags": [], '
+    '"stored_at": "2026-01-31T12:00:00.000+00:00", "expires_at": null}]}',
+    "mcp.yaml": "servers:\n  notes: {command: python, args: [notes_server.py], description: Keeps notes.}\n",
+    "notes_server.py": NOTES_SERVER,
+    "kept/progress/000001.json": '{"format": 1, "name": "progress", "version": 1, "saved_at": '
+    '"2026-01-31T12:00:00.000+00:00", "note": null, "data": {"page": 1}}',
     "shops.csv": "shop,manager\nnorth,Ana\nsouth,Ben\n",
 }
 
 CALLS: dict[tuple[str, str], dict[str, Any]] = {
+    ("image_analysis", "analyze"): {"image": "photos/pump.png", "prompt": "Is the pump wet?"},
+    ("image_analysis", "describe"): {"image": "photos/pump.png", "length": "short"},
+    ("image_analysis", "extract_text"): {"image": "photos/label.png", "language": "German"},
+    ("image_analysis", "compare"): {"images": ["photos/before.png", "photos/after.png"]},
+    ("image_generation", "generate"): {"prompt": "A pump in a garden", "path": "out/pump.png", "size": "1024x1024"},
+    ("audio_processing", "transcribe"): {"audio": "calls/monday.mp3", "language": "en"},
+    ("audio_processing", "speak"): {"text": "The pump leaks.", "path": "out/pump.mp3"},
+    ("embeddings", "embed"): {"texts": ["The pump leaks.", "The pump holds."]},
+    ("embeddings", "search"): {"query": "leaks", "texts": ["The pump leaks.", "The pump holds."], "top_k": 1},
     ("filesystem", "read"): {"path": "notes/march.md"},
     ("filesystem", "read_many"): {"path": "notes", "pattern": "*.md"},
     ("filesystem", "write"): {"path": "out/note.txt", "content": "The pump leaks again."},
@@ -63,6 +134,55 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("data_processing", "sql"): {
         "query": "SELECT shop, sum(units) AS units FROM data GROUP BY shop ORDER BY shop",
         "data": "sales.csv",
+    },
+    ("checkpoint", "save"): {"name": "progress", "data": {"page": 3, "seen": ["a", "b"]}, "note": "before the break"},
+    ("checkpoint", "load"): {"name": "progress", "default": {"page": 0}},
+    ("checkpoint", "list"): {"folder": "kept"},
+    ("checkpoint", "delete"): {"name": "progress", "version": 1, "folder": "kept"},
+    ("user_prompt", "ask"): {"prompt": "Which shop?", "choices": ["north", "south"], "answer": "north"},
+    ("approval_gate", "request"): {"message": "Publish the report?", "approvers": ["ana"], "answer": True},
+    ("feedback_collection", "collect"): {
+        "message": "The report",
+        "questions": [
+            {"id": "clear", "question": "Was it clear?", "type": "rating"},
+            {"id": "more", "question": "What is missing?", "required": False},
+        ],
+        "answer": {"clear": 4},
+    },
+    ("mcp_memory", "store"): {"key": "ana", "value": {"likes": "tea"}, "tags": ["people"], "ttl": "30d"},
+    ("mcp_memory", "retrieve"): {"key": "ana", "default": {}},
+    ("mcp_memory", "list"): {"namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "search"): {"query": "tea", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "delete"): {"key": "north", "namespace": "shops", "folder": "kept"},
+    ("mcp_memory", "clear"): {"namespace": "shops", "folder": "kept"},
+    ("mcp", "call"): {"server": "notes", "tool": "add_note", "arguments": {"text": "The pump leaks."}},
+    ("mcp", "call_several"): {"server": "notes", "calls": [{"tool": "count_notes"}]},
+    ("mcp", "list_tools"): {"server": "notes"},
+    ("mcp", "list_servers"): {},
+    ("mcp", "list_resources"): {"server": "notes"},
+    ("mcp", "read_resource"): {"server": "notes", "uri": "note://1"},
+    ("multi_model_routing", "route"): {"prompts": "Name a tree.", "models": [MODEL], "strategy": "cost"},
+    ("multi_model_routing", "ask"): {"prompts": ["Name a tree."], "models": [MODEL]},
+    ("multi_model_routing", "compare"): {"prompt": "Name a tree.", "models": [MODEL]},
+    ("task_delegation", "analyze"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("task_delegation", "delegate"): {"task": "Sum the notes up.", "data": "The pump leaks.", "models": [MODEL]},
+    ("prompt_optimization", "analyze"): {"prompt": "Write some good sentences about {topic}."},
+    ("prompt_optimization", "optimize"): {
+        "prompt": "Write some good sentences about {topic}.",
+        "criteria": ["specificity"],
+    },
+    ("pipeline_executor", "execute"): {
+        "pipeline": {
+            "id": "greet",
+            "inputs": {"name": "world"},
+            "steps": [{"id": "say", "action": "echo", "parameters": {"message": "Hello {{ name }}"}}],
+            "outputs": {"line": "{{ say }}"},
+        },
+        "inputs": {"name": "Ana"},
+    },
+    ("pipeline_executor", "validate"): {
+        "pipeline": "id: greet\nsteps:\n  - {id: say, action: eho}\n",
+        "name": "draft.yaml",
     },
     ("visualization", "chart"): {
         "data": "sales.csv",
@@ -121,7 +241,7 @@ CALLS: dict[tuple[str, str], dict[str, Any]] = {
     ("http_client", "request"): {"url": f"{ADDRESS}/plots", "method": "OPTIONS", "timeout": 10},
     ("http_client", "get"): {"url": f"{ADDRESS}/plots/7", "params": {"fields": "state"}},
     ("http_client", "head"): {"url": f"{ADDRESS}/plots/7"},
-    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ token }}"}},
+    ("http_client", "post"): {"url": f"{ADDRESS}/plots", "json": {"plot": 7}, "auth": {"token": "{{ env.API_TOKEN }}"}},
     ("http_client", "put"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
     ("http_client", "patch"): {"url": f"{ADDRESS}/plots/7", "json": {"state": "watered"}},
     ("http_client", "delete"): {"url": f"{ADDRESS}/plots/7", "allowed_status": [404]},

@@ -12,7 +12,8 @@ import yaml
 from pydantic import AliasChoices, BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
-from generator.calls import CALLS, FILES, NOT_MADE
+from generator.calls import CALLS, FILES, MODEL, MODELS, NOT_MADE
+from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
 from generator.service import ADDRESS, readdressed, service
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
@@ -64,6 +65,8 @@ def _action(tool: Tool, action: Action) -> list[str]:
     default = "The default action." if action.name == tool.default_action else ""
     aliases = f"Also: {', '.join(f'`{name}`' for name in action.aliases)}." if action.aliases else ""
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
+    if action.uses_models:
+        step["model"] = MODELS.get((tool.name, action.name), MODEL)
     more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
     return [
         f"### {tool.name} {action.name}",
@@ -152,6 +155,8 @@ def _run(action: Action, parameters: dict[str, Any]) -> Any:
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        if action.stays:
+            return run_in_step(Path(folder).resolve(), action, parameters)
         with service() as address:
             settings = ToolSettings(allowed_hosts=(address.partition("//")[2],))
             context = ToolContext(workspace=Workspace(Path(folder).resolve()), settings=settings)
@@ -175,8 +180,19 @@ def _json(found: Any) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
+#: What differs from run to run, by the name of its field.
+_FIXED: dict[str, Any] = {
+    "modified": "2026-01-31T12:00:00+00:00",
+    "at": "2026-01-31T12:00:00+00:00",
+    "saved_at": "2026-01-31T12:00:00.000+00:00",
+    "expires_at": "2026-03-02T12:00:00.000+00:00",
+    "duration": 0.1,
+}
+
+
 def _stable(found: Any) -> Any:
     if isinstance(found, dict):
-        fixed = {"modified": "2026-01-31T12:00:00+00:00", "duration": 0.1}
-        return {name: fixed.get(name, _stable(one)) for name, one in found.items()}
+        return {
+            name: _FIXED[name] if name in _FIXED and one is not None else _stable(one) for name, one in found.items()
+        }
     return [_stable(one) for one in found] if isinstance(found, list) else found

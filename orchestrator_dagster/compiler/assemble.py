@@ -92,6 +92,7 @@ def assemble(
         on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
+        limits=pipeline.limits,
         includes=dict(includes),
         unsupported=(
             *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),
@@ -157,7 +158,7 @@ class _Assembler:
             "inputs": {one: self.inputs[one] for one in sorted(draft.inputs)},
             "includes": {one: self.includes[one] for one in sorted(draft.includes)},
             "personality": self.personalities.get(made.personality or "", made.personality)
-            if draft.work and draft.work.kind == "model"
+            if draft.work and draft.work.asks
             else None,
         }
         if auto_in(draft.step.model_dump(exclude={"steps"})):  # who decides is a part of what is done
@@ -185,6 +186,7 @@ class _Assembler:
             action=work.action,
             instruction=work.instruction,
             parameters=work.parameters,
+            literals=work.literals,
             condition=step.condition,
             on_failure=step.on_failure,
             failure_handlers=draft.handlers,
@@ -206,9 +208,8 @@ class _Assembler:
 
     def retries(self, step: Step, work: Work, handlers: Sequence[FailureHandler]) -> Retries:
         """How often a step is tried again; those inside a loop are tried again by themselves."""
-        asks = work.kind == "model"
         default = (
-            NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if asks else NO_RETRIES)
+            NO_RETRIES if work.kind == "loop" else self.pipeline.retries or (MODEL_RETRIES if work.asks else NO_RETRIES)
         )
         found = step.retries or default
         if "retry" in (step.on_failure, *(one.goto for one in handlers)) and found.max < LEAST_RETRIES:

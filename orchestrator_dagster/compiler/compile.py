@@ -16,6 +16,7 @@ from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
+from orchestrator_dagster.compiler.limits import check_limits
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
 from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
@@ -91,6 +92,7 @@ class _Compiler:
         check_header(pipeline, document, problems, self.known.root)
         check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
+        check_limits(pipeline, self.known.models, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)
@@ -147,7 +149,7 @@ def _find_models(reading: Reading, top: Body, names: ModelNames) -> None:
     checker = ModelNameChecker(names, reading.document, reading.problems)
     checker.check_pipeline(reading.pipeline)
     for draft in top.walk():
-        if draft.work and draft.work.kind == "model":
+        if draft.work and draft.work.asks:
             note_older_settings(draft.step, draft.work, draft.place, reading.document, reading.problems)
             draft.models = model_of(reading, draft.step, draft.work, draft.place, checker)
 

@@ -81,9 +81,10 @@ class CompiledStep(Compiled):
 
     ``dependencies`` are the ids of every step of its body that it waits for, declared or found in its templates, in
     file order. ``op`` is its name in Dagster. ``code_version`` changes when the step, or anything it depends on,
-    changes. ``asset_inputs`` are the inputs loaded from assets that it, or what is inside it, reads. A step that
-    repeats has a ``loop``, one that runs another pipeline has that ``pipeline``. A model step has the ``models`` that
-    are its candidates (none: those of the catalogue), and how one is chosen (``choice``).
+    changes. ``literals`` are parameters of its tool that are not rendered. ``asset_inputs`` are the inputs loaded from
+    assets that it, or what is inside it, reads. A step that repeats has a ``loop``, one that runs another pipeline has
+    that ``pipeline``. A step that asks a model has the ``models`` that are its candidates (none: those of the
+    catalogue), and how one is chosen (``choice``).
     """
 
     id: str
@@ -97,6 +98,7 @@ class CompiledStep(Compiled):
     action: str | None = None
     instruction: str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)
+    literals: dict[str, Any] = Field(default_factory=dict)
     variables: dict[str, VariableSpec] = Field(default_factory=dict)
     condition: str | bool | None = None
     on_failure: str | None = None
@@ -173,6 +175,7 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     on_change: Literal["run"] | None = None
     executor: str | None = None
+    limits: dict[str, int] = Field(default_factory=dict)
     run_asset: AssetPath | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()

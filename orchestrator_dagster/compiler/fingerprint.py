@@ -31,6 +31,8 @@ def step_meaning(step: CompiledStep) -> dict[str, Any]:
         inside["last"] = step.spec.steps[-1].id if step.spec.steps else None  # whose value a pass has
     if step.pipeline is not None:
         inside["pipeline"] = pipeline_meaning(step.pipeline)
+    if step.literals:
+        inside["literals"] = step.literals
     if step.condition is not None:
         inside["condition"] = step.condition
     if any("fallback" in one.model_fields_set for one in step.failure_handlers):

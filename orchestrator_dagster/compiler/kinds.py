@@ -44,12 +44,18 @@ MODEL_KEYS = (
     "max_tool_calls", "repair", "cache",
 )  # fmt: skip
 
+#: Those of them that have no use in a step whose tool asks a model: it decides by itself what it calls.
+_OFFERS = ("tools", "max_tool_calls")
+
 Place = tuple[str | int, ...]
 
 
 @dataclass
 class Work:
-    """What a step does. ``instruction_place`` is where the prompt stands, relative to the step."""
+    """What a step does. ``instruction_place`` is where the prompt stands, relative to the step.
+
+    ``literals`` are parameters that are not rendered, such as the text of a pipeline.
+    """
 
     kind: StepKind
     tool: str | None = None
@@ -59,6 +65,12 @@ class Work:
     parameters: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     shape: Any = None
+    literals: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks a model: by itself, or through its tool."""
+        return self.kind == "model" or bool(self.shape is not None and self.shape.uses_models)
 
 
 def work_of(step: Step, place: Place, tools: ToolShapes, reading: Reading) -> Work | None:
@@ -250,9 +262,11 @@ def _bare_action(
     return None
 
 
-def _no_model_keys(step: Step, does: str, place: Place, document: Document, problems: Problems) -> None:
+def _no_model_keys(
+    step: Step, does: str, place: Place, document: Document, problems: Problems, keys: tuple[str, ...] = MODEL_KEYS
+) -> None:
     """Note settings of a model in a step that asks none."""
-    for key in MODEL_KEYS:
+    for key in keys:
         if getattr(step, key) not in (None, (), {}):
             problems.add(
                 "unused-key",
@@ -277,7 +291,6 @@ def _tool_work(
     if has_template(name):
         problems.add("unknown-tool", f'step "{step.id}": the tool must be a name, not a template', span, step=step.id)
         return None
-    _no_model_keys(step, "calls a tool", place, document, problems)
     if step.action and has_template(step.action):
         where = document.span((*place, "action"))
         message = f'step "{step.id}": the action must be a name, not a template'
@@ -328,7 +341,19 @@ def _tool_work(
         return None
     if action is None and _wrong_operation(step, tool, shape, parameters, place, document, problems):
         return None
-    return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape)
+    _no_model_keys(step, "calls a tool", place, document, problems, _OFFERS if shape.uses_models else MODEL_KEYS)
+    literals = {name: parameters.pop(name) for name in _plain(shape, parameters)}
+    return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape, literals)
+
+
+def _plain(shape: Any, parameters: dict[str, Any]) -> list[str]:
+    """The parameters that hold a document of its own, whose templates are not this pipeline's."""
+    names = {name for field in shape.plain for name in shape.names_of(field)}
+    return [
+        name
+        for name, value in parameters.items()
+        if name in names and (isinstance(value, dict) or (isinstance(value, str) and "\n" in value.strip()))
+    ]
 
 
 def _wrong_operation(

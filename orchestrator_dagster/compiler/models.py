@@ -85,6 +85,9 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         return None  # it was there, and wrong
     if found is not None and any(names.error(name) for name in found.names):
         return None
+    told = work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models"))
+    if found is None and schema is None and told:
+        return None  # the tool is told by its own parameter
     reason = _catalogue_reason(step, schema, found)
     if reason is None:
         assert found is not None
@@ -96,7 +99,8 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             personality=found.personality,
             choice=choice,
         )
-    if schema is None and found is None and step.requires_model is None:
+    told = work.kind == "tool" and any(work.parameters.get(name) for name in ("model", "models"))
+    if schema is None and found is None and step.requires_model is None and not told:
         _nothing_named(reading, step, work, place)
     return ModelChoice(
         names=(),
@@ -135,7 +139,8 @@ def _named(reading: Reading, step: Step, work: Work, place: Place, names: ModelN
         return _Named(found, "the step's model")
     if step.expert is not None:
         return _expert(step.expert, pipeline.experts[step.expert])
-    experts = {name: expert for tool in step.tools for name, expert in pipeline.experts.items() if _same(name, tool)}
+    tools = (*step.tools, *([work.tool] if work.tool else []))
+    experts = {name: expert for tool in tools for name, expert in pipeline.experts.items() if _same(name, tool)}
     if len(experts) == 1:
         return _expert(*next(iter(experts.items())))
     if experts:

@@ -22,7 +22,7 @@ def check_parameters(step: Step, work: Work, place: Place, document: Document, p
     known = list(model.model_fields)
     spellings = {name: _spellings(name, field) for name, field in model.model_fields.items()}
     accepted = {spelling for one in spellings.values() for spelling in one}
-    literals = {name: value for name, value in work.parameters.items() if not _templated(value)}
+    literals = {name: value for name, value in work.parameters.items() if not _templated(value)} | work.literals
     found: list[Fault] = []
     try:
         model.model_validate(literals)

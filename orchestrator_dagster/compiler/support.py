@@ -14,13 +14,10 @@ from orchestrator_dagster.language.step import Step, walk_steps
 REFUSED = frozenset(("not-supported", "no-orchestrator"))
 #: Tools that the language names and that this release does not bring; a project may have one of its own.
 LATER_TOOLS = frozenset((
-    "approval_gate", "audio_processing", "checkpoint", "feedback_collection", "image_analysis", "image_generation",
-    "mcp", "mcp_memory", "mcp_server", "multi_model_routing", "pipeline_executor", "prompt_optimization",
-    "task_delegation", "user_prompt", "video_processing",
+    "video_processing",
 ))  # fmt: skip
 
 _HEADER = {
-    "limits": "limits by provider",
     "alignment": "alignment checks", "qc": "quality checks",
 }  # fmt: skip
 _STEP: dict[str, str] = {

@@ -15,7 +15,7 @@ def check_timeouts(reading: Reading, top: Body, tools: ToolShapes) -> None:
         name, work = draft.step.id, draft.work
         if work is None or work.shape is None or work.tool is None or not (whole or draft.step.timeout is not None):
             continue
-        if tools.find(work.tool).find(work.action).is_async or not tools.only_in_memory(work.tool):
+        if work.shape.is_async or work.shape.stays or not tools.only_in_memory(work.tool):
             continue
         place = ("timeout",) if draft.step.timeout is None else (*draft.place, "timeout")
         reading.problems.add(

@@ -20,7 +20,7 @@ from dagster import DagsterInstance
 
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
 from orchestrator_dagster.definitions.launched import PIPELINE_TAG
-from orchestrator_dagster.definitions.step_context import SPENT
+from orchestrator_dagster.definitions.step_context import QUESTIONS, SPENT
 from orchestrator_dagster.kept_pipelines import FOLDER as PIPELINES
 from orchestrator_dagster.kept_pipelines import kept_list
 from orchestrator_dagster.models.call_store import ALWAYS, RUN
@@ -55,6 +55,7 @@ class Pruned:
     calls: Removed = field(default_factory=Removed)
     outcomes: Removed = field(default_factory=Removed)
     pipelines: Removed = field(default_factory=Removed)
+    questions: Removed = field(default_factory=Removed)
     in_progress: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -67,7 +68,7 @@ def prune(
     outcomes: str | None = None,
     dry_run: bool = False,
 ) -> Pruned:
-    """Remove the stored calls, outcomes and kept pipelines that are older than so many seconds.
+    """Remove the stored calls, outcomes, questions to people and kept pipelines that are older than so many seconds.
 
     What belongs to a run is as old as the end of the run's family. Answers that count in every run, and what runs left
     that the instance does not know (any more), are as old as their files.
@@ -87,6 +88,7 @@ def prune(
     runs = open_folder(outcomes or storage)
     pruning = _Pruning(_Families(instance), time.time() - seconds, dry_run)
     pruning.in_runs(_folders(calls / RUN), files_below, pruning.done.calls)
+    pruning.in_runs(_folders(Path(storage) / QUESTIONS), files_below, pruning.done.questions)
     pruning.by_age(files_below(calls / ALWAYS), pruning.done.calls)
     pruning.in_runs((one for one in _folders(runs) if _RUN_ID.match(one.name)), _outcomes_of, pruning.done.outcomes)
     pruning.by_age(_pipelines_unused(Path(storage), pruning.families.pipelines(pruning.limit)), pruning.done.pipelines)

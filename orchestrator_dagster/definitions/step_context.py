@@ -16,6 +16,7 @@ from dagster._core.events import EngineEventData
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.audit import audit_in
+from orchestrator_dagster.definitions.call_slots import PoolSlots
 from orchestrator_dagster.definitions.interruption import interruption
 from orchestrator_dagster.definitions.item_progress import note_item
 from orchestrator_dagster.definitions.metadata import usage_metadata, usage_of_metadata
@@ -23,41 +24,69 @@ from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.models.ledger import ledger_in
+from orchestrator_dagster.models.run_clients import RunClients
 from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
+from orchestrator_dagster.runtime.people import People, QuestionStore
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.runtime.services import Services
 
+#: The folder of the instance's storage that has questions to people.
+QUESTIONS = "questions"
+#: Tag of a run that ended with a question open: the step that asks. Dagster's UI filters runs by it.
+WAITING_TAG = "orchestrator/waits_for"
 #: The folder, in that of the root run, with the book of what its calls have taken.
 SPENT = "spent"
+#: The file there that counts the bytes that its steps have written.
+WRITTEN = "written"
 
 
-def services_of(context: OpExecutionContext) -> Services:
+def services_of(context: OpExecutionContext, limits: Mapping[str, int]) -> Services:
     """The tools, models and files that the op's resources give.
+
+    Args:
+        context: Of the op.
+        limits: Calls at once by provider, as the pipeline has them.
 
     Raises:
         StorageError: A store cannot be opened.
     """
-    workspace = context.resources.workspace.workspace()
     redactor = Redactor()
     storage = context.instance.storage_directory()
     kept = getattr(getattr(context.resources, OUTCOMES_IO), "_base_path", None) or Path(storage)
     root_run = context.run.root_run_id or context.run_id
-    audit = audit_in(kept / root_run)
+    workspace = context.resources.workspace.workspace(Path(storage) / root_run / WRITTEN)
     known = context.resources.models.known(workspace.root)
+    audit = audit_in(kept / root_run)
     named = {"run": context.run_id, "pipeline": context.job_name}
+
+    def log(line: str) -> None:
+        context.log.info(redactor.text(line))
+
     return Services(
         workspace=workspace,
         tools=context.resources.tools.registry(workspace.root),
-        models=context.resources.models.clients(),
+        models=RunClients(
+            context.resources.models.clients(),
+            limits,
+            PoolSlots(context.instance, context.run_id),
+            interruption().is_set,
+            log,
+        ),
         redactor=redactor,
-        log=lambda line: context.log.info(redactor.text(line)),
+        log=log,
         interrupted=interruption().is_set,
         calls=context.resources.models.calls(storage, workspace.root, root_run),
         journal=Journal(kept / root_run / "items"),
+        people=People(
+            QuestionStore(Path(storage) / QUESTIONS),
+            root_run,
+            context.run_id,
+            waiting=lambda step: context.instance.add_run_tags(context.run_id, {WAITING_TAG: step}),
+        ),
         known_models=known,
         audit=lambda entry: audit.add({**named, **entry}, context.log.warning),
         ledger=ledger_in(kept / root_run / SPENT),
@@ -92,7 +121,8 @@ def scope_of(
     """
     outcomes = {name: Outcome.model_validate(given[op]) for op, name in before.items()}
     inputs = given["inputs"]
-    made = Scope.of(pipeline, inputs["values"], run_info(context, inputs), services_of(context), outcomes)
+    services = services_of(context, pipeline.limits)
+    made = Scope.of(pipeline, inputs["values"], run_info(context, inputs), services, outcomes)
     run, services = context.run_id, made.services
     services = replace(services, item_done=lambda step, index, total: note_item(run, step, index, total, services.log))
     made = replace(made, services=services)

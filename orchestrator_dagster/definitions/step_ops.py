@@ -42,7 +42,7 @@ from orchestrator_dagster.definitions.step_context import (
     value_of,
 )
 from orchestrator_dagster.errors import StepError
-from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error
+from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error, waits
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
 from orchestrator_dagster.runtime.outcome import Decision, Iteration, Outcome, ProductFile, UsageInfo
@@ -292,6 +292,11 @@ def _run_items(
         if tries_again(error, step, context) or not handles(step, error):
             error.location = error.location or pipeline.location(step)
             raise error
+    waiting = next((one for one in found if one.error and waits(one.error)), None)
+    if waiting is not None:
+        error = item_error(step, waiting, usage)
+        error.location = error.location or pipeline.location(step)
+        raise error
     before = paid_before(context)
     result = {
         "iterations": [one.model_dump(mode="json") for one in found],

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from orchestrator_dagster.errors import BudgetError, ModelError, ModelTimeoutError, StorageError
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Usage
 from orchestrator_dagster.models.ledger import Ledger, Spent, Sums
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, as_question, maker
 from orchestrator_dagster.models.prices import Price, price_of
 
 #: Tokens that an answer is estimated at when the request has no ``max_tokens``.
@@ -109,6 +110,9 @@ class BudgetedClient:
             StorageError: The book cannot be kept.
             ModelError: As the other client does.
         """
+        return self._within(self._client, request)
+
+    def _within(self, client: ModelClient, request: ModelRequest) -> ModelAnswer:
         price = self._prices(request.model)
         estimate = estimated(request, price)
         key = self._ledger.reserve(
@@ -119,7 +123,7 @@ class BudgetedClient:
             self._interrupted,
         )
         try:
-            answer = self._client.complete(request)
+            answer = client.complete(request)
         except ModelError as error:
             self._settle(
                 key, _bill(error.usage or Usage(calls=1), price, estimate, isinstance(error, ModelTimeoutError))
@@ -130,6 +134,18 @@ class BudgetedClient:
             raise
         self._settle(key, _bill(answer.usage, price, estimate))
         return answer
+
+    def make(self, request: MediaRequest) -> MediaAnswer:
+        """The same for pictures, sound and vectors."""
+        made = list[MediaAnswer]()
+
+        class Asking:
+            def complete(_, question: ModelRequest) -> ModelAnswer:  # noqa: N805 - the budget's own client is `self`
+                made.append(maker(self._client, request.model).make(request))
+                return ModelAnswer("", made[0].model, usage=made[0].usage)
+
+        self._within(Asking(), as_question(request))
+        return made[0]
 
     def check(self) -> None:
         """Fail when a bill has gone over a budget. The answers are there by then, and can be kept.

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from orchestrator_dagster.errors import StorageError
-from orchestrator_dagster.models.client import ModelAnswer, ModelReference, ModelRequest, Usage
+from orchestrator_dagster.models.client import Message, ModelAnswer, ModelReference, ModelRequest, Usage
 from orchestrator_dagster.stored_files import open_folder, shown, write_whole
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class CallStore:
             "format": FORMAT,
             "model": str(request.model),
             "address": address,
-            "messages": [asdict(message) for message in request.messages],
+            "messages": [_asked(message) for message in request.messages],
             "schema": request.schema,
             "tools": [[tool.name, tool.description, tool.parameters] for tool in request.tools],
             "temperature": None if request.temperature is None else float(request.temperature),
@@ -195,6 +195,13 @@ def _read(document: Any, key: CallKey) -> StoredCall:
     if usage.cost is not None and not isinstance(usage.cost, (int, float)):
         raise ValueError("a cost that is no number")
     return StoredCall(document["text"], model, usage, float(document["seconds"]))
+
+
+def _asked(message: Message) -> dict[str, Any]:
+    """A message as it counts for the key; one without pictures counts as it did before there were any."""
+    fields = asdict(message)
+    images = fields.pop("images")
+    return {**fields, "images": [hashlib.sha256(one).hexdigest() for one in images]} if images else fields
 
 
 def _canonical(value: Any) -> Any:

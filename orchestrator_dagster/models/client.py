@@ -6,7 +6,7 @@ built-in model that needs neither a key nor a network. Structure, tool use and b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -35,12 +35,34 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation. ``tool_calls`` only from the assistant; ``tool_call_id`` only with role ``tool``."""
+    """One turn of a conversation. ``tool_calls`` only from the assistant; ``tool_call_id`` only with role ``tool``.
+
+    ``images`` are pictures (PNG, JPEG, GIF or WebP bytes) that go with the text of a user.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a call is looked after while it waits for its turn and while it goes on. It changes nothing about the answer.
+
+    Args:
+        deadline: When waiting and calling must be over, in seconds of ``time.monotonic()``; None for never.
+        interrupted: Whether the run wants its steps to stop.
+        progress: Called with a line about a long answer that is still coming, some times in all.
+    """
+
+    deadline: float | None = None
+    interrupted: Callable[[], bool] | None = None
+    progress: Callable[[str], None] | None = None
+
+
+UNWATCHED = Watch()
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,7 @@ class ModelRequest:
         tool_choice: None leaves it to the model, ``none`` forbids every call, a function's name demands a call of it.
         abilities: What the model can do, in the words of ``model_words.CAPABILITIES``, where litellm's price map does
             not know it; None when nothing is known.
+        watch: How the call is looked after.
     """
 
     model: ModelReference
@@ -112,6 +135,7 @@ class ModelRequest:
     strict: bool = False
     tool_choice: str | None = None
     abilities: frozenset[str] | None = None
+    watch: Watch = field(default=UNWATCHED, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

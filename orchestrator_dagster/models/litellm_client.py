@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -25,26 +22,24 @@ from orchestrator_dagster.models.client import (
     ToolOffer,
     Usage,
 )
+from orchestrator_dagster.models.images import image_part
+from orchestrator_dagster.models.litellm_media import made
+from orchestrator_dagster.models.litellm_module import import_in_background
+from orchestrator_dagster.models.litellm_module import litellm_module as _litellm
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest
 from orchestrator_dagster.models.provider_keys import has_key, key_variables, public_url, without_secrets
+from orchestrator_dagster.models.streaming import StalledError, collected, progress_of, within
 
-# What litellm reads when it is imported. Prices and headers come from its package, not from the network; a .env file
-# beside it is not read (what is in the environment counts); its errors do not ask people to report them.
-_ENVIRONMENT = {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
-    "LITELLM_MODE": "PRODUCTION",
-    "LITELLM_DISABLE_BUG_REPORT_LINK": "true",
-}
-# httpx writes whole URLs at INFO, and some providers take the key in the URL.
-_LOGGERS = {
-    "LiteLLM": logging.CRITICAL,
-    "LiteLLM Router": logging.CRITICAL,
-    "LiteLLM Proxy": logging.CRITICAL,
-    "httpx": logging.WARNING,
-    "httpcore": logging.WARNING,
-    "openai": logging.WARNING,
-}
+__all__ = ["Endpoint", "LiteLLMClient", "import_in_background"]
+
 _LITELLM_NAMES = {"ollama": "ollama_chat"}  # litellm's "ollama" is the older completion API, without tools
+#: Answers that may be as long come as a stream by default. Each chunk costs litellm about a millisecond, so not all do.
+STREAM_FROM = 4000
+STALL = 60.0  # seconds
+# … and not more than so many at once, over all threads: the others are awaited whole.
+_streams_going = threading.BoundedSemaphore(8)
+# Providers whose streams with a JSON schema litellm puts together again as the same answer; others are not streamed.
+_STREAM_STRUCTURE = frozenset(("openai", "anthropic", "gemini", "ollama", "azure", "hosted_vllm", "openrouter", "groq"))
 _STRICT_FUNCTIONS = ("openai", "azure")  # they hold arguments to a schema; others may refuse the key `strict`
 _NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
 _GRACE = 1.0  # seconds beyond the timeout in which the HTTP client may still end the call by itself
@@ -61,6 +56,7 @@ _OF_THE_REQUEST = frozenset({
     "model", "messages", "tools", "functions", "response_format", "temperature", "max_tokens", "timeout", "stream",
     "stream_options", "n",
 })
+_OF_THE_MEDIA_REQUEST = frozenset({"model", "prompt", "input", "file", "timeout", "stream"})
 _OF_THE_CLIENT = frozenset({
     "base_url", "api_base", "api_key", "api_version", "organization", "headers", "extra_headers", "drop_params",
     "additional_drop_params", "deployment_id", "max_retries", "num_retries", "retry_policy", "fallbacks", "client",
@@ -97,41 +93,6 @@ class Endpoint:
 
 
 _OWN_ADDRESS = Endpoint()
-_import_lock = threading.Lock()
-_prepared = False
-
-
-def import_in_background() -> None:
-    """Start to import litellm in a thread of its own, and return at once. The first call then waits for less."""
-
-    def load() -> None:
-        try:
-            _litellm()
-        except Exception:
-            # The call that needs litellm imports it again and raises this where someone can see it.
-            logging.getLogger(__name__).debug("litellm could not be imported in the background", exc_info=True)
-
-    threading.Thread(target=load, name="import-litellm", daemon=True).start()
-
-
-def _litellm() -> Any:
-    """The litellm module, prepared: local prices, no telemetry, quiet."""
-    global _prepared
-    with _import_lock:
-        if not _prepared:
-            os.environ.update(_ENVIRONMENT)
-        import litellm
-
-        if not _prepared:
-            litellm.telemetry = False
-            litellm.suppress_debug_info = True
-            litellm.drop_params = False  # LITELLM_DROP_PARAMS would win over what a call says
-            litellm.disable_hf_tokenizer_download = True
-            for name, level in _LOGGERS.items():
-                logger = logging.getLogger(name)
-                logger.setLevel(max(logger.level, level))
-            _prepared = True
-    return litellm
 
 
 class LiteLLMClient:
@@ -141,6 +102,8 @@ class LiteLLMClient:
 
     Args:
         endpoints: Address and key by provider; others as litellm finds them in the environment.
+        stream_from: Answers that may have as many tokens (``max_tokens``) are taken as a stream, None for never.
+        stall: Seconds without anything new after which a stream is given up.
 
     Example::
 
@@ -148,8 +111,15 @@ class LiteLLMClient:
         client.complete(ModelRequest(ModelReference("hosted_vllm", "qwen3"), (Message("user", "Hello"),))).text
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
+        *,
+        stream_from: int | None = STREAM_FROM,
+        stall: float = STALL,
+    ) -> None:
         self._endpoints = dict(endpoints)
+        self._stream_from, self._stall = stream_from, stall
 
     def __repr__(self) -> str:
         return f"LiteLLMClient({self._endpoints!r})"
@@ -177,21 +147,62 @@ class LiteLLMClient:
         _check_key_by_litellm(litellm, request.model, endpoint)
         arguments = _arguments(litellm, request, endpoint)
         started = time.monotonic()
-        response: Any = None
-        failure: ModelError | None = None
-        try:
-            response = _within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
-        except TimeoutError:
-            failure = litellm_errors.timed_out(request.model, request.timeout)
-        except Exception as error:
-            failure = litellm_errors.translated(error, request.model, endpoint.base_url, request.timeout)
-        if failure is not None:
-            # Raised here and not in the handler: the original error may hold the key, and would be its context.
-            raise self._without_keys(failure)
+
+        def call() -> Any:
+            if self._streams(request) and _streams_going.acquire(blocking=False):
+                try:
+                    return _streamed(litellm, request, arguments, self._stall)
+                finally:
+                    _streams_going.release()
+            return within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
+
+        response = self._tried(request.model, endpoint, request.timeout, call)
         try:
             return _answer(litellm, request, response, time.monotonic() - started)
         except ModelError as error:
             raise self._without_keys(error) from None
+
+    def make(self, request: MediaRequest) -> MediaAnswer:
+        """Ask once for pictures, speech, the words of a recording, or vectors.
+
+        Raises:
+            ModelError: As :meth:`complete` does; ModelAnswerError when nothing came.
+        """
+        endpoint = self._endpoints.get(request.model.provider, _OWN_ADDRESS)
+        _check_key(request.model, endpoint)
+        litellm = _litellm()
+        _check_key_by_litellm(litellm, request.model, endpoint)
+        _check_settings(request.model, request.settings, _OF_THE_MEDIA_REQUEST)
+        where = _where(request.model, endpoint)
+        started = time.monotonic()
+
+        def call() -> Any:
+            return within(request.timeout + _GRACE, lambda: made(litellm, request, where))
+
+        answer: MediaAnswer = self._tried(request.model, endpoint, request.timeout, call)
+        return replace(answer, latency=time.monotonic() - started)
+
+    def _streams(self, request: ModelRequest) -> bool:
+        """Whether the answer may be long enough to be worth a stream."""
+        if self._stream_from is None or (request.max_tokens or 0) < self._stream_from:
+            return False
+        return request.schema is None or request.model.provider in _STREAM_STRUCTURE
+
+    def _tried(self, model: ModelReference, endpoint: Endpoint, timeout: float, call: Callable[[], Any]) -> Any:
+        """What a call gives; what goes wrong in it as an error of this package, without keys."""
+        failure: ModelError | None = None
+        try:
+            return call()
+        except TimeoutError:
+            failure = litellm_errors.timed_out(model, timeout)
+        except StalledError as stalled:
+            failure = litellm_errors.stalled(model, self._stall, stalled.tokens)
+        except ModelError as error:
+            failure = error
+        except Exception as error:
+            failure = litellm_errors.translated(error, model, endpoint.base_url, timeout)
+        # Raised here and not in the handler: the original error may hold the key, and would be its context.
+        raise self._without_keys(failure)
 
     def _without_keys(self, error: ModelError) -> ModelError:
         """``error`` with every key taken out of its texts."""
@@ -221,16 +232,14 @@ def _check_key_by_litellm(litellm: Any, model: ModelReference, endpoint: Endpoin
 
 def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[str, Any]:
     """The arguments of ``litellm.completion``."""
-    _check_settings(request)
+    _check_settings(request.model, request.settings)
     provider = _LITELLM_NAMES.get(request.model.provider, request.model.provider)
     arguments: dict[str, Any] = {
         **request.settings,
         "model": f"{provider}/{request.model.name}",
         "messages": [_message(message) for message in request.messages],
         "timeout": request.timeout,
-        "num_retries": 0,
-        "max_retries": 0,
-        "drop_params": False,
+        **_where(request.model, endpoint),
     }
     if request.temperature is not None:
         arguments["temperature"] = request.temperature
@@ -246,30 +255,50 @@ def _arguments(litellm: Any, request: ModelRequest, endpoint: Endpoint) -> dict[
         if request.tool_choice is not None:
             named = {"type": "function", "function": {"name": request.tool_choice}}
             arguments["tool_choice"] = "none" if request.tool_choice == "none" else named
-    if endpoint.base_url is not None:
-        arguments["api_base"] = endpoint.base_url
-    if endpoint.api_key:
-        arguments["api_key"] = endpoint.api_key
-    elif endpoint.base_url is not None and not (
-        key_variables(request.model.provider) and has_key(request.model.provider)
-    ):
-        arguments["api_key"] = _NO_KEY
     return arguments
 
 
-def _check_settings(request: ModelRequest) -> None:
+def _where(model: ModelReference, endpoint: Endpoint) -> dict[str, Any]:
+    """Address, key, and that nothing is repeated or left out."""
+    where: dict[str, Any] = {"num_retries": 0, "max_retries": 0, "drop_params": False}
+    if endpoint.base_url is not None:
+        where["api_base"] = endpoint.base_url
+    if endpoint.api_key:
+        where["api_key"] = endpoint.api_key
+    elif endpoint.base_url is not None and not (key_variables(model.provider) and has_key(model.provider)):
+        where["api_key"] = _NO_KEY
+    return where
+
+
+def _streamed(litellm: Any, request: ModelRequest, arguments: Mapping[str, Any], stall: float) -> Any:
+    """The response that a stream comes to, with the usage that its last chunk reports."""
+
+    def open_stream() -> Any:
+        return litellm.completion(**arguments, stream=True, stream_options={"include_usage": True})
+
+    said = progress_of(request.model, request.watch)
+    chunks = collected(open_stream, request.timeout + _GRACE, stall, said)
+    response = litellm.stream_chunk_builder(chunks, messages=arguments["messages"])
+    if response is None:
+        raise ModelAnswerError(f"{request.model} gave no answer at all", hint="try again")
+    return response
+
+
+def _check_settings(
+    model: ModelReference, settings: Mapping[str, Any], of_the_request: frozenset[str] = _OF_THE_REQUEST
+) -> None:
     """Refuse settings with which a pipeline file would send requests, or keys, elsewhere, or repeat them."""
     from litellm.types.utils import all_litellm_params
 
-    for name in request.settings:
-        if name in _OF_THE_REQUEST:
+    for name in settings:
+        if name in of_the_request:
             raise ModelRequestError(
-                f'"{name}" is no setting of {request.model}: it is part of the request itself',
+                f'"{name}" is no setting of {model}: it is part of the request itself',
                 hint=f'remove "{name}" from the settings and use the key of the step',
             )
         if name in _OF_THE_CLIENT or name in all_litellm_params or name.startswith(_CLIENT_PREFIXES):
             raise ModelRequestError(
-                f'"{name}" is no setting of {request.model}: it says how litellm works, not what the model does',
+                f'"{name}" is no setting of {model}: it says how litellm works, not what the model does',
                 hint="addresses and keys belong to the models resource; remove the setting",
             )
 
@@ -283,6 +312,8 @@ def _offer(tool: ToolOffer, provider: str) -> dict[str, Any]:
 
 def _message(message: Message) -> dict[str, Any]:
     made: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        made["content"] = [{"type": "text", "text": message.content}, *map(image_part, message.images)]
     if message.tool_calls:
         made["content"] = message.content or None
         made["tool_calls"] = [
@@ -292,30 +323,6 @@ def _message(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         made["tool_call_id"] = message.tool_call_id
     return made
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """What ``call`` gives, or TimeoutError.
-
-    The HTTP clients only bound the wait for the next byte, and some providers send blanks to stay connected. A thread
-    cannot be stopped: a call that is given up goes on until its connection ends, and nobody hears of it.
-    """
-    done: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            done.put((call(), None))
-        except Exception as error:
-            done.put((None, error))
-
-    threading.Thread(target=run, name="model-call", daemon=True).start()
-    try:
-        value, error = done.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return value
 
 
 def _answer(litellm: Any, request: ModelRequest, response: Any, latency: float) -> ModelAnswer:
@@ -339,7 +346,9 @@ def _answer(litellm: Any, request: ModelRequest, response: Any, latency: float) 
             raise _with_usage(error, usage)
         if finish_reason != "length":
             raise _with_usage(ModelAnswerError(f"{request.model} gave an empty answer", hint="try again"), usage)
-    answered = str(response.model or request.model.name).removeprefix(f"{request.model.provider}/")
+    answered = str(response.model or request.model.name)
+    for name in (request.model.provider, _LITELLM_NAMES.get(request.model.provider, "")):
+        answered = answered.removeprefix(f"{name}/")
     model = ModelReference(request.model.provider, answered)
     return ModelAnswer(text, model, finish_reason, calls, usage, latency)
 

@@ -13,6 +13,7 @@ from orchestrator_dagster.errors import (
     ModelRateLimitError,
     ModelRefusalError,
     ModelRequestError,
+    ModelStalledError,
     ModelTimeoutError,
     ModelUnreachableError,
     UnknownModelError,
@@ -105,7 +106,9 @@ def _by_status(error: Exception, model: ModelReference, status: int, words: str,
             f"{model} refused the request ({said})", hint="change or remove the setting that the message names"
         )
     if response is not None and status >= 500:
-        return ModelError(f"{model} failed ({said})", hint="try again later, or look at the provider's status page")
+        failed = ModelError(f"{model} failed ({said})", hint="try again later, or look at the provider's status page")
+        failed.retry_after = retry_after(response.headers)
+        return failed
     return ModelAnswerError(
         f"what {model} answered cannot be read: {words}",
         hint="check that the base URL is that of a model API; a proxy may have answered in its place",
@@ -119,7 +122,21 @@ def _rate_limit(model: ModelReference, said: str, response: Any) -> ModelRateLim
     else:
         hint = "ask for fewer calls at once (max_parallel), or wait"
     wait = "" if seconds is None else f"; it asks to wait {seconds:g} s"
-    return ModelRateLimitError(f"{model} has had too many requests ({said}){wait}", retry_after=seconds, hint=hint)
+    error = ModelRateLimitError(f"{model} has had too many requests ({said}){wait}", retry_after=seconds, hint=hint)
+    error.out_of_quota = "insufficient_quota" in _code(response) or "insufficient_quota" in said
+    return error
+
+
+def _code(response: Any) -> str:
+    """The code in the body of OpenAI's errors."""
+    import httpx
+
+    try:
+        body = response.json() if response is not None else None
+    except (ValueError, httpx.StreamError):
+        return ""
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("code") or error.get("type") or "") if isinstance(error, dict) else ""
 
 
 def unreachable(model: ModelReference, address: str, reason: str) -> ModelUnreachableError:
@@ -133,6 +150,14 @@ def unreachable(model: ModelReference, address: str, reason: str) -> ModelUnreac
 def timed_out(model: ModelReference, timeout: float) -> ModelTimeoutError:
     """No answer within the time."""
     return ModelTimeoutError(f"{model} did not answer within {timeout:g} s", hint="raise the timeout, or ask for less")
+
+
+def stalled(model: ModelReference, seconds: float, tokens: int) -> ModelStalledError:
+    """A stream that goes on no more."""
+    return ModelStalledError(
+        f"the answer of {model} stalled: nothing came for {seconds:g} s, after about {tokens} tokens",
+        hint="try again; raise `stall` of the models resource for a model that thinks longer between two words",
+    )
 
 
 def refused_key(model: ModelReference, said: str) -> ModelKeyError:
@@ -180,7 +205,7 @@ def _words(error: Exception, response: Any) -> str:
     text = _said_by_provider(response)
     if text is None:
         text = _PREFIXES.sub("", str(getattr(error, "message", None) or error))
-        text = _OBJECTS.sub("", text)
+        text = _OBJECTS.sub("", text).partition("Traceback (most recent call last)")[0]
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 

@@ -117,6 +117,16 @@ def _family(provider: str) -> str:
     return "vertex_ai" if provider.startswith("vertex_ai") else provider.removeprefix("text-completion-")
 
 
+def provider_of(name: str) -> str | None:
+    """The provider that a name or one of its other names stands for, None for none that is known.
+
+    >>> provider_of("google")
+    'gemini'
+    """
+    provider = _OTHER_NAMES.get(name.lower(), name.lower())
+    return provider if provider in COMMON_PROVIDERS or provider in _providers() else None
+
+
 @functools.lru_cache(maxsize=1)
 def price_map() -> dict[str, dict[str, Any]]:
     """litellm's price map: for each model its provider, prices per token in US dollars, context and capabilities.

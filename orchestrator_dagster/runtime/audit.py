@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import ModelError, OrchestratorError
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelRequest, Usage
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, as_question, maker
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.services import Services
 
 #: The longest text, in characters, that an entry has of an argument or a prompt.
 LONGEST = 500
+#: Items of a list above which its size is estimated.
+_MANY = 1000
 _MOST_ARGUMENTS = 50
 
 
@@ -102,6 +105,21 @@ class AuditedClient:
         finally:
             self._enter(request, answer, error, started)
 
+    def make(self, request: MediaRequest) -> MediaAnswer:
+        """The same for pictures, sound and vectors."""
+        started = time.monotonic()
+        answer: ModelAnswer | None = None
+        error: BaseException | None = None
+        try:
+            made = maker(self._client, request.model).make(request)
+            answer = ModelAnswer(made.text, made.model, usage=made.usage)
+            return made
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._enter(as_question(request), answer, error, started)
+
     def _enter(
         self, request: ModelRequest, answer: ModelAnswer | None, error: BaseException | None, started: float
     ) -> None:
@@ -139,11 +157,20 @@ class AuditedClient:
         )
 
 
-def size_of(value: Any) -> int:
-    """Bytes of a result: of a text or bytes as they are, of everything else as JSON."""
+def size_of(value: Any) -> int | None:
+    """Bytes of a result: of a text or bytes as they are, of everything else as JSON; None where it is no JSON.
+
+    Of a list of many items a hundred are looked at: writing all of them once more costs what the tool may have cost.
+    """
     if isinstance(value, bytes):
         return len(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    if isinstance(value, list) and len(value) > _MANY:
+        some = size_of(value[:: len(value) // 100])
+        return None if some is None else some * len(value) // len(value[:: len(value) // 100])
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    except (ValueError, RecursionError):  # what is wrong with it is said where it is kept
+        return None
     return len(text.encode("utf-8", "replace"))
 
 
@@ -169,11 +196,21 @@ def _arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if value is None or isinstance(value, (bool, int, float)):
             found[str(name)] = value
         else:
-            text = (
-                value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
-            )
-            found[str(name)] = _cut(text)
+            found[str(name)] = _cut(value) if isinstance(value, str) else _json_cut(value)
     return found
+
+
+def _json_cut(value: Any) -> str:
+    """The beginning of a value's JSON: no more of it is made than is kept."""
+    text = ""
+    try:
+        for part in json.JSONEncoder(ensure_ascii=False, default=str, skipkeys=True).iterencode(value):
+            text += part
+            if len(text) > LONGEST:
+                return f"{text[:LONGEST]}…"
+    except (ValueError, RecursionError):
+        return f"{text[:LONGEST]}… (no JSON)"
+    return text
 
 
 def _cut(text: str) -> str:

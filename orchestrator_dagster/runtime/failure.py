@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
-from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError, WaitingForAnswerError
 from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -96,6 +96,7 @@ def failed_outcome(
     Raises:
         StepError: The fallback has no value, or does not fit the step's variables.
     """
+    handled = handled and not waits(error)
     handler = _handler_of(step, error) if handled else None
     info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
     usage = usage_of(error)
@@ -144,8 +145,16 @@ def _way(handler: FailureHandler | None, step: CompiledStep, plan: StepPlan) -> 
     return State.FAILED_ROUTED, way
 
 
+def waits(error: StepError | ErrorInfo) -> bool:
+    """Whether it is no failure: a person is to answer first, also where that is so inside a loop or a pipeline."""
+    own = error.type if isinstance(error, ErrorInfo) else type(error).__name__
+    return WaitingForAnswerError.__name__ in (own, *error.kinds)
+
+
 def handles(step: CompiledStep, error: StepError) -> bool:
     """Whether a step's failure is a value and not the end of its branch."""
+    if waits(error):
+        return False
     handler = _handler_of(step, error)
     if handler is not None and "fallback" in handler.model_fields_set:
         return True

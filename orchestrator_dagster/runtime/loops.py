@@ -13,7 +13,7 @@ from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.errors import InnerStepError, LoopLimitError, StepTimeoutError, TemplateError
 from orchestrator_dagster.runtime import in_place
-from orchestrator_dagster.runtime.failure import after_paying, inner_error, step_errors
+from orchestrator_dagster.runtime.failure import after_paying, inner_error, step_errors, waits
 from orchestrator_dagster.runtime.flow import holds
 from orchestrator_dagster.runtime.loop_keys import number_of, rendered_key, seconds_of
 from orchestrator_dagster.runtime.names import PassView
@@ -129,7 +129,7 @@ def run_items(
         found = []
         for index, item in items:
             found.append(run(index, item))
-            if stops and found[-1].status == "failed":
+            if stops and _ends(found[-1]):
                 break
         return _in_time(step, scope, found)
     done: dict[int, Iteration] = {}
@@ -150,7 +150,7 @@ def run_items(
                 stopped.set()
                 raise
             done[one[0]] = found
-            if stops and found.status == "failed":
+            if stops and _ends(found):
                 stopped.set()
 
     count = min(workers, len(items))
@@ -162,6 +162,11 @@ def run_items(
         finally:
             stopped.set()
     return _in_time(step, scope, [done[index] for index, _ in items if index in done])
+
+
+def _ends(one: Iteration) -> bool:
+    """Whether no further item is begun after this one: one that waits for a person keeps no other from asking."""
+    return one.status == "failed" and not (one.error and waits(one.error))
 
 
 def _tell(step: CompiledStep, scope: Scope, index: int, total: int | None) -> None:
@@ -306,6 +311,9 @@ def loop_outcome(
     inner = [outcome for one in found for outcome in one.steps.values()]
     usage = _usage(found)
     failed = [one for one in found if one.status == "failed"]
+    waiting = next((one for one in failed if one.error and waits(one.error)), None)
+    if waiting is not None:
+        raise item_error(step, waiting, usage)
     if failed and (loop.kind == "while" or loop.on_item_failure == "fail"):
         raise item_error(step, failed[0], usage)
     values = [one.value for one in found]

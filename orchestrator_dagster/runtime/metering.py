@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator_dagster.errors import ModelError, StepError
 from orchestrator_dagster.models.budget import BudgetedClient
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Usage
+from orchestrator_dagster.models.media import MediaAnswer, MediaRequest, maker
 from orchestrator_dagster.models.prices import Price
 from orchestrator_dagster.runtime.audit import AuditedClient
 from orchestrator_dagster.runtime.outcome import ModelUsage, UsageInfo
@@ -111,6 +112,16 @@ class _CountedClient:
             raise
         if answer.usage.cost is None:
             answer = self._priced(request, answer)
+        self._meter.count(request.model, answer.usage, time.monotonic() - started)
+        return answer
+
+    def make(self, request: MediaRequest) -> MediaAnswer:
+        started = time.monotonic()
+        try:
+            answer = maker(self._client, request.model).make(request)
+        except ModelError as error:
+            self._meter.count(request.model, error.usage or Usage(calls=1), time.monotonic() - started)
+            raise
         self._meter.count(request.model, answer.usage, time.monotonic() - started)
         return answer
 

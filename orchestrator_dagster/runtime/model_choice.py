@@ -19,6 +19,7 @@ from orchestrator_dagster.errors import (
 )
 from orchestrator_dagster.models.client import ModelClient, ModelReference, ModelRequest, Usage
 from orchestrator_dagster.models.known_models import KnownModels
+from orchestrator_dagster.models.run_clients import cooling_of, timeout_of
 from orchestrator_dagster.models.selection import (
     Considered,
     Decision,
@@ -37,6 +38,7 @@ from orchestrator_dagster.runtime.services import Services
 #: Stands in a request whose model is not decided yet.
 UNDECIDED = ModelReference("", "undecided")
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English (help.openai.com, "What are tokens")
+_WORTH_WAITING = 5.0  # seconds that a model may rest before a listed fallback is asked in its place
 _MOST_SHOWN = 12  # candidates that a record keeps: a loop has one record for each item
 
 
@@ -148,8 +150,9 @@ def needs_for(step: CompiledStep, request: ModelRequest | None, max_tokens: int 
     """
     needs = (step.choice or StepChoice()).needs
     output = request.max_tokens if request is not None else max_tokens
+    pictures = request is not None and any(message.images for message in request.messages)
     return Needs(
-        capabilities=frozenset(needs.capabilities),
+        capabilities=frozenset((*needs.capabilities, "vision") if pictures else needs.capabilities),
         required=frozenset(needs.required),
         min_size=needs.min_size,
         expertise=frozenset(needs.expertise),
@@ -204,7 +207,13 @@ def ask_in_turn(
     paid, failures = Usage(), list[str]()
     started, whole = time.monotonic(), step.timeout is not None  # then the time is that of all calls together
     for number, reference in enumerate(chosen.order):
-        left = request.timeout - (time.monotonic() - started) if whole else request.timeout
+        resting = cooling_of(services.models, reference)
+        if resting > _WORTH_WAITING and number + 1 < len(chosen.order):
+            failures.append(f"{reference} is left alone for {resting:.0f} s more")
+            services.log(f"{failures[-1]}; the listed fallback {chosen.order[number + 1]} is asked")
+            continue
+        usual = request.timeout if request.watch.deadline is not None else timeout_of(services.models, reference)
+        left = usual - (time.monotonic() - started) if whole else usual
         mine = replace(
             request,
             model=reference,

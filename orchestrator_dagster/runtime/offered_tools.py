@@ -120,6 +120,8 @@ class OfferedTools:
     """
 
     def __init__(self, entries: Sequence[str], pipeline: CompiledPipeline, services: Services) -> None:
+        for entry in entries:
+            services.tools.offered(entry)[0].prepare(tool_context(pipeline, services, MAX_SECONDS))
         self._actions = offered_actions(entries, services.tools)
         self._pipeline, self._services = pipeline, services
         self._offers = tuple(offer(name, *one) for name, one in self._actions.items())
@@ -176,7 +178,9 @@ class OfferedTools:
         parameters = _arguments(call)
         seconds = MAX_SECONDS if timeout is None else min(timeout, MAX_SECONDS)
         context = tool_context(self._pipeline, self._services, seconds)
-        in_place = action.is_async or (timeout is None and self._services.tools.only_in_memory(tool.name))
+        in_place = (
+            action.is_async or action.stays or (timeout is None and self._services.tools.only_in_memory(tool.name))
+        )
         with audited_tool(self._services, tool.name, action.name, parameters, by="model") as made:
             if in_place:
                 result = action.call(context, parameters)

@@ -44,6 +44,7 @@ class Scope:
         deadline: When the work around the step is over, on the clock of ``time.monotonic``; None for never.
         wanted: Keys of the products that are written, None for all.
         secrets: For each input that is a secret, the environment variable that has it.
+        depth: How many pipelines run each other down to here, this one counted.
         basis: Stands for all that the work here can read from the steps before and around it. Empty without a journal.
         decisions: Takes what is decided here for ``<AUTO>`` values.
     """
@@ -60,6 +61,7 @@ class Scope:
     wanted: frozenset[AssetPath] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     basis: str = ""
+    depth: int = 1
     decisions: Decisions = field(default_factory=Decisions)
 
     @classmethod

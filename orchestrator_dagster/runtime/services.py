@@ -5,32 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import StepInterruptedError
 from orchestrator_dagster.language.settings import Budget
 from orchestrator_dagster.models.budget import Limit
 from orchestrator_dagster.models.call_store import CallStore
-from orchestrator_dagster.models.client import ModelClient, ModelReference
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.ledger import Ledger
 from orchestrator_dagster.models.personalities import home_folder
+from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.workspace import Workspace
 
-
-class Clients(Protocol):
-    """Anything that gives the client for a model."""
-
-    def client(self, model: ModelReference) -> ModelClient:
-        """The client that reaches ``model``."""
-        ...
-
-    def address(self, model: ModelReference) -> str | None:
-        """Where ``model`` is reached, None for its provider's usual place."""
-        ...
+if TYPE_CHECKING:
+    from orchestrator_dagster.runtime.people import People
 
 
 @dataclass(frozen=True)
@@ -46,6 +37,7 @@ class Services:
         interrupted: Whether the run wants its steps to stop. Work that takes long looks at it.
         calls: Has the answers that need not be paid again; None for asking every time.
         occurrence: The step's path in the run, for example ``each[3]/draft`` in a loop; empty for the step's id.
+        people: Whom its steps may ask; None where there is no place for questions.
         item_done: Called with the step's id, an item's number and how many there are (None for passes), for the loops
             of the top level.
         known_models: What is known of models, and which can be reached: what a choice is made from.
@@ -65,6 +57,7 @@ class Services:
     occurrence: str = ""
     item_done: Callable[[str, int, int | None], None] = lambda step, index, total: None
     journal: Journal | None = None
+    people: People | None = None
     known_models: KnownModels = field(default_factory=KnownModels)
     audit: Callable[[Mapping[str, Any]], None] = lambda entry: None
     ledger: Ledger = field(default_factory=Ledger)

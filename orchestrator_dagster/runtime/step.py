@@ -17,6 +17,7 @@ from orchestrator_dagster.runtime.failure import after_paying, step_errors
 from orchestrator_dagster.runtime.metering import Meter
 from orchestrator_dagster.runtime.model_step import run_model_step
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
+from orchestrator_dagster.runtime.pipeline_runs import StepPipelines
 from orchestrator_dagster.runtime.products import write_product
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.subpipeline import run_pipeline_step
@@ -56,6 +57,8 @@ def run_step(
         timeout = scope.remaining(timeout_of(step, names))
         if step.kind == "pipeline":
             done = run_pipeline_step(step, scope, names, timeout)
+        elif step.kind == "tool":
+            done = run_tool_step(pipeline, step, names, services, timeout, StepPipelines(step, scope, timeout))
         else:
             done = _WORK[step.kind](pipeline, step, names, services, timeout)
         with after_paying(lambda: done.usage):
@@ -80,7 +83,7 @@ def run_step(
     )
 
 
-_WORK = {"tool": run_tool_step, "model": run_model_step, "builtin": run_builtin_step}
+_WORK = {"model": run_model_step, "builtin": run_builtin_step}
 
 
 def timeout_of(step: CompiledStep, names: Mapping[str, Any]) -> float | None:

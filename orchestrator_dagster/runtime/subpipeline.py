@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,9 +13,10 @@ from orchestrator_dagster.errors import InputsError, ParametersError, StepTimeou
 from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.language.values import checked_value, sentences
+from orchestrator_dagster.models.run_clients import limited
 from orchestrator_dagster.runtime.failure import after_paying, inner_error
 from orchestrator_dagster.runtime.inputs import complete_inputs
-from orchestrator_dagster.runtime.outcome import UsageInfo
+from orchestrator_dagster.runtime.outcome import Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
@@ -36,11 +37,48 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
         InnerStepError: One of its steps failed, and nothing handled it.
         StepTimeoutError: It took longer than ``timeout``.
     """
-    from orchestrator_dagster.runtime.in_place import first_failure, run_body
-
     pipeline = step.pipeline
     assert pipeline is not None
     given = _inputs(step, pipeline, scope, names)
+    done = run_inside(pipeline, given, f"{scope.occurrence(step)}/", scope, timeout)
+    with after_paying(lambda: done.usage):
+        found: Any = done.outputs or {
+            name: one.value for name, one in done.outcomes.items() if one.status == "completed"
+        }
+        variables = variables_of_result(scope.pipeline, step, found, names)
+    value = main_value(variables, bool(step.spec.vars), found)
+    return Done(value, variables, usage=done.usage, products=done.products)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a pipeline came to that ran inside a step."""
+
+    outcomes: Mapping[str, Outcome]
+    outputs: dict[str, Any]
+    usage: UsageInfo
+    products: tuple[ProductFile, ...]
+
+
+def run_inside(
+    pipeline: CompiledPipeline, given: Mapping[str, Any], path: str, scope: Scope, timeout: float | None
+) -> Inside:
+    """Run a pipeline in place.
+
+    Args:
+        pipeline: The pipeline.
+        given: Values of its inputs.
+        path: The path of its steps in the run, for example ``each[3]/``.
+        scope: Where it runs.
+        timeout: Seconds for the whole of it, None for no limit.
+
+    Raises:
+        ParametersError: The inputs do not fit.
+        InnerStepError: One of its steps failed, and nothing handled it.
+        StepTimeoutError: It took longer than ``timeout``.
+    """
+    from orchestrator_dagster.runtime.in_place import first_failure, run_body
+
     try:
         # Where it is a step, the step around it gives what an asset gives otherwise.
         loaded = {name: value for name, value in given.items() if pipeline.inputs[name].asset}
@@ -48,9 +86,9 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
         values = complete_inputs(pipeline, own, scope.run, _checked(pipeline, loaded))
     except InputsError as error:
         raise ParametersError(f"{error.message}: {'; '.join(error.problems)}") from None
-    services = replace(scope.services, occurrence="")
-    inside = Scope.of(pipeline, values, scope.run, services, path=f"{scope.occurrence(step)}/")
-    inside = replace(inside, deadline=scope.deadline).until(timeout)
+    services = replace(scope.services, occurrence="", models=limited(scope.services.models, pipeline.limits))
+    inside = Scope.of(pipeline, values, scope.run, services, path=path)
+    inside = replace(inside, deadline=scope.deadline, depth=scope.depth + 1).until(timeout)
     outcomes = run_body(pipeline.steps, pipeline.plan, inside)
     usage = sum((one.usage for one in outcomes.values()), UsageInfo())
     failed = first_failure(outcomes)
@@ -67,10 +105,8 @@ def run_pipeline_step(step: CompiledStep, scope: Scope, names: Mapping[str, Any]
     environment = services.workspace.environment
     with after_paying(lambda: usage):
         outputs = render_outputs(pipeline, inside.inputs, outcomes, scope.run, environment)
-        found: Any = outputs or {name: one.value for name, one in outcomes.items() if one.status == "completed"}
-        variables = variables_of_result(scope.pipeline, step, found, names)
     files = tuple(product for one in outcomes.values() for product in one.products)
-    return Done(main_value(variables, bool(step.spec.vars), found), variables, usage=usage, products=files)
+    return Inside(outcomes, outputs, usage, files)
 
 
 def _checked(pipeline: CompiledPipeline, loaded: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
-from orchestrator_dagster.errors import ParametersError, ToolError
+from orchestrator_dagster.errors import ParametersError, StepError, ToolError
+from orchestrator_dagster.frozen import thaw
 from orchestrator_dagster.language.templates import render_tree
 from orchestrator_dagster.runtime.audit import audited_tool
+from orchestrator_dagster.runtime.failure import after_paying
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.runtime.outcome import ModelUse, ProductFile, ToolCallInfo, UsageInfo
+from orchestrator_dagster.runtime.people import StepPeople
 from orchestrator_dagster.runtime.services import Services
+from orchestrator_dagster.runtime.tool_models import StepModels
 from orchestrator_dagster.runtime.variables import main_value, variables_of_result
+from orchestrator_dagster.tools.pipeline_access import PipelineAccess
 from orchestrator_dagster.tools.tool import ToolContext
 
 
@@ -38,24 +44,81 @@ def run_tool_step(
     names: Mapping[str, Any],
     services: Services,
     timeout: float | None,
+    pipelines: LentPipelines | None = None,
 ) -> Done:
     """Call the tool and take the step's variables from its result.
+
+    Args:
+        pipeline: The pipeline of the step.
+        step: The step.
+        names: The names that its templates may use.
+        services: Tools, models and files.
+        timeout: Seconds for it, None without limit.
+        pipelines: What it may run pipelines with.
 
     Raises:
         StepError: What went wrong, also when the tool answers that it did not succeed.
     """
-    parameters = render_tree(step.parameters, names, dashed=pipeline.dashed)
+    parameters = {**render_tree(step.parameters, names, dashed=pipeline.dashed), **thaw(step.literals)}
     action = services.tools.find(str(step.tool)).find(step.action)
-    context = tool_context(pipeline, services, timeout)
-    with audited_tool(services, str(step.tool), step.action, parameters) as call:
-        if timeout is None or action.is_async:
-            result = action.call(context, parameters)
-        else:  # a function that runs cannot be stopped, a process can
-            result = call_killable(services.tools, action, context, parameters)
-        call.result = result
-        _check_success(step, result)
-    variables = variables_of_result(pipeline, step, result, names)
-    return Done(value=main_value(variables, bool(step.spec.vars), result), variables=variables)
+    models = StepModels(pipeline, step, names, services, timeout) if action.uses_models else None
+    context = replace(
+        tool_context(pipeline, services, timeout),
+        models=models,
+        pipelines=pipelines if action.in_run else None,
+        people=StepPeople(pipeline, step, services) if action.in_run else None,
+    )
+    with _lending(models, pipelines):
+        with audited_tool(services, str(step.tool), step.action, parameters) as call:
+            if timeout is None or action.is_async or action.stays:
+                result = action.call(context, parameters)
+            else:  # a function that runs cannot be stopped, a process can
+                result = call_killable(services.tools, action, context, parameters)
+            call.result = result
+            _check_success(step, result)
+        variables = variables_of_result(pipeline, step, result, names)
+    value = main_value(variables, bool(step.spec.vars), result)
+    return Done(
+        value=value,
+        variables=variables,
+        model=models.use if models else None,
+        usage=_usage(models, pipelines),
+        products=pipelines.products if pipelines else (),
+        tool_calls=models.tool_calls if models else (),
+    )
+
+
+class LentPipelines(PipelineAccess, Protocol):
+    """Pipelines that a tool may run, with what they took and made."""
+
+    @property
+    def usage(self) -> UsageInfo:
+        """What their model calls took so far."""
+        ...
+
+    @property
+    def products(self) -> tuple[ProductFile, ...]:
+        """The files that they made."""
+        ...
+
+
+def _usage(models: StepModels | None, pipelines: LentPipelines | None) -> UsageInfo:
+    return sum((one.usage for one in (models, pipelines) if one is not None), UsageInfo())
+
+
+@contextmanager
+def _lending(models: StepModels | None, pipelines: LentPipelines | None) -> Iterator[None]:
+    """Settle what a tool was answered when it has ended, and note what it took in a failure."""
+    try:
+        with after_paying(lambda: _usage(models, pipelines)):
+            yield
+    except StepError as error:
+        if models is not None:
+            models.settle(error)
+            error.tool_calls = models.tool_calls
+        raise
+    if models is not None:
+        models.settle()
 
 
 def tool_context(pipeline: CompiledPipeline, services: Services, timeout: float | None) -> ToolContext:

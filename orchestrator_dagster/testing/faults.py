@@ -19,6 +19,7 @@ Break = Literal[
     "invalid_json",
     "wrong_content_type",
     "no_choices",
+    "stall",
 ]
 
 
@@ -118,6 +119,17 @@ def invalid_json() -> Broken:
 def wrong_content_type() -> Broken:
     """200 with an HTML page, as some proxies do."""
     return Broken("wrong_content_type")
+
+
+def stall() -> Broken:
+    """An answer, or a stream, that begins as it should and then says nothing more, while the connection stays open."""
+    return Broken("stall")
+
+
+def overloaded(retry_after: float | str | None = None) -> ErrorStatus:
+    """529, as Anthropic says it, or 503 with another number: the provider has too much to do."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return ErrorStatus(529, "server", None, headers)
 
 
 def no_choices() -> Broken:

@@ -1,24 +1,23 @@
-"""OpenAI's API as the model server speaks it: chat completions (also streamed), models and embeddings."""
+"""OpenAI's API as the model server speaks it: chat completions (also streamed), models, embeddings, images, audio."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import math
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from orchestrator_dagster.testing.faults import ErrorKind, ErrorStatus
+from orchestrator_dagster.testing.message_parts import decoded, items_of, maps_of, pieces, sse, text_of
+from orchestrator_dagster.testing.openai_media import MEDIA, check_media, media_answer, read_media
 from orchestrator_dagster.testing.script import Answer, Request, ToolUse, tokens_of
+from orchestrator_dagster.testing.vectors import as_base64, vector
 from orchestrator_dagster.testing.wire import Purpose, WireError
 
 _PURPOSES: Mapping[tuple[str, str], Purpose] = {
     ("POST", "/v1/chat/completions"): "answer",
     ("GET", "/v1/models"): "models",
     ("POST", "/v1/embeddings"): "embeddings",
+    **dict.fromkeys((("POST", path) for path in MEDIA), "answer"),
 }
 # kind → (type, code, message), in the form and with the codes that api.openai.com uses.
 _ERRORS: Mapping[ErrorKind, tuple[str, str | None, str]] = {
@@ -64,11 +63,15 @@ class OpenAIWire:
         body = request.body
         if not isinstance(body, dict):
             return replace(request, key=key)
-        messages = [m for m in _list(body.get("messages")) if isinstance(m, dict)]
-        texts = [(str(message.get("role")), _text(message.get("content"))) for message in messages]
+        if request.path.partition("?")[0].rstrip("/") in MEDIA:
+            return replace(read_media(request), key=key)
+        messages = maps_of(body.get("messages"))
+        texts = [(str(message.get("role")), text_of(message.get("content"))) for message in messages]
+        urls = [part.get("image_url") for message in messages for part in maps_of(message.get("content"))]
+        images = [decoded(url.get("url") if isinstance(url, dict) else url) for url in urls if url]
         form = body.get("response_format")
         schema = form.get("json_schema", {}).get("schema") if isinstance(form, dict) else None
-        tools = [tool.get("function", {}) for tool in _list(body.get("tools")) if isinstance(tool, dict)]
+        tools = [tool.get("function", {}) for tool in maps_of(body.get("tools"))]
         return replace(
             request,
             key=key,
@@ -78,6 +81,7 @@ class OpenAIWire:
             schema=schema if isinstance(schema, dict) else None,
             tools=tuple(str(tool.get("name")) for tool in tools),
             stream=body.get("stream") is True,
+            images=tuple(image for image in images if image),
         )
 
     def check(self, request: Request) -> None:
@@ -86,11 +90,15 @@ class OpenAIWire:
             raise WireError("The body of the request is not a JSON object.")
         if not request.model:
             raise WireError("You must provide a model parameter.")
-        if not _list(request.body.get("messages")):
+        if request.path.partition("?")[0].rstrip("/") in MEDIA:
+            check_media(request)
+        elif not items_of(request.body.get("messages")):
             raise WireError("You must provide messages: a list with at least one message.")
 
-    def answer(self, request: Request, answer: Answer) -> Mapping[str, Any]:
-        """A ``chat.completion``."""
+    def answer(self, request: Request, answer: Answer) -> Mapping[str, Any] | bytes:
+        """A ``chat.completion``, or what the paths for images and audio give."""
+        if request.path.partition("?")[0].rstrip("/") in MEDIA:
+            return media_answer(request, answer)
         message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
         if answer.tool_calls:
             message["tool_calls"] = [_tool_call(call, n) for n, call in enumerate(answer.tool_calls)]
@@ -108,10 +116,10 @@ class OpenAIWire:
 
         def event(delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
             choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-            return _sse({**base, "choices": [choice]})
+            return sse({**base, "choices": [choice]})
 
         yield event({"role": "assistant", "content": ""})
-        for piece in _pieces(answer.text or ""):
+        for piece in pieces(answer.text or ""):
             yield event({"content": piece})
         if answer.refusal is not None:
             yield event({"refusal": answer.refusal})
@@ -121,7 +129,7 @@ class OpenAIWire:
         options = request.body.get("stream_options") or {}
         usage = _usage(request, answer)
         if options.get("include_usage") and usage is not None:
-            yield _sse({**base, "choices": [], "usage": usage})
+            yield sse({**base, "choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
 
     def error(self, error: ErrorStatus, request: Request) -> Mapping[str, Any]:
@@ -139,15 +147,15 @@ class OpenAIWire:
         """Unit vectors made from a hash of each text, as floats or, where asked for, as base64 of 32-bit floats."""
         body = request.body if isinstance(request.body, dict) else {}
         given = body.get("input")
-        texts = [given] if isinstance(given, str) else [str(text) for text in _list(given)]
+        texts = [given] if isinstance(given, str) else [str(text) for text in items_of(given)]
         if not texts:
             raise WireError("You must provide input: a text or a list of texts.")
         size = int(body.get("dimensions") or _EMBEDDING_SIZE)
-        vectors = [_vector(text, size) for text in texts]
-        as_base64 = body.get("encoding_format") == "base64"
+        vectors = [vector(text, size) for text in texts]
+        in_base64 = body.get("encoding_format") == "base64"
         data = [
-            {"object": "embedding", "index": n, "embedding": _base64(vector) if as_base64 else vector}
-            for n, vector in enumerate(vectors)
+            {"object": "embedding", "index": n, "embedding": as_base64(one) if in_base64 else one}
+            for n, one in enumerate(vectors)
         ]
         words = sum(len(text.split()) for text in texts)
         usage = {"prompt_tokens": words, "total_tokens": words}
@@ -181,35 +189,3 @@ def _usage(request: Request, answer: Answer) -> Mapping[str, Any] | None:
         "total_tokens": tokens.input + tokens.output,
         "prompt_tokens_details": {"cached_tokens": tokens.cached},
     }
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Words, each with the blank before it; joined they are the text again."""
-    words = text.split(" ")
-    yield from (word if n == 0 else f" {word}" for n, word in enumerate(words) if word or n)
-
-
-def _sse(data: Mapping[str, Any]) -> bytes:
-    return f"data: {json.dumps(data)}\n\n".encode()
-
-
-def _vector(text: str, size: int) -> list[float]:
-    raw = hashlib.shake_256(text.encode()).digest(4 * size)
-    values = [number / 2**31 for number in struct.unpack(f"<{size}i", raw)]
-    length = math.sqrt(sum(value * value for value in values)) or 1.0
-    return [value / length for value in values]
-
-
-def _base64(vector: Sequence[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def _text(content: object) -> str:
-    """The text of a message's content, which is a text or a list of parts."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) for part in _list(content) if isinstance(part, dict))
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

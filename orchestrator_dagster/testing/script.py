@@ -28,6 +28,17 @@ class ToolUse:
         """The arguments as they go over the wire."""
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
 
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """The arguments as a map, for formats that have no text there; a text that is no JSON object is ``_text``."""
+        if not isinstance(self.arguments, str):
+            return self.arguments
+        try:
+            found = json.loads(self.arguments)
+        except ValueError:
+            found = None
+        return found if isinstance(found, dict) else {"_text": self.arguments}
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -79,6 +90,8 @@ class Request:
         schema: The JSON schema asked for.
         tools: Names of the tools offered.
         stream: Whether the answer is asked for as a stream.
+        images: The pictures that came with the messages, decoded.
+        files: Uploaded files by the name of their form field.
     """
 
     method: str
@@ -93,6 +106,8 @@ class Request:
     schema: Mapping[str, Any] | None = None
     tools: tuple[str, ...] = ()
     stream: bool = False
+    images: tuple[bytes, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 PlainReply = Union[Answer, Fault, str, Mapping[str, Any]]

@@ -13,13 +13,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from orchestrator_dagster.testing.anthropic_wire import AnthropicWire
 from orchestrator_dagster.testing.faults import Broken, ErrorStatus
+from orchestrator_dagster.testing.gemini_wire import GeminiWire
+from orchestrator_dagster.testing.ollama_wire import OllamaWire
+from orchestrator_dagster.testing.openai_media import form_of
 from orchestrator_dagster.testing.openai_wire import OpenAIWire
 from orchestrator_dagster.testing.script import Answer, Match, Reply, Request, Script
 from orchestrator_dagster.testing.wire import Wire, WireError
 
 _DRIPS = 10**9  # bytes that a dripping answer promises
 _DRIP_PAUSE = 0.05  # seconds between two of them
+
+
+#: The formats that a server speaks when nothing else is said. One script answers all of them.
+ALL_WIRES: Sequence[Wire] = (OpenAIWire(), AnthropicWire(), GeminiWire(), OllamaWire())
 
 
 class ModelServer:
@@ -30,7 +38,7 @@ class ModelServer:
         default: Reply for what is not scripted; without it a short text, or an instance of the schema asked for.
         models: Names that the list of models has.
         keys: When given, every other key (and none) is answered with 401.
-        wires: The APIs it speaks.
+        wires: The APIs it speaks; default OpenAI's, Anthropic's, Gemini's and Ollama's, told apart by path.
 
     Example::
 
@@ -52,7 +60,7 @@ class ModelServer:
         self._script = Script(replies, default)
         self._models = tuple(models)
         self._keys = None if keys is None else frozenset(keys)
-        self._wires: Sequence[Wire] = (OpenAIWire(),) if wires is None else tuple(wires)
+        self._wires: Sequence[Wire] = ALL_WIRES if wires is None else tuple(wires)
         self._lock = threading.Lock()
         self._requests: list[tuple[Request, bool]] = []
         self._errors: list[Exception] = []
@@ -62,7 +70,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """The base URL, ending in ``/v1``. Raises RuntimeError before the start."""
+        """The base URL, ending in ``/v1``, for every format. Raises RuntimeError before the start."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -230,7 +238,10 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             body = None
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.command, self.path, headers, body, time.time())
+        files: dict[str, bytes] = {}
+        if headers.get("content-type", "").startswith("multipart/form-data"):
+            body, files = form_of(raw, headers["content-type"])
+        return Request(self.command, self.path, headers, body, time.time(), files=files)
 
     def _answer(self, wire: Wire, request: Request) -> None:
         owner = self.server.owner
@@ -244,21 +255,29 @@ class _Handler(BaseHTTPRequestHandler):
         elif request.stream:
             self._stream(list(wire.events(request, reply)), wire.stream_content_type)
         else:
-            self._send_json(200, wire.answer(request, reply), wire.content_type)
+            self._send_whole(wire, wire.answer(request, reply))
+
+    def _send_whole(self, wire: Wire, answer: Mapping[str, Any] | bytes) -> None:
+        if isinstance(answer, bytes):
+            self._send(200, answer, "application/octet-stream")
+        else:
+            self._send_json(200, answer, wire.content_type)
 
     def _break(self, wire: Wire, request: Request, fault: Broken) -> None:
         owner = self.server.owner
-        whole = json.dumps(wire.answer(request, Answer(text="This answer will not arrive as it should."))).encode()
+        made = wire.answer(request, Answer(text="This answer will not arrive as it should."))
+        whole = made if isinstance(made, bytes) else json.dumps(made).encode()
         half = whole[: len(whole) // 2]
         if fault.how == "hang":
-            while self.connection.recv(4096):  # returns nothing once the client has gone or the server shuts it down
-                pass
-            self._cut()
+            self._wait_for_the_end()
         elif fault.how == "drip":
             self._start(200, wire.content_type, {"Content-Length": str(_DRIPS)})
             while not owner._closing.wait(_DRIP_PAUSE):
                 self.wfile.write(b" ")
             self._cut()
+        elif fault.how == "stall":
+            events = list(wire.events(request, Answer(text="This stream will not go on."))) if request.stream else []
+            self._stream(events[: len(events) // 2] or [half], wire.stream_content_type, complete=None)
         elif fault.how == "cut_before_headers":
             self._cut()
         elif fault.how == "cut_in_body" and request.stream:
@@ -301,12 +320,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._start(status, content_type, {**(headers or {}), "Content-Length": str(length or len(body))})
         self.wfile.write(body)
 
-    def _stream(self, events: Sequence[bytes], content_type: str, complete: bool = True) -> None:
+    def _stream(self, events: Sequence[bytes], content_type: str, complete: bool | None = True) -> None:
+        """Send events. ``complete``: the end is sent (True), the connection is cut (False), nothing follows (None)."""
         self._start(200, content_type, {"Transfer-Encoding": "chunked"})
         for event in events:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
         if complete:
             self.wfile.write(b"0\r\n\r\n")
+        elif complete is None:
+            self._wait_for_the_end()
         else:
             self._cut()
 
@@ -316,6 +338,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    def _wait_for_the_end(self) -> None:
+        while self.connection.recv(4096):  # returns nothing once the client has gone or the server shuts it down
+            pass
+        self._cut()
 
     def _cut(self) -> None:
         self.close_connection = True

@@ -37,8 +37,8 @@ class Wire(Protocol):
         """The key that was sent."""
         ...
 
-    def answer(self, request: Request, answer: Answer) -> Mapping[str, Any]:
-        """The answer as JSON."""
+    def answer(self, request: Request, answer: Answer) -> Mapping[str, Any] | bytes:
+        """The answer as JSON; bytes are a file (speech)."""
         ...
 
     def no_choices(self, request: Request) -> Mapping[str, Any]:

@@ -37,7 +37,13 @@ class FunctionTool(Tool):
 def tool(name: Callable[..., Any], /) -> FunctionTool: ...
 @overload
 def tool(
-    name: str | None = None, /, *, summary: str | None = None, model_may_call: bool = True, reads_only: bool = False
+    name: str | None = None,
+    /,
+    *,
+    summary: str | None = None,
+    model_may_call: bool = True,
+    uses_models: bool = False,
+    reads_only: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
 
@@ -47,6 +53,7 @@ def tool(
     *,
     summary: str | None = None,
     model_may_call: bool = True,
+    uses_models: bool = False,
     reads_only: bool = False,
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a tool of a typed function: its parameters are the tool's parameters, checked before each call.
@@ -59,6 +66,7 @@ def tool(
         summary: One sentence for lists and models, default the first line of the docstring.
         reads_only: Whether it changes nothing: a model's calls of such tools run at the same time.
         model_may_call: False keeps a model from calling it unless the ``tools`` resource allows it by name.
+        uses_models: Whether it asks models, through ``context.models``.
 
     Raises:
         ToolError: The function cannot be called by parameter names.
@@ -69,6 +77,7 @@ def tool(
             name if isinstance(name, str) else getattr(function, "__name__", "tool"),
             summary=summary if summary is not None else (inspect.getdoc(function) or "").partition("\n")[0],
             model_may_call=model_may_call,
+            uses_models=uses_models,
             function=function,
         )
         made.action("execute", default=True, reads_only=reads_only)(_with_context(function))

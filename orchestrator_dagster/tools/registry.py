@@ -36,14 +36,28 @@ ENTRY_POINTS = "orchestrator_dagster.tools"
 """Entry point group in which an installed package offers its tools: ``name = module:tool``."""
 
 BUILTIN: dict[str, str] = {
+    "approval_gate": "orchestrator_dagster.tools.people",
+    "checkpoint": "orchestrator_dagster.tools.checkpoint",
     "data_processing": "orchestrator_dagster.tools.data",
+    "feedback_collection": "orchestrator_dagster.tools.people",
     "filesystem": "orchestrator_dagster.tools.filesystem",
     "headless_browser": "orchestrator_dagster.tools.browser",
     "http_client": "orchestrator_dagster.tools.http",
+    "mcp": "orchestrator_dagster.tools.mcp",
+    "mcp_memory": "orchestrator_dagster.tools.mcp_memory",
+    "multi_model_routing": "orchestrator_dagster.tools.asking",
     "pdf_compiler": "orchestrator_dagster.tools.pdf",
+    "pipeline_executor": "orchestrator_dagster.tools.pipeline_executor",
+    "prompt_optimization": "orchestrator_dagster.tools.asking",
     "python_executor": "orchestrator_dagster.tools.commands.python",
+    "audio_processing": "orchestrator_dagster.tools.sound",
+    "embeddings": "orchestrator_dagster.tools.vectors",
+    "image_analysis": "orchestrator_dagster.tools.pictures",
+    "image_generation": "orchestrator_dagster.tools.pictures",
     "report_generator": "orchestrator_dagster.tools.report",
+    "task_delegation": "orchestrator_dagster.tools.asking",
     "terminal": "orchestrator_dagster.tools.commands.terminal",
+    "user_prompt": "orchestrator_dagster.tools.people",
     "validation": "orchestrator_dagster.tools.validation",
     "visualization": "orchestrator_dagster.tools.charts",
     "web_search": "orchestrator_dagster.tools.search",
@@ -55,9 +69,16 @@ ALIASES: dict[str, str] = {
     "filesystem_tool": "filesystem",
     "file": "filesystem",
     "files": "filesystem",
+    "mcp_server": "mcp",
+    "memory": "mcp_memory",
     "pdf": "pdf_compiler",
     "pdf_generator": "pdf_compiler",
     "pdf_compiler_tool": "pdf_compiler",
+    "audio": "audio_processing",
+    "embedding": "embeddings",
+    "image_analyzer": "image_analysis",
+    "image_generator": "image_generation",
+    "vision": "image_analysis",
     "report": "report_generator",
     "report_generation": "report_generator",
     "report_generator_tool": "report_generator",
@@ -136,13 +157,17 @@ class ToolRegistry:
         Raises:
             UnknownToolError: No tool, or no action, has such a name.
         """
-        allowed = {f"{tool.name}.{action.name}" for tool, found in map(self.offered, names) for action in found}
+        allowed = set()
+        for name in names:
+            tool, found = self.offered(name)
+            whole = "." not in name  # also the actions that only a running server knows
+            allowed |= {f"{tool.name}.*"} if whole else {f"{tool.name}.{action.name}" for action in found}
         with self._lock:
             self._allowed = frozenset(allowed)
 
     def model_may_call(self, tool: Tool, action: str) -> bool:
         """Whether a model may be offered this action."""
-        return tool.model_may_call or f"{tool.name}.{action}" in self._allowed
+        return tool.model_may_call or bool({f"{tool.name}.{action}", f"{tool.name}.*"} & self._allowed)
 
     def names(self) -> list[str]:
         """Every name, sorted, without aliases. No tool is imported.
@@ -242,6 +267,18 @@ class ToolRegistry:
             if settings is not None or self._settings_of == str(file):
                 self._settings, self._settings_of = settings or ToolSettings(), str(file)
         return sorted(tool.name for tool in found.values())
+
+    def load_servers(self, root: Path) -> None:
+        """Add a tool for each Model Context Protocol server of the project's ``mcp.yaml``; none is started.
+
+        Raises:
+            ToolError: The file is wrong, or a name is taken.
+        """
+        if (root / "mcp.yaml").is_file():
+            from orchestrator_dagster.tools.mcp.actions import server_tools
+
+            for tool in server_tools(root):
+                self.add(tool, source=str(root / "mcp.yaml"))
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         if self._offered is None:

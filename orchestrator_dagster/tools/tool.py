@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import AliasChoices, BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from orchestrator_dagster.errors import (
     MissingExtraError,
@@ -37,6 +37,8 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
+from orchestrator_dagster.tools.people_access import PeopleAccess
+from orchestrator_dagster.tools.pipeline_access import PipelineAccess
 from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.workspace import Workspace
 
@@ -97,7 +99,9 @@ class ToolContext:
         log: Called with one line for the run's log.
         interrupted: Whether the run wants its steps to stop. A tool that works in rounds may look at it.
         settings: What the project allows its tools.
-        models: The run's models; None where there are none, in the process of a tool with a timeout for example.
+        models: The run's models, for actions that say that they use them; None for others.
+        pipelines: Runs pipelines inside the step, for actions that are ``in_run``; None for others.
+        people: Asks people, for the same actions.
     """
 
     workspace: Workspace
@@ -106,6 +110,8 @@ class ToolContext:
     log: Callable[[str], None] = lambda line: None
     interrupted: Callable[[], bool] = lambda: False
     models: ModelAccess | None = None
+    pipelines: PipelineAccess | None = None
+    people: PeopleAccess | None = None
     settings: ToolSettings = field(default_factory=ToolSettings)
 
 
@@ -114,6 +120,10 @@ class Action:
     """One operation of a tool: ``function(context, **parameters) -> result``.
 
     ``further_for`` names the parameter that further ones (``**values``) belong to: without it they are unknown ones.
+    One that ``uses_models`` is lent them as ``context.models``; the step may then name a model and its settings. It is
+    called in the run's own process also with a timeout, which bounds its model calls. So is one that is ``in_run``: it
+    runs pipelines or asks people, and sees to the timeout itself. ``plain`` are parameters whose maps, and texts of
+    several lines, are not rendered: templates in them are not the step's.
     One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time.
     """
 
@@ -123,6 +133,14 @@ class Action:
     aliases: tuple[str, ...] = ()
     further_for: str | None = None
     reads_only: bool = False
+    uses_models: bool = False
+    in_run: bool = False
+    plain: tuple[str, ...] = ()
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is called in the run's own process also with a timeout, because it works through the run."""
+        return self.uses_models or self.in_run
 
     @property
     def summary(self) -> str:
@@ -152,6 +170,13 @@ class Action:
             # A parameter may be called `schema` or `copy`: the model's methods of that name are not used.
             warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
             return create_model(title, __config__=config, **fields)
+
+    def names_of(self, field: str) -> tuple[str, ...]:
+        """Every name that a parameter may be given under: its own first, then its other ones."""
+        info = self.parameters.model_fields.get(field)
+        alias = info.validation_alias if info is not None else None
+        others = [one for one in alias.choices if isinstance(one, str)] if isinstance(alias, AliasChoices) else []
+        return tuple(dict.fromkeys([field, *others]))
 
     @functools.cached_property
     def result(self) -> TypeAdapter[Any]:
@@ -250,11 +275,13 @@ class Tool:
         summary: One sentence for lists and for models.
         model_may_call: Whether a model may be offered this tool without the resource allowing it by name. False for
             tools that run code or commands.
+        uses_models: Whether its actions ask models, unless one says otherwise.
     """
 
     name: str
     summary: str = ""
     model_may_call: bool = True
+    uses_models: bool = False
     actions: dict[str, Action] = field(default_factory=dict)
     default_action: str | None = None
 
@@ -268,6 +295,9 @@ class Tool:
         aliases: tuple[str, ...] = (),
         default: bool = False,
         further_for: str | None = None,
+        uses_models: bool | None = None,
+        in_run: bool = False,
+        plain: tuple[str, ...] = (),
         reads_only: bool = False,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
@@ -277,17 +307,37 @@ class Tool:
             aliases: Further names that are accepted.
             default: Whether a step that names no action gets this one.
             further_for: The parameter that ``**values`` of the function are for; without it they are refused.
+            uses_models: Whether it asks models through ``context.models``, default as the tool says.
+            in_run: Whether it works through the run: it runs pipelines, or asks people.
+            plain: Parameters whose maps and texts of several lines are not rendered.
             reads_only: Whether it changes nothing: a model's calls of such actions run at the same time.
         """
 
         def register(function: Function) -> Function:
-            action = Action(self.name, name or function.__name__, function, aliases, further_for, reads_only=reads_only)
+            action = Action(
+                self.name,
+                name or function.__name__,
+                function,
+                aliases,
+                further_for,
+                reads_only=reads_only,
+                uses_models=self.uses_models if uses_models is None else uses_models,
+                in_run=in_run,
+                plain=plain,
+            )
             self.actions[action.name] = action
             if default:
                 self.default_action = action.name
             return function
 
         return register
+
+    def prepare(self, context: ToolContext) -> None:
+        """Find out what only the running tool knows of its actions; called before they are offered to a model.
+
+        Raises:
+            StepError: It cannot be found out.
+        """
 
     def find(self, name: str | None) -> Action:
         """The action of that name or alias; without a name the default one.

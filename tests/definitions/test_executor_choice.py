@@ -199,7 +199,7 @@ def test_processes_from_the_command(write: Write, project: Path) -> None:
     assert len(set(document["outputs"]["processes"].split())) == 2
     assert [one["path"] for one in document["products"]] == ["outputs/processes/one.txt", "outputs/processes/two.txt"]
     # The file may change while the run goes on: its steps have the pipeline that it was started with.
-    (stored,) = (project / ".orchestrator" / "storage" / "orchestrator_pipelines").iterdir()
+    (stored,) = (project / ".orchestrator" / "storage" / "pipelines").glob("*-*.json")
     assert json.loads(stored.read_text())["id"] == "processes"
 
 

@@ -99,7 +99,7 @@ def test_repairs_are_bounded(write: Write, instance: DagsterInstance, model_serv
     assert result.error["type"] == "ModelAnswerError"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("fault", ["rate_limited", "server_error", "truncated_json", "cut_in_body"])
+@pytest.mark.parametrize("fault", ["server_error", "truncated_json", "cut_in_body"])
 def test_a_passing_fault_is_retried(
     write: Write, instance: DagsterInstance, model_server: ModelServer, fault: str
 ) -> None:

@@ -17,6 +17,7 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG, give_up, lead
 from orchestrator_dagster.definitions.resume import resume_run
 from orchestrator_dagster.errors import ResumeError
+from orchestrator_dagster.kept_pipelines import keep_pipeline
 from orchestrator_dagster.stored_files import writer_mark
 
 TEXT = """\
@@ -165,10 +166,9 @@ def test_a_materialization_from_the_asset_pages(lab: Lab) -> None:
 
 
 def reconstructable(lab: Lab, text: str) -> dg.ReconstructableJob:  # type: ignore[name-defined]
-    path = lab.folder / "p.json"
-    path.write_text(lab.compiled(text).to_json(), encoding="utf-8")
-    arguments = (str(path), str(lab.folder), None)
-    return dg.build_reconstructable_job("orchestrator_dagster.definitions.command_job", "job_from_file", arguments)
+    storage = lab.instance.storage_directory()
+    arguments = (storage, keep_pipeline(Path(storage), lab.compiled(text)), str(lab.folder), None)
+    return dg.build_reconstructable_job("orchestrator_dagster.definitions.command_job", "job_of_kept", arguments)
 
 
 def test_dagsters_own_re_execution_from_failure(lab: Lab) -> None:

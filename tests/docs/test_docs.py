@@ -32,7 +32,7 @@ RUN = [page for page in PAGES if DOCS / "reference" not in page.parents and page
 #: Pages whose pipelines are right. The pages of the codes show wrong ones as well: test_codes.py has them.
 RIGHT = [page for page in PAGES if page.parent != DOCS / "reference" / "diagnostics"]
 #: How a page shows the id of a run.
-RUN_ID = r"(?<=orchestrator resume )[0-9a-f]{8}\b"
+RUN_ID = r"(?<=orchestrator resume |orchestrator answer )[0-9a-f]{8}\b"
 
 
 def _blocks_module() -> Any:
@@ -155,7 +155,9 @@ def _command(line: str, project: Path) -> tuple[int, str]:
     words = shlex.split(line)
     if words[0] != "orchestrator" or "|" in words:
         return _shell(line, project)
-    if words[1] == "resume":  # the id that a page shows is that of the last run
+    if words[1] == "resume" or (
+        words[1] == "answer" and len(words) > 2
+    ):  # the id that a page shows is that of the last run
         with open_instance(project) as instance:
             words[2] = instance.get_runs(limit=1)[0].run_id[:8]
     known.cache_clear()  # in a process of its own, it would see the files as they are now
@@ -183,10 +185,11 @@ def _shell(command: str, project: Path) -> tuple[int, str]:
 
 
 def test_the_metadata_table_is_whole() -> None:
+    from orchestrator_dagster.definitions.decision_metadata import DecisionMetadata
     from orchestrator_dagster.definitions.metadata import ProductMetadata
 
     shown = set(re.findall(r"^\| `orchestrator/(\w+)`", (DOCS / "guides" / "dagster.md").read_text(), re.MULTILINE))
-    assert shown == set(ProductMetadata.model_fields)
+    assert set(ProductMetadata.model_fields) <= shown <= {*ProductMetadata.model_fields, *DecisionMetadata.model_fields}
 
 
 def test_the_launch_configs_fit(project: Path) -> None:

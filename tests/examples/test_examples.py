@@ -30,8 +30,9 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "auto_values", "charts", "commands", "extract", "first_pipeline", "hosted_model", "lineage_project", "loops", "model_choice",
-    "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use",
+    "approval", "auto_values", "charts", "commands", "extract", "first_pipeline", "hosted_model", "lineage_project",
+    "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines",
+    "tables", "tool_use",
     "twelve_tools", "two_pipelines", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
@@ -427,6 +428,37 @@ def test_tool_use(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = (example / "README.md").read_text(encoding="utf-8").split("$ python scripted.py\n")[1].split("```")[0]
     assert said == shown
     assert rows(example / "outputs/offer/offer.csv") == [{"article": "Floor lamp", "pieces": "2", "price_each": "79"}]
+
+
+@of("approval")
+def test_approval(example: Path, instance: DagsterInstance) -> None:
+    pipeline = orc.compile("newsletter.yaml")
+    waiting = pipeline.run(instance=instance)
+    assert waiting.error is not None
+    assert waiting.error["type"] == "WaitingForAnswerError"
+    assert waiting.steps["write"]["status"] == "completed"
+    sent = pipeline.run(verdict="approve", rating=5, instance=instance)
+    assert sent.success, sent.error
+    assert sent.outputs == {"sent": True, "useful": 5}
+    letter = (example / "outputs/newsletter/week-12.md").read_text()
+    assert letter.startswith("# Week 12\n\n")
+    assert letter.endswith("Approved by the launch.\n")
+    kept = pipeline.run(verdict="reject", instance=instance)
+    assert kept.success, kept.error
+    assert kept.outputs == {"sent": False, "useful": None}
+    assert kept.steps["feedback"]["status"] == "skipped"
+    assert "Kept back: not approved" in (example / "outputs/newsletter/week-12-kept.md").read_text()
+
+
+@of("mcp")
+def test_mcp(example: Path, instance: DagsterInstance) -> None:
+    result = orc.compile("order.yaml").run(instance=instance)
+    assert result.success, result.error
+    assert result.outputs == {"ordered": ["pine"], "remembered": 1}
+    assert rows(example / "outputs/order/orders.csv") == [{"tree": "pine", "count": "0", "order": "True"}]
+    wrong = orc.compile("order.yaml").run(wanted=["palm"], instance=instance)
+    assert wrong.error is not None
+    assert "stock.in_stock failed" in wrong.error["message"]
 
 
 @of("model_choice")

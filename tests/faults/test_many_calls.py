@@ -27,6 +27,15 @@ steps:
     prompt: "Name number {{{{ item }}}}."
 outputs: {{count: "{{{{ each | length }}}}"}}
 """
+STEPS = "\n".join(
+    [
+        "id: many_steps",
+        "default_model: openai:gpt-4o-mini",
+        "retries: {max: 6, delay: 0.05s, jitter: full}",
+        "steps:",
+        *(f"  - {{id: s{number}, prompt: Name number {number}., max_tokens: 20}}" for number in range(COUNT)),
+    ]
+)
 
 
 class Provider:
@@ -37,17 +46,16 @@ class Provider:
         self.lock = threading.Lock()
         self.accepted: list[int] = []
         self.failed = 0
+        self.turned_away = 0
 
     def __call__(self, request: Request) -> Answer | faults.Fault:
         with self.lock:
             if self.random.random() < 0.05:
+                if self.random.random() < 0.25:
+                    self.turned_away += 1  # asked again inside the call, which is one
+                    return faults.rate_limited(0)
                 self.failed += 1
-                kinds = (
-                    faults.rate_limited(0),
-                    faults.server_error(),
-                    faults.cut_in_body(),
-                    faults.cut_before_headers(),
-                )
+                kinds = (faults.server_error(), faults.cut_in_body(), faults.cut_before_headers())
                 return self.random.choice(kinds)
             number = int(request.prompt.removeprefix("Name number ").rstrip("."))
             self.accepted.append(number)
@@ -55,28 +63,35 @@ class Provider:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("text", [PIPELINE, STEPS], ids=["items of a loop", "steps"])
 def test_nothing_is_lost_and_nothing_is_paid_twice(
-    project: Path, instance: DagsterInstance, model_server: ModelServer
+    project: Path, instance: DagsterInstance, model_server: ModelServer, text: str
 ) -> None:
     provider = Provider()
     model_server.when(lambda request: True, reply=provider)
     endpoint = orc.ModelEndpoint(provider="openai", base_url=model_server.url, api_key="sk-planted-0123456789abcdef")
     path = project / "pipelines" / "many.yaml"
-    path.write_text(PIPELINE, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     pipeline = orc.compile(path)
     resources = {"models": orc.ModelsResource(endpoints=[endpoint])}
     result = pipeline.run(instance=instance, resources=resources)
     assert result.success, result.error
-    assert result.steps["each"]["value"] == [f"number {number}" for number in range(COUNT)]
+    said = [f"number {number}" for number in range(COUNT)]
+    assert (
+        result.steps["each"]["value"] if text == PIPELINE else [one["value"] for one in result.steps.values()]
+    ) == said
     assert sorted(provider.accepted) == list(range(COUNT))  # the provider's own count: each was answered once
     assert provider.failed >= 3
+    assert provider.turned_away
     assert not model_server.script_errors
 
     storage = Path(instance.storage_directory())
     assert len(list((storage / "calls" / "run" / result.run_id).iterdir())) == COUNT
     made = [one for one in calls_on_record(storage / result.run_id) if one["kind"] == "model"]
     assert sum(one["ok"] for one in made) == COUNT
-    assert len(made) == len(model_server.calls) == COUNT + provider.failed
+    assert len(made) == COUNT + provider.failed
+    assert len(model_server.calls) == COUNT + provider.failed + provider.turned_away
     usage = result.document["usage"]
     assert usage["calls"] == COUNT + provider.failed
     assert usage["tokens"] == 13 * COUNT

@@ -107,7 +107,7 @@ def test_a_named_model_is_asked_and_needs_no_record(ask: Any, model_server: Mode
     ("fault", "why"),
     [
         (faults.server_error(), "failed"),
-        (faults.rate_limited(), "too many requests"),
+        (faults.quota_exceeded(), "too many requests"),
         (faults.expired_key(), "refused the key"),
     ],
 )

@@ -108,6 +108,11 @@ def _check(request: ModelRequest) -> None:
             "builtin:extractive cannot call tools; it only answers from the text of the prompt.",
             hint="Name a language model in `model` (or `default_model`), or take `tools` out of the step.",
         )
+    if any(message.images for message in request.messages):
+        raise ModelRequestError(
+            "builtin:extractive cannot look at pictures; it only answers from the text of the prompt.",
+            hint="Name a model that sees pictures in `model` (or `default_model`).",
+        )
     unknown = sorted(key for key in request.settings if key not in _NO_EFFECT and key != "stop")
     if unknown:
         raise ModelRequestError(
