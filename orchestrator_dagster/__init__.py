@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator_dagster import log as log
     from orchestrator_dagster.api import Pipeline as Pipeline
-    from orchestrator_dagster.api import Pipelines as Pipelines
     from orchestrator_dagster.api import Result as Result
     from orchestrator_dagster.api import compile as compile
-    from orchestrator_dagster.api import load_pipelines as load_pipelines
+    from orchestrator_dagster.api import load_result as load_result
     from orchestrator_dagster.definitions.component import PipelinesComponent as PipelinesComponent
     from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
     from orchestrator_dagster.definitions.progress import Progress as Progress
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
     from orchestrator_dagster.definitions.translator import PipelineAsset as PipelineAsset
     from orchestrator_dagster.definitions.translator import PipelinesTranslator as PipelinesTranslator
+    from orchestrator_dagster.errors import AlignmentError as AlignmentError
     from orchestrator_dagster.errors import InputsError as InputsError
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
     from orchestrator_dagster.errors import PipelineError as PipelineError
     from orchestrator_dagster.errors import TranslationError as TranslationError
+    from orchestrator_dagster.library import Pipelines as Pipelines
+    from orchestrator_dagster.library import load_pipelines as load_pipelines
     from orchestrator_dagster.tools.decorator import tool as tool
     from orchestrator_dagster.tools.settings import SearchSettings as SearchSettings
     from orchestrator_dagster.tools.settings import ToolSettings as ToolSettings
@@ -42,9 +45,11 @@ __version__ = "0.1.0"
 _HOME = {
     "Pipeline": "api",
     "Result": "api",
-    "Pipelines": "api",
+    "Pipelines": "library",
     "compile": "api",
-    "load_pipelines": "api",
+    "load_pipelines": "library",
+    "load_result": "api",
+    "log": "",
     "build_definitions": "definitions.factory",
     "PipelinesComponent": "definitions.component",
     "PipelineAsset": "definitions.translator",
@@ -54,6 +59,7 @@ _HOME = {
     "ModelsResource": "definitions.resources",
     "ToolsResource": "definitions.resources",
     "WorkspaceResource": "definitions.resources",
+    "AlignmentError": "errors",
     "InputsError": "errors",
     "OrchestratorError": "errors",
     "PipelineError": "errors",
@@ -69,6 +75,8 @@ __all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "log":
+        return import_module(f"{__name__}.log")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.project import (
-    compile_or_raise,
-    find_project,
-    load_folder,
-    refuse_broken,
-    refuse_unsupported,
-)
-from orchestrator_dagster.text import nearest_name
+from orchestrator_dagster.errors import OrchestratorError
+from orchestrator_dagster.project import compile_or_raise, find_project, refuse_unsupported
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from orchestrator_dagster.definitions.progress import OnProgress
     from orchestrator_dagster.definitions.translator import PipelinesTranslator
+    from orchestrator_dagster.intelligence.description import Description
+    from orchestrator_dagster.intelligence.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,22 @@ class Result:
     """What a run came to. ``document`` is the result document, the same that the command prints."""
 
     document: Mapping[str, Any]
+    _load_log: Callable[[], dict[str, Any]] = field(repr=False, compare=False)
+    _judge: Callable[[Mapping[str, Any] | None], Quality] = field(repr=False, compare=False)
+
+    def qc(self, *, resources: Mapping[str, Any] | None = None) -> Quality:
+        """Have the pipeline's ``orchestrator`` judge the products of this run by the rubric of ``qc``.
+
+        What can be checked without a model comes first: the files are there, can be read, hold something. Every call
+        costs anew.
+
+        Args:
+            resources: Resources by key, instead of the usual ones.
+
+        Raises:
+            OrchestratorError: The pipeline has no ``qc``.
+        """
+        return self._judge(resources)
 
     @property
     def success(self) -> bool:
@@ -62,6 +75,15 @@ class Result:
         """Type, message and step of the failure that ended the run, None when it completed."""
         return self.document["error"]  # type: ignore[no-any-return]
 
+    @cached_property
+    def log(self) -> dict[str, Any]:
+        """Everything the run did, as JSON: steps, attempts, decisions, calls, products and failures, with times.
+
+        It is read from the record of the run when it is first asked for. :func:`orchestrator_dagster.log.markdown`
+        makes a report of it.
+        """
+        return self._load_log()
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -79,6 +101,60 @@ class Pipeline:
     def id(self) -> str:
         """The pipeline's id."""
         return self.compiled.id
+
+    @property
+    def description(self) -> Description:
+        """Intention, architecture and alignment, as they were made and kept; else made from the steps alone.
+
+        No model is asked here: :meth:`describe` asks.
+        """
+        from orchestrator_dagster.intelligence.description import names_orchestrator
+        from orchestrator_dagster.intelligence.kept import description_of
+
+        storage = None
+        if names_orchestrator(self.compiled):
+            from orchestrator_dagster.definitions.served import storage_if_there
+
+            storage = storage_if_there(self.root)
+        return description_of(self.compiled, storage)
+
+    @property
+    def intention(self) -> str:
+        """What the pipeline is meant to do, in 3 to 10 sentences: Markdown. See :attr:`description`."""
+        return self.description.intention.labelled
+
+    @property
+    def architecture(self) -> str:
+        """How the pipeline is built, step by step, with its control flow: Markdown. See :attr:`description`."""
+        return self.description.architecture.labelled
+
+    def describe(
+        self,
+        *,
+        refresh: bool = False,
+        timeout: float | None = None,
+        resources: Mapping[str, Any] | None = None,
+        instance: dg.DagsterInstance | None = None,
+    ) -> Description:
+        """Have the pipeline's ``orchestrator`` describe it and judge whether it does what it is meant to do.
+
+        A description is kept until the pipeline, the model or the prompts change. What the model cannot make is
+        structural, with the reason. A mismatch is in ``alignment``; ``compile(…, describe=True)`` raises it.
+
+        Args:
+            refresh: Ask anew although there is a kept description.
+            timeout: Seconds that each of the three questions may take, None for 180.
+            resources: Resources by key, instead of the usual ones.
+            instance: Where the description is kept, default the project's instance.
+        """
+        from orchestrator_dagster.definitions.outside_runs import described_here
+        from orchestrator_dagster.definitions.served import storage_of
+
+        storage = Path(instance.storage_directory()) if instance is not None else storage_of(self.root)
+        found, _ = described_here(
+            self.compiled, self.root, storage=storage, resources=resources, refresh=refresh, timeout=timeout
+        )
+        return found
 
     @cached_property
     def assets(self) -> dg.AssetsDefinition:
@@ -154,102 +230,120 @@ class Pipeline:
             "on_progress": on_progress,
         }
         if instance is not None:
-            return Result(run_pipeline(self.compiled, inputs, instance=instance, **options))  # type: ignore[arg-type]
+            document = run_pipeline(self.compiled, inputs, instance=instance, **options)  # type: ignore[arg-type]
+            return _result(document, self.compiled, self.root, instance, resources)
         with open_instance(find_project(self.root)) as opened:
-            return Result(run_pipeline(self.compiled, inputs, instance=opened, **options))  # type: ignore[arg-type]
+            document = run_pipeline(self.compiled, inputs, instance=opened, **options)  # type: ignore[arg-type]
+        return _result(document, self.compiled, self.root, None, resources)
 
 
-@dataclass(frozen=True)
-class Pipelines(Mapping[str, Pipeline]):
-    """The pipelines of a folder, by id: to run, to look at, to put among definitions of one's own.
+def _result(
+    document: Mapping[str, Any],
+    pipeline: CompiledPipeline,
+    root: Path,
+    instance: dg.DagsterInstance | None,
+    of_run: Mapping[str, Any] | None = None,
+) -> Result:
+    """A result whose log is read, and whose products are judged, when it is wanted.
 
     Args:
-        folder: The folder.
+        document: The result document.
+        pipeline: The pipeline that has run.
         root: The workspace root.
-        by_id: The pipelines, in the order of their files.
+        instance: Where the run is recorded, None for the project's instance.
+        of_run: The resources that the run was given.
     """
+    run_id = str(document["execution_id"])
 
-    folder: Path
-    root: Path
-    by_id: Mapping[str, Pipeline]
+    @contextlib.contextmanager
+    def opened() -> Iterator[dg.DagsterInstance]:
+        from orchestrator_dagster.definitions.instance import open_instance
 
-    def __getitem__(self, name: str) -> Pipeline:
-        if name not in self.by_id:
-            near = nearest_name(name, list(self.by_id))
-            raise KeyError(f'no pipeline "{name}" in {self.folder}' + (f'; did you mean "{near}"?' if near else ""))
-        return self.by_id[name]
+        if instance is not None:
+            yield instance
+        else:
+            with open_instance(find_project(root)) as found:
+                yield found
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.by_id)
+    def load() -> dict[str, Any]:
+        from orchestrator_dagster.definitions.run_log import load_log
 
-    def __len__(self) -> int:
-        return len(self.by_id)
+        with opened() as found:
+            return load_log(found, run_id, pipeline).model_dump(mode="json")
 
-    def definitions(
-        self,
-        only: Sequence[str] | None = None,
-        *,
-        resources: Mapping[str, Any] | None = None,
-        executor: str | dg.ExecutorDefinition | None = None,
-        translator: PipelinesTranslator | None = None,
-    ) -> dg.Definitions:
-        """Dagster definitions of them: those of ``build_definitions``, without the sensor that follows the files.
+    def judge(resources: Mapping[str, Any] | None) -> Quality:
+        from orchestrator_dagster.definitions.outside_runs import judge_run
 
-        Args:
-            only: Ids of the pipelines that are wanted, None for all.
-            resources: Resources by key, instead of or beside the usual ones.
-            executor: As for ``build_definitions``.
-            translator: Says how the assets look.
+        if pipeline.qc is None:
+            raise OrchestratorError(
+                f'the pipeline "{pipeline.id}" has no `qc`',
+                hint="say in its header what a good product is: `qc: {rubric: …}`",
+            )
+        with opened() as found:
+            return judge_run(pipeline, run_id, root, found, {**(of_run or {}), **(resources or {})})
 
-        Example:
-            >>> pipelines = load_pipelines("pipelines")  # doctest: +SKIP
-            >>> defs = dg.Definitions.merge(pipelines.definitions(["report"]), mine)  # doctest: +SKIP
-
-        Raises:
-            KeyError: There is no pipeline of such an id.
-            ExecutorError: An executor is not there.
-            TranslationError: The translator fails, or says what runs could not keep to.
-        """
-        from orchestrator_dagster.definitions.factory import fixed_definitions
-
-        wanted = [self[name].compiled for name in (self.by_id if only is None else only)]
-        return fixed_definitions(wanted, root=self.root, resources=resources, executor=executor, translator=translator)
+    return Result(document, load, judge)
 
 
-def load_pipelines(
-    folder: str | os.PathLike[str] = "pipelines", *, root: str | os.PathLike[str] | None = None
-) -> Pipelines:
-    """Compile every pipeline file of a folder.
+def load_result(
+    run_id: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    instance: dg.DagsterInstance | None = None,
+    pipeline: Pipeline | None = None,
+) -> Result:
+    """The result of any recorded run: one that has ended in whatever way, or that goes on.
 
     Args:
-        folder: The folder, relative to the root.
-        root: The workspace root, default the project's folder, as for ``build_definitions``.
+        run_id: Dagster's run id, or the beginning of it.
+        root: A folder of the project, default the current one.
+        instance: Where the run is recorded, default the project's instance.
+        pipeline: The pipeline that was launched, where it is not kept beside the run.
 
     Raises:
-        PipelineError: Files have errors; the message and ``diagnostics`` have all problems of all files.
+        RunNotFoundError: There is no such run, or several whose ids begin so.
+        LogError: The pipeline of the run is not kept.
 
     Example:
-        >>> pipelines = load_pipelines("pipelines")  # doctest: +SKIP
-        >>> sorted(pipelines)  # doctest: +SKIP
-        ['harvest', 'letter']
-        >>> pipelines["harvest"].run().outputs  # doctest: +SKIP
+        >>> result = load_result("1a2b3c4d")  # doctest: +SKIP
+        >>> result.log["failures"]  # doctest: +SKIP
     """
-    base = Path(root).resolve() if root else find_project(Path.cwd())
-    loaded = load_folder(base / folder, base)
-    refuse_broken(loaded)
-    found = [file.pipeline for file in loaded if file.pipeline is not None]
-    return Pipelines(base / folder, base, {one.id: Pipeline(one, base) for one in found})
+    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.record import load_record
+    from orchestrator_dagster.definitions.recorded import find_run, pipeline_of_run
+
+    base = Path(root).resolve() if root else Path.cwd()
+
+    def load(opened: dg.DagsterInstance) -> tuple[Mapping[str, Any], CompiledPipeline]:
+        run = find_run(run_id, opened)
+        compiled = pipeline_of_run(run, opened, pipeline.compiled if pipeline else None)
+        return load_record(opened, run.run_id, compiled), compiled
+
+    if instance is not None:
+        document, compiled = load(instance)
+    else:
+        with open_instance(find_project(base)) as opened:
+            document, compiled = load(opened)
+    return _result(document, compiled, base, instance)
 
 
-def compile(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> Pipeline:
+def compile(
+    path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, describe: bool = False
+) -> Pipeline:
     """Compile a pipeline file.
 
     Args:
         path: The file.
         root: The workspace root, default the current folder.
+        describe: Whether its ``orchestrator`` describes and judges it now, when it has not done so before. Without it
+            no model is asked.
 
     Raises:
         PipelineError: The file has errors; ``diagnostics`` has every one with its place.
+        AlignmentError: It was judged not to do what it is meant to do, and its ``alignment`` does not accept that.
     """
     base = Path(root).resolve() if root else Path.cwd()
-    return Pipeline(compile_or_raise(Path(path), base), base)
+    pipeline = Pipeline(compile_or_raise(Path(path), base), base)
+    if describe:
+        pipeline.describe().alignment.check(pipeline.id)
+    return pipeline

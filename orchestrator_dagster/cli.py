@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from orchestrator_dagster.cli_answer import answer
+from orchestrator_dagster.cli_compile import compile
 from orchestrator_dagster.cli_limits import limits
+from orchestrator_dagster.cli_log import log
 from orchestrator_dagster.cli_models import models
 from orchestrator_dagster.cli_plan import plan
 from orchestrator_dagster.cli_prune import pruned_text, seconds
+from orchestrator_dagster.cli_report import report
 from orchestrator_dagster.cli_signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
 
@@ -38,8 +41,11 @@ def main() -> None:
 
 main.add_command(answer)
 main.add_command(limits)
+main.add_command(compile)
+main.add_command(log)
 main.add_command(models)
 main.add_command(plan)
+main.add_command(report)
 
 
 @main.command()

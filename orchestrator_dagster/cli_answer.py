@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator_dagster.errors import OrchestratorError, ParametersError, PipelineError, ResumeError
+from orchestrator_dagster.text import visible
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -95,12 +96,12 @@ def _list(instance: DagsterInstance, as_json: bool) -> None:
     for one in found:
         until = f", until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""
         click.echo(f"{one.run[:8]}  {one.pipeline}: {one.step}  (since {one.asked_at:%Y-%m-%d %H:%M} UTC{until})")
-        click.echo(f"  {one.question.message}")
+        click.echo(f"  {visible(one.question.message)}")
         for field in one.question.fields:
             said = f"{field.id}: {field.question}" if len(one.question.fields) > 1 else field.type
             allowed = f" [{', '.join(field.choices)}]" if field.choices else ""
             default = "" if field.default is None else f", default {field.default}"
-            click.echo(f"    {said}{allowed}{default}")
+            click.echo(visible(f"    {said}{allowed}{default}"))
         if one.question.approvers:
             click.echo(f"    who may answer: {', '.join(one.question.approvers)}")
 
@@ -121,7 +122,7 @@ def _go_on(instance: DagsterInstance) -> None:
 
 
 def _find(instance: DagsterInstance, run_id: str, step: str | None) -> OpenQuestion:
-    from orchestrator_dagster.definitions.resume import find_run
+    from orchestrator_dagster.definitions.recorded import find_run
     from orchestrator_dagster.runtime.people import find_open
 
     run = find_run(run_id, instance)

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from orchestrator_dagster.errors import StepInterruptedError
+from orchestrator_dagster.text import visible
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.people import OpenQuestion
@@ -89,12 +90,12 @@ class _Form:
 
     def _head(self) -> None:
         question = self.question
-        body = Text(question.message)
+        body = Text(visible(question.message))
         if question.details not in (None, "", [], {}):
             details = question.details
             text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False, indent=2)
             cut = f"{text[:_MOST_DETAILS]} …" if len(text) > _MOST_DETAILS else text
-            body.append(f"\n\n{cut}", style="dim")
+            body.append(f"\n\n{visible(cut)}", style="dim")
         self.console.print(Panel(body, title=Text(f"{self.asked.pipeline}: {self.asked.step}"), title_align="left"))
 
     def _field(self, field: FormField) -> Any:
@@ -118,7 +119,7 @@ class _Form:
         return None
 
     def _line(self, prompt: str) -> str:
-        self.console.print(Text(prompt, style="bold"), end="")
+        self.console.print(Text(visible(prompt), style="bold"), end="")
         if os.name == "nt":  # there only sockets can be waited for
             try:
                 return input()

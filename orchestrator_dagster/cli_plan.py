@@ -84,7 +84,7 @@ def _show(made: Plan) -> None:
         out.print(Text(f"{', '.join(one.id for one in steps)}", style="bold"), Text(f"{first.reason}"), sep=": ")
         if first.fallbacks:
             out.print(Text(f"  then, when it fails: {', '.join(first.fallbacks)}"))
-        if any(one.fits for one in first.candidates):
+        if len(first.candidates) > 1 and any(one.fits for one in first.candidates):
             out.print(_candidates(first.candidates, first.model))
         for line in _refused(first.candidates):
             out.print(Padding(Text(line), (0, 0, 0, 2)))
@@ -149,14 +149,16 @@ def _cost(made: Plan) -> str:
     if made.complete:
         most = "at most " if any(one.at_most for one in made.asking) else ""
         return f"estimated cost of the run: {most}{total}"
+    if made.cost == 0:
+        return "estimated cost of the run: not known, because prices or numbers of calls are not"
     return f"estimated cost of the run: {total} for what is known; some prices or numbers of calls are not"
 
 
 def _choices(steps: Iterable[PlannedStep]) -> list[tuple[list[PlannedStep], PlannedStep]]:
-    """Steps whose model was chosen among several, those with one choice together."""
+    """Steps whose model was chosen among several or has fallbacks, those with one choice together."""
     found: dict[Any, list[PlannedStep]] = {}
     for one in steps:
-        if len(one.candidates) > 1:
+        if len(one.candidates) > 1 or one.fallbacks or any(other.model != one.model for other in one.candidates):
             names = tuple((other.model, other.fits, other.score) for other in one.candidates)
             found.setdefault((one.reason, one.model, one.fallbacks, names), []).append(one)
     return [(group, group[0]) for group in found.values()]

@@ -16,6 +16,7 @@ from rich.text import Text
 from orchestrator_dagster.cli_people import people_at_terminal
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.progress import OnProgress, Progress
+from orchestrator_dagster.text import visible
 
 _AROUND = 4  # lines around the table: the title, the sums, the rest, the shell's own
 _FEWEST = 5
@@ -39,7 +40,7 @@ def _plain(event: Progress) -> None:
     if event.kind == "items":
         return
     with contextlib.suppress(OSError, ValueError):
-        print(_line(event), file=sys.stderr, flush=True)
+        print(visible(_line(event)), file=sys.stderr, flush=True)
 
 
 def _line(event: Progress) -> str:
@@ -100,9 +101,10 @@ class _View:
                 self.states[event.step] = ("running", _items(event))
             return
         if event.kind == "failed":
-            self.failures.append(f"{event.step}: {event.message}")
+            self.failures.append(visible(f"{event.step}: {event.message}"))
         state = {"started": "running"}.get(event.kind, event.kind)
-        self.states[event.step] = (state, f"because {event.message}" if state == "skipped" and event.message else "")
+        why = visible(event.message) if state == "skipped" else ""
+        self.states[event.step] = (state, f"because {why}" if why else "")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table.grid(padding=(0, 2))

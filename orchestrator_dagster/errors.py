@@ -56,8 +56,35 @@ class PipelineError(OrchestratorError):
         self.diagnostics = tuple(diagnostics)
 
 
+class AlignmentError(OrchestratorError):
+    """A pipeline as it is built does not do what it is meant to do, says the orchestrator model.
+
+    ``findings`` has each mismatch: ``step`` (or ``pipeline``), ``what``, ``fix`` and ``location``.
+    """
+
+    def __init__(self, pipeline: str, findings: Sequence[object] = ()) -> None:
+        count = len(findings)
+        super().__init__(
+            f'the pipeline "{pipeline}" does not do what it is meant to do:'
+            f" {count} mismatch{'es' if count != 1 else ''}",
+            hint="change the step or the description; or accept it with `alignment: {ignore: <the reason>}`",
+        )
+        self.findings = tuple(findings)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {one}" for one in self.findings), f"  next: {self.hint}"])
+
+
 class ResumeError(OrchestratorError):
     """A run cannot be resumed: there is none, it goes on still, or it is complete."""
+
+
+class RunNotFoundError(OrchestratorError):
+    """No run is recorded under an id, or several are whose ids begin so."""
+
+
+class LogError(OrchestratorError):
+    """The log of a run cannot be made or read: its pipeline is not kept, or a document is no log."""
 
 
 class InputsError(OrchestratorError):

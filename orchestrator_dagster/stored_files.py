@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -137,3 +138,17 @@ def files_below(folder: AnyPath) -> Iterator[Any]:
         for path in folder.rglob("*"):
             if path.is_file():
                 yield path
+
+
+def append_whole(path: Path, data: bytes) -> None:
+    """Add to a file in one write, so that threads and processes that share it do not come between.
+
+    Raises:
+        OSError: It cannot be written; also where only a part went in, as the system does when a disk becomes full.
+    """
+    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.write(number, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(number)

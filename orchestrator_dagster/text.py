@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from orchestrator_dagster.near_names import NearNames
 
+# Control characters but for line end and tab, and those that turn the direction of what follows.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _ASKED = re.compile(r'; did you mean "(?P<name>[^"]+)"\?')
 
 
@@ -39,3 +42,23 @@ def without_question(message: str) -> tuple[str, str | None]:
     """
     found = _ASKED.search(message)
     return (message.replace(found[0], ""), found["name"]) if found else (message, None)
+
+
+def visible(text: str) -> str:
+    """A text as a terminal may show it: what would move the cursor, colour or hide something is written out.
+
+    What models, tools and documents say stands in messages; their escape sequences are no commands.
+
+    >>> visible("red: \\x1b[31m")
+    'red: \\\\x1b[31m'
+    """
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", _CONTROL.sub(lambda sign: ascii(sign[0])[1:-1], text))
+
+
+def encodable(text: str) -> str:
+    """A text that UTF-8 can hold: halves of characters, which JSON can bring along, become the replacement character.
+
+    >>> encodable("a\\ud800b") == "a\N{REPLACEMENT CHARACTER}b"
+    True
+    """
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -118,6 +118,26 @@ def test_a_plan_on_the_screen(command: Any) -> None:
     assert "for what is known; some prices or numbers of calls are not" in text
 
 
+def test_a_plan_says_that_a_fallback_would_answer(command: Any, write: Write) -> None:
+    write(
+        "pipelines/short.yaml",
+        """default_model: openai:gpt-5-mini
+selection_schema: {fallback: [gemini:gemini-2.5-flash, "own:mine"]}
+steps: [{id: say, prompt: Name a tree.}]
+""",
+    )
+    done = command("plan", "pipelines/short.yaml")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert (
+        "say: a listed fallback of the pipeline's default_model, openai:gpt-5-mini, which cannot be reached:"
+        " OPENAI_API_KEY is not set"
+    ) in said
+    assert "estimated cost of the run: not known" in said
+    (step,) = json.loads(command("plan", "pipelines/short.yaml", "--json").stdout)["steps"]
+    assert (step["model"], step["fallbacks"]) == ("own:mine", [])
+
+
 def test_a_plan_that_cannot_be_run(command: Any) -> None:
     done = command("plan", "pipelines/triage.yaml", "--offline")
     assert done.returncode == 1

@@ -38,6 +38,9 @@ MAY_IMPORT = {
     "models": {"models", *BASE},
     "tools": {"tools", "language", *BASE},
     "runtime": {"runtime", "compiler", "language", "models", "tools", *BASE},
+    "intelligence": {"intelligence", "runtime", "compiler", "language", "models", "tools", *BASE},
+    "log": {"log", "runtime", "compiler", *BASE},
+    "history": {"history", "log", *BASE},
     "kept_pipelines": {"compiler", *BASE},
     "models_file": {"models_schema", "language", "models", *BASE},
     "models_schema": {"language", "models", *BASE},
@@ -93,5 +96,8 @@ def test_only_definitions_import_dagster(path: Path) -> None:
 
 
 def test_every_layer_has_code() -> None:
-    for layer in ("language", "compiler", "runtime", "models", "tools", "definitions", "testing", "drawing"):
+    for layer in (
+        "language", "compiler", "runtime", "models", "tools", "definitions", "testing", "drawing", "intelligence",
+        "log", "history",
+    ):  # fmt: skip
         assert [path for path in FILES if layer_of(path) == layer and path.name != "__init__.py"]

@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 SECTIONS = {
+    "quality": """\
+orchestrator: openai:gpt-5-mini
+default_model: builtin:extractive
+alignment: {ignore: The summary is made by hand for now.}
+qc:
+  rubric: Every finding names its source, and says one thing.
+  products: [findings]
+  threshold: 0.8
+  budget: {cost: 0.02}
+steps:
+  - id: find
+    prompt: Extract findings about water.
+    parameters: {notes: Trees need water.}
+    vars:
+      - findings: {type: array, items: string}
+    products:
+      - findings: findings.json
+""",
     "header": """\
 id: weekly_notes
 name: Weekly notes

@@ -12,10 +12,9 @@ from generator.examples import SECTIONS
 from generator.markdown import code, join, table
 from generator.words import bounds, default, in_words
 from orchestrator_dagster.compiler.products import SUFFIXES
-from orchestrator_dagster.compiler.support import _HEADER, _STEP
 from orchestrator_dagster.language.base import Model
 from orchestrator_dagster.language.pipeline import Partitions, Pipeline, Schedule, Trigger
-from orchestrator_dagster.language.settings import Expert, FailureHandler, Retries
+from orchestrator_dagster.language.settings import Alignment, Expert, FailureHandler, Qc, Retries
 from orchestrator_dagster.language.step import ProductSpec, Step
 from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, VariableSpec
 
@@ -31,18 +30,10 @@ _ANCHORS = {
     "Schedule": "#schedules",
     "Trigger": "#triggers",
     "Partitions": "#partitions",
+    "Qc": "#quality-and-alignment",
+    "Alignment": "#quality-and-alignment",
 }
 _DEFAULTS = {("Pipeline", "id"): "the file's name"}
-_REFUSED = "Refused by this release."
-#: What this release reads and does nothing with, by model and field.
-_UNUSED = {
-    ("Pipeline", "orchestrator"): "Read, and not used by this release.",
-    ("Pipeline", "selection_schema"): "Read, and not used by this release: every step needs one model.",
-    ("Pipeline", "experts"): "This release uses an expert where a step names it as `expert`.",
-    ("Pipeline", "default_model"): "A list of several models is refused by this release.",
-    ("Step", "model"): "A list of several models is refused by this release.",
-    ("Expert", "model"): "A list of several models is refused by this release where a step uses it.",
-}
 
 
 def page() -> str:
@@ -51,20 +42,17 @@ def page() -> str:
         [
             "# The pipeline file",
             "One YAML file is one pipeline. Every key that a file may have is listed here. An unknown key is an"
-            " error; `metadata` and keys that start with `x-` are free. A key that is marked *refused by this"
-            " release* belongs to the language, and the compiler answers it with the error"
-            " [`not-supported`](diagnostics.md). Three keys of the header are read and have no effect, or only a part"
-            " of their effect, in this release: each says so.",
+            " error; `metadata` and keys that start with `x-` are free.",
             "Templates (`{{ … }}`) are described in [Templates](templates.md).",
             "## Header",
             _example("header"),
-            _keys(Pipeline, _HEADER),
+            _keys(Pipeline),
             "## Inputs",
             "`inputs` is a map, or a list of one-key maps. A value that is no map of the keys below is the default, and"
             " its type is the input's type. `None`, `null` and `~` make a required input. A text that a launch gives is"
             " read as the input's type. Every pipeline has the input `output_dir`, by default `outputs/<id>`.",
             _example("inputs"),
-            _keys(InputSpec, {"asset": "inputs from other assets"}),
+            _keys(InputSpec),
             _types(INPUT_TYPE_NAMES),
             "An input of the type `path` is a text; tools resolve it in the workspace. An input of the type `secret` is"
             " given the *name* of an environment variable. Templates of steps see the variable's value; in recorded"
@@ -77,7 +65,7 @@ def page() -> str:
             " their `message`. A step waits for every step that its templates and conditions name, and for those in"
             " `dependencies`. Steps that do not wait for each other have no order.",
             _example("steps"),
-            _keys(Step, _STEP),
+            _keys(Step),
             "### Conditions and routes",
             "`condition`, `on_false`, `on_success` and `on_failure` are described in"
             " [Conditions, routes, failures](../guides/flow.md). They stand at steps of the top level and inside"
@@ -138,6 +126,14 @@ def page() -> str:
             " `{{ partition.key }}` in it.",
             _example("partitions"),
             _keys(Partitions),
+            "## Quality and alignment",
+            "`qc` has the `orchestrator` judge products by a rubric; `alignment` accepts a mismatch that it has found:"
+            " [What a pipeline is for](../guides/intelligence.md).",
+            _example("quality"),
+            "Keys of `qc`:",
+            _keys(Qc),
+            "Keys of `alignment`:",
+            _keys(Alignment),
         ]
     )
 
@@ -146,19 +142,14 @@ def _example(name: str) -> str:
     return code(SECTIONS[name], "yaml")
 
 
-def _keys(model: type[Model], refused: Mapping[str, str] | None = None) -> str:
+def _keys(model: type[Model]) -> str:
     hints = typing.get_type_hints(model, include_extras=True)
     rows = []
     for name, info in model.model_fields.items():
         key, others = _spellings(name, info)
-        notes = [info.description or ""]
-        if name in (refused or {}):
-            notes.append(f"*{_REFUSED}*")
-        if (model.__name__, name) in _UNUSED:
-            notes.append(f"*{_UNUSED[model.__name__, name]}*")
         words = in_words(hints[name], _ANCHORS) + bounds(info.metadata)
         usual = _DEFAULTS.get((model.__name__, name), default(info))
-        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, usual, " ".join(notes)))
+        rows.append((f"`{key}`", ", ".join(f"`{one}`" for one in others), words, usual, info.description or ""))
     return table(("key", "also", "what", "default", "meaning"), rows)
 
 
@@ -180,11 +171,8 @@ def _types(names: Mapping[str, str]) -> str:
 def _check() -> None:
     """A note about a key that is gone is an error."""
     models: dict[str, type[Model]] = {one.__name__: one for one in (Pipeline, Step, Expert)}
-    for owner, name in (*_UNUSED, *_DEFAULTS):
+    for owner, name in _DEFAULTS:
         assert name in models[owner].model_fields, f"{owner} has no field {name}"
-    for refused, model in ((_HEADER, Pipeline), (_STEP, Step)):
-        for name in refused:
-            assert name in model.model_fields, f"{model.__name__} has no field {name}"
 
 
 _check()

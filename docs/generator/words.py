@@ -36,6 +36,8 @@ _LABELS = {
     "Schedule": "schedule",
     "Trigger": "trigger",
     "Partitions": "partitions",
+    "Qc": "quality checks",
+    "Alignment": "alignment",
 }
 _KNOWN = [
     (Names, "a name, a comma list or a list of names"),

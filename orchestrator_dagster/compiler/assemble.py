@@ -92,6 +92,8 @@ def assemble(
         on_change=pipeline.on_change,
         partitions=pipeline.partitions,
         executor=pipeline.executor,
+        alignment=pipeline.alignment,
+        qc=pipeline.qc,
         limits=pipeline.limits,
         includes=dict(includes),
         unsupported=(

@@ -8,7 +8,7 @@ from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.step import walk_steps
 
 #: What Dagster refuses in a part of an asset key, or reads as something else.
-REFUSED_IN_KEYS = frozenset('[]"*')
+REFUSED_IN_KEYS = frozenset('[]"*{}')
 #: What a value that is loaded can be read as; anything else is the name of something.
 _TYPES = "string, array, object, integer, number, boolean, path"
 
@@ -28,7 +28,7 @@ def check_asset_inputs(pipeline: Pipeline, document: Document, problems: Problem
         if spec.asset is None:
             continue
         at = document.span(("inputs", name, "asset"))
-        if any(not part.strip() or REFUSED_IN_KEYS & set(part) for part in spec.asset_key):
+        if not spec.asset_key or any(not part.strip() or REFUSED_IN_KEYS & set(part) for part in spec.asset_key):
             problems.add(
                 "wrong-value",
                 f'the input "{name}": "{spec.asset}" is no asset key',

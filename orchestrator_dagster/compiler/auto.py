@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.conditions import text_span
@@ -16,6 +17,8 @@ STEP_PLACES = (
     "parameters", "prompt", "personality", "temperature", "max_tokens", "timeout", "condition", "while", "until",
     "for_each", "max_parallel", "max_iterations", "inputs",
 )  # fmt: skip
+#: Those of them that are numbers, or a duration.
+_NUMBERS = ("temperature", "max_tokens", "timeout", "max_parallel", "max_iterations")
 #: Keys of the header that stand for all steps.
 _HEADER_PLACES = ("personality", "timeout")
 #: Where the tag means "let the schema choose".
@@ -48,11 +51,15 @@ def check_auto(reading: Reading, top: Body, builtin: str = "builtin") -> None:
                 first = first or (path, None)
             else:
                 _misplaced(path, None, reading, _WHERE)
+    _check_models(pipeline.model_dump(by_alias=True, exclude_unset=True, include=set(_MODELS)), (), None, reading)
     for draft in top.walk():
+        values = draft.step.model_dump(by_alias=True, exclude_unset=True, include=set(_MODELS))
+        _check_models(values, draft.place, draft.step.id, reading)
         for path, text in _texts(draft):
             place = (*draft.place, *path)
             if _may_stand(draft, path):
                 _check_tags(text, place, draft.step.id, reading)
+                _check_number(text, draft, path, reading)
                 first = first or (place, draft.step.id)
             else:
                 routes = path[0] in ("on_false", "on_success", "on_failure", "dependencies")
@@ -94,12 +101,35 @@ def _check_tags(text: str, place: Place, step: str | None, reading: Reading) -> 
         )
 
 
+def _check_models(values: dict[str, Any], place: Place, step: str | None, reading: Reading) -> None:
+    """Note what is wrong with the tags on the keys that name models."""
+    for path, text in texts_of(values):
+        if has_auto(text):
+            _check_tags(text, (*place, *path), step, reading)
+
+
+def _check_number(text: str, draft: Draft, path: Place, reading: Reading) -> None:
+    """Note a tag with text around it where a number is wanted: what comes of it is a text."""
+    if len(path) != 1 or path[0] not in _NUMBERS:
+        return
+    read = read_auto(text)
+    if not read.problems and read.whole is None and not any(isinstance(one, str) and "{{" in one for one in read.parts):
+        reading.problems.add(
+            "auto-tag",
+            f'step "{draft.step.id}": `{path[0]}` is a number, and a tag with text around it makes a text',
+            reading.document.span((*draft.place, *path)),
+            step=draft.step.id,
+            hint=f"write the tag alone: `{path[0]}: <AUTO>…</AUTO>`",
+        )
+
+
 def _misplaced(place: Place, step: str | None, reading: Reading, hint: str) -> None:
     document = reading.document
+    held = next(place[:end] for end in range(len(place), -1, -1) if document.has(place[:end]))
     reading.problems.add(
         "auto-place",
         f"{_of(step)}<AUTO> cannot stand here: nothing decides `{_key(place)}` when the pipeline runs",
-        document.span(place) if document.has(place) else document.key_span(place[:1]),
+        document.span(held),
         step=step,
         hint=hint,
     )

@@ -22,10 +22,10 @@ from orchestrator_dagster.compiler.models import model_of, note_older_settings
 from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
+from orchestrator_dagster.compiler.quality import check_quality
 from orchestrator_dagster.compiler.results import check_results
 from orchestrator_dagster.compiler.schemas import check_schemas
 from orchestrator_dagster.compiler.subpipelines import CompiledFile, find_pipeline, levels_around
-from orchestrator_dagster.compiler.support import check_support
 from orchestrator_dagster.compiler.timeouts import check_timeouts
 from orchestrator_dagster.compiler.timing import check_timing
 from orchestrator_dagster.compiler.tool_shapes import ToolShapes
@@ -88,7 +88,6 @@ class _Compiler:
         pipeline, problems, document = reading.pipeline, reading.problems, reading.document
         if pipeline is None:
             return CompiledFile(None, problems)
-        check_support(pipeline, document, problems)
         check_header(pipeline, document, problems, self.known.root)
         check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
@@ -108,6 +107,7 @@ class _Compiler:
         check_auto(reading, top)
         check_budgets(reading, top, self.known.is_priced)
         _find_products(reading, top)
+        check_quality(reading, top)
         check_timing(
             reading,
             inputs,

@@ -12,7 +12,16 @@ from orchestrator_dagster.compiler.needs import StepChoice
 from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.frozen import FrozenDict, freeze
 from orchestrator_dagster.language.pipeline import AutomationCron, Partitions, Schedule, Trigger
-from orchestrator_dagster.language.settings import Budget, CacheMode, Expert, FailureHandler, Retries, SelectionSchema
+from orchestrator_dagster.language.settings import (
+    Alignment,
+    Budget,
+    CacheMode,
+    Expert,
+    FailureHandler,
+    Qc,
+    Retries,
+    SelectionSchema,
+)
 from orchestrator_dagster.language.step import Step
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 
@@ -175,6 +184,8 @@ class CompiledPipeline(Compiled):
     partitions: Partitions | None = None
     on_change: Literal["run"] | None = None
     executor: str | None = None
+    alignment: Alignment | None = None
+    qc: Qc | None = None
     limits: dict[str, int] = Field(default_factory=dict)
     run_asset: AssetPath | None = None
     includes: dict[str, str] = Field(default_factory=dict)

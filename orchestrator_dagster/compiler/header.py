@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from orchestrator_dagster.errors import PersonalityError
+from orchestrator_dagster.errors import PathError, PersonalityError
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
@@ -17,6 +17,7 @@ from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec
 from orchestrator_dagster.language.values import places_of_problems
 from orchestrator_dagster.language.wording import path_text
+from orchestrator_dagster.remote_files import is_url, plain_url
 from orchestrator_dagster.text import without_question
 
 #: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.
@@ -71,6 +72,7 @@ _OWNER = re.compile(r"(team:.+|\w[A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/|dagster/kind/)?[A-Za-z0-9_.-]{1,63}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
+_FILE = re.compile(r"\S*(/\S*|\.(md|txt|ya?ml))\Z")  # a personality that looks like the path of a file
 _MOST_KINDS = 3
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
 
@@ -209,6 +211,16 @@ def check_personalities(
     for place, value, step in places:
         if value is None or has_template(value):
             continue
+        if _FILE.match(value):
+            problems.add(
+                "unknown-personality",
+                f'the personality "{value}" is no name, so this text itself is the system prompt',
+                document.span(place),
+                severity="warning",
+                step=step,
+                hint=f"when the file is meant, write its name: `personality: {PurePosixPath(value).stem}`; files are"
+                " looked up in personalities/",
+            )
         try:
             prompts[value] = str(getattr(find(value), "system_prompt", value))
         except PersonalityError as error:
@@ -223,6 +235,12 @@ def _check_output_dir(pipeline: Pipeline, document: Document, problems: Problems
     by_input = declared is not None and isinstance(declared.default, str)
     folder = declared.default if declared is not None and by_input else pipeline.output_dir
     place = ("inputs", "output_dir", "default") if by_input else ("output_dir",)
+    if isinstance(folder, str) and is_url(folder) and not has_template(folder):
+        try:
+            plain_url(folder)
+        except PathError as error:
+            problems.add("output-path", f"the output folder: {error.message}", document.span(place), hint=error.hint)
+        return
     if isinstance(folder, str) and (".." in PurePosixPath(folder).parts or _is_elsewhere(folder, root)):
         problems.add(
             "output-path",

@@ -77,8 +77,24 @@ class ModelNameChecker:
         if expert.provider and self.error(f"{expert.provider}:any") is not None:
             self.check(f"{expert.provider}:{expert.model[0]}", provider)
             return
+        for number, name in enumerate(expert.model):
+            self._check_provider(expert, name, place, number)
         long_form = (*place, "model")
         self._check_all(names_of(expert), long_form if self.document.has(long_form) else place)
+
+    def _check_provider(self, expert: Expert, name: str, place: Place, number: int) -> None:
+        """Note a model that names one provider while its expert names another."""
+        head, found, rest = name.partition(":")
+        if not (found and rest and expert.provider) or name.startswith(f"{expert.provider}:"):
+            return
+        if self.error(name) is None and self.error(f"{head}:any") is None:  # `llama3.2:1b` names no provider
+            at = (*place, "model", number)
+            self.problems.add(
+                "unknown-model",
+                f'the model "{name}" is one of {head}, and `provider` says {expert.provider}',
+                self.document.span(at if self.document.has(at) else (*place, "model")),
+                hint=f"keep one of the two: `model: {name}` without `provider`, or `model: {rest}`",
+            )
 
     def _check_fallback(self, schema: SelectionSchema | None, place: Place, step: str | None = None) -> None:
         if schema is not None:

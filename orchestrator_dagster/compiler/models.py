@@ -152,7 +152,8 @@ def _named(reading: Reading, step: Step, work: Work, place: Place, names: ModelN
 
 
 def _same(name: str, tool: str) -> bool:
-    return name.replace("-", "_").lower() == tool.replace("-", "_").lower()
+    """Whether an expert has the name of a tool, or of the tool whose action (``tool.action``) is offered."""
+    return name.replace("-", "_").lower() == tool.partition(".")[0].replace("-", "_").lower()
 
 
 def _expert(name: str, expert: Expert) -> _Named:

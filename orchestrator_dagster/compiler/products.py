@@ -12,6 +12,7 @@ from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import ProductSpec, Step, walk_steps
+from orchestrator_dagster.remote_files import is_url
 from orchestrator_dagster.text import nearest_name
 
 #: File suffix of each format; the first one is the usual one.
@@ -113,9 +114,12 @@ def _format(spec: ProductSpec, step: Step, here: Place, document: Document, prob
 
 def _check_path(spec: ProductSpec, step: Step, here: Place, document: Document, problems: Problems) -> None:
     path = PurePosixPath(spec.path)
-    wrong = None
+    wrong, hint = None, "write a path below `output_dir`, for example `report.md`"
     if path.is_absolute() or spec.path.startswith("~"):
         wrong = "is absolute; it is relative to the output folder"
+    elif is_url(spec.path):
+        wrong, (folder, _, name) = "is a URL; it is relative to the output folder", spec.path.rpartition("/")
+        hint = f"write `output_dir: {folder}` in the header, and `{name or 'report.md'}` here"
     elif ".." in path.parts:
         wrong = "leaves the output folder"
     elif not path.name.strip() or spec.path.endswith("/"):
@@ -128,7 +132,7 @@ def _check_path(spec: ProductSpec, step: Step, here: Place, document: Document, 
             f'step "{step.id}": the product path "{spec.path}" {wrong}',
             document.span((*here, "path")),
             step=step.id,
-            hint="write a path below `output_dir`, for example `report.md`",
+            hint=hint,
         )
 
 

@@ -17,6 +17,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 from orchestrator_dagster.compiler.across import makers
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
+from orchestrator_dagster.definitions.quality_gate import stopped_by_quality
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.project import load_folder
 from orchestrator_dagster.runtime.asset_values import (
@@ -32,6 +33,8 @@ from orchestrator_dagster.runtime.asset_values import (
 _PATHS = ("path", "file", "dagster/uri", "uri", "orchestrator/path")
 #: Suffixes of files that only the IO manager that wrote them reads.
 _OWN = ("", ".pickle", ".pkl")
+#: What to do about a product that has failed its quality check.
+AGAIN = "mend and materialize it again, or execute its check `quality` again"
 
 
 class AssetValues(dg.ConfigurableIOManager):
@@ -60,6 +63,8 @@ def find(context: InputContext, *, own_value: bool = False) -> Found:
     key = context.asset_key
     wanted = _partitions(context)
     made = materializations(context.instance, key, wanted)
+    if any(map(_is_product, made.values())) and (stopped := stopped_by_quality(context.instance, key)):
+        return AssetMissing(stopped, AGAIN, refused=True)
     files = {partition: file_of(one) for partition, one in made.items()}
     if own_value and not any(map(_is_product, made.values())):
         value = _own_value(context, next(iter(files.values()), None), bool(made))
@@ -245,12 +250,14 @@ def how_to_make(key: AssetPath, pipeline: CompiledPipeline, root: Path) -> str:
 def missing_before(
     pipeline: CompiledPipeline, instance: DagsterInstance, root: Path, selected: Collection[AssetPath] | None
 ) -> list[str]:
-    """What is wrong with the inputs of assets before a run is made: those that were never materialized."""
+    """What is wrong with inputs of assets before a run is made: never materialized, or stopped by a check."""
     problems = []
     for name in sorted(needed_inputs(pipeline, selected)):
         spec = pipeline.asset_inputs[name]
         key = AssetKey(spec.asset_key)
-        if not spec.may_be_absent and instance.get_latest_materialization_event(key) is None:
+        if stopped := stopped_by_quality(instance, key):
+            problems.append(f'the input "{name}": {stopped}; next: {AGAIN}')
+        elif not spec.may_be_absent and instance.get_latest_materialization_event(key) is None:
             problems.append(
                 f'the input "{name}": {never(key).message}; next: {how_to_make(spec.asset_key, pipeline, root)}'
             )

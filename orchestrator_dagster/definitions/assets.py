@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.graphs import pipeline_graph, product_names
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.partitions import partitions_of
@@ -32,11 +33,12 @@ class About(NamedTuple):
     automation: dg.AutomationCondition[Any] | None
 
     @classmethod
-    def of(cls, pipeline: CompiledPipeline, product: CompiledProduct | None) -> About:
-        """As the file says it; None for the product is the run."""
+    def of(cls, pipeline: CompiledPipeline, product: CompiledProduct | None, described: str | None = None) -> About:
+        """As the file says it; None for the product is the run, whose pipeline is ``described`` as Markdown."""
         if product is None:
             return cls(
-                f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.",
+                f"The run of {pipeline.name or pipeline.id}: its outputs, and the record of every step.\n\n"
+                f"{described or described_text(pipeline)}",
                 code_reference(pipeline),
                 {**pipeline.tags, f"{_KIND}orchestrator": ""},
                 pipeline.owners,
@@ -62,13 +64,18 @@ class About(NamedTuple):
 
 
 def pipeline_assets(
-    pipeline: CompiledPipeline, *, stale: str | None = None, specs: Mapping[dg.AssetKey, dg.AssetSpec] | None = None
+    pipeline: CompiledPipeline,
+    *,
+    stale: str | None = None,
+    described: str | None = None,
+    specs: Mapping[dg.AssetKey, dg.AssetSpec] | None = None,
 ) -> dg.AssetsDefinition:
     """The assets of a pipeline. Each can be materialized alone, and then only what it needs runs.
 
     Args:
         pipeline: The pipeline.
         stale: What makes it stale, None when it is as its file says.
+        described: Its description as Markdown, None for the structural one.
         specs: What a translator says of its assets, by key.
     """
     mark, tags = stale_metadata(stale), stale_tags(stale)
@@ -80,7 +87,13 @@ def pipeline_assets(
     run_key = dg.AssetKey(pipeline.run_key)
 
     def about_of(key: dg.AssetKey, product: CompiledProduct | None) -> About:
-        return About.of_spec(specs[key]) if specs and key in specs else About.of(pipeline, product)
+        own = About.of(pipeline, product, described)
+        if not specs or key not in specs:
+            return own
+        said = About.of_spec(specs[key])
+        # The description of a pipeline is made while it is served: one that the translator left alone follows it.
+        left = product is None and said.description == About.of(pipeline, None).description
+        return said._replace(description=own.description) if left else said
 
     about = {name: about_of(key, products[name]) for name, key in keys.items()}
     about["run"] = about_of(run_key, None)

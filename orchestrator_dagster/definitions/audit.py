@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from orchestrator_dagster.stored_files import shown, write_whole, writer_mark
+from orchestrator_dagster.stored_files import append_whole, shown, write_whole, writer_mark
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -37,6 +36,7 @@ class AuditFile:
         self.folder = folder
         self._lock = threading.Lock()
         self._lines: list[str] = []
+        self._half = False  # whether the last line may not have been written whole
         self._part = 0
         self._name = f"{writer_mark()}-{uuid.uuid4().hex[:8]}"
 
@@ -59,16 +59,14 @@ class AuditFile:
 
     def _append(self, path: Path, line: str) -> None:
         data = line.encode("utf-8", "replace") + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        data = b"\n" + data if self._half else data
+        self._half = True
         try:
-            number = os.open(path, flags, 0o600)
+            append_whole(path, data)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            number = os.open(path, flags, 0o600)
-        try:
-            os.write(number, data)
-        finally:
-            os.close(number)
+            append_whole(path, data)
+        self._half = False
 
     def _write_part(self, line: str) -> None:
         with self._lock:
@@ -91,7 +89,7 @@ def calls_on_record(folder: AnyPath) -> Iterator[dict[str, Any]]:
     if folder.exists():
         paths: list[Any] = list(folder.glob("audit*.jsonl"))
         for path in sorted(paths, key=lambda one: str(one.name)):
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):  # others may stand in a text
                 try:
                     found.append(json.loads(line))
                 except ValueError:  # half a line of a process that was killed

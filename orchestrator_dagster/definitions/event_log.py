@@ -33,3 +33,17 @@ def event_log_open(instance: DagsterInstance, run_id: str) -> Iterator[None]:
                     connection = stack.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
                     connection.execute("SELECT name FROM sqlite_master").fetchall()  # opens the journal
         yield
+
+
+def take_as_current(instance: DagsterInstance, run_id: str) -> None:
+    """Read the SQLite event log of a run without comparing its schema with that of this Dagster.
+
+    Each run has a file of its own, and that check takes Dagster 50 ms a file: five times what reading the events of a
+    run of ten steps takes. It only matters to those who write. Other storages have one database for all runs.
+    """
+    storage = instance.event_log_storage
+    checked = getattr(storage, "_initialized_dbs", None)
+    if not isinstance(storage, SqliteEventLogStorage) or not isinstance(checked, set):
+        return
+    if Path(storage.path_for_shard(run_id)).exists():
+        checked.add(run_id)

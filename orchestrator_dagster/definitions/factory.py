@@ -18,8 +18,11 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.asset_values import AssetValues
 from orchestrator_dagster.definitions.assets import pipeline_assets
 from orchestrator_dagster.definitions.checks import pipeline_checks
+from orchestrator_dagster.definitions.described import described_text
+from orchestrator_dagster.definitions.describing import Describing
 from orchestrator_dagster.definitions.executor import default_executor
 from orchestrator_dagster.definitions.executor_choice import find_executor, pipeline_executor
+from orchestrator_dagster.definitions.intelligence import alignment_check, blocking_checks, quality_checks
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager, ProductIOManager
 from orchestrator_dagster.definitions.jobs import pipeline_job
 from orchestrator_dagster.definitions.recompile import recompile_sensor
@@ -33,6 +36,7 @@ from orchestrator_dagster.definitions.translation import Specs, Translated, tran
 from orchestrator_dagster.definitions.translator import PipelinesTranslator
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
+from orchestrator_dagster.intelligence.description import Description
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
 from orchestrator_dagster.project import LoadedFile, find_project, refuse_broken
@@ -101,8 +105,9 @@ def build_definitions(
             if sources is None:
                 return []
             started = [jobs[pipeline.id] for pipeline in pipelines if pipeline.on_change]
-            return [recompile_sensor(base / folder, base, served, sources, started)]
+            return [recompile_sensor(base / folder, base, served, sources, started, describing)]
 
+        describing = Describing.of(pipelines, base / folder, base)
         made = definitions_of(
             pipelines,
             root=base,
@@ -111,6 +116,8 @@ def build_definitions(
             broken=broken,
             specs=served.specs,
             stale=served.stale,
+            descriptions=describing.kept,
+            further_jobs=[describing.job] if describing.job is not None else [],
             sensors=sensors,
         )
     with disable_dagster_warnings():  # it is in preview; users can do nothing about it
@@ -164,6 +171,8 @@ def definitions_of(
     broken: Sequence[LoadedFile] = (),
     stale: Sequence[LoadedFile] = (),
     specs: Specs | None = None,
+    descriptions: Mapping[str, Description] | None = None,
+    further_jobs: Sequence[Any] = (),
     sensors: Callable[[Mapping[str, Any]], Sequence[dg.SensorDefinition]] = lambda jobs: (),
 ) -> dg.Definitions:
     """Definitions for compiled pipelines.
@@ -176,22 +185,37 @@ def definitions_of(
         broken: Files that were left out, for the location's metadata.
         stale: Files with errors whose last good pipelines are among these.
         specs: What a translator says of their assets.
+        descriptions: What was kept of the pipelines by their ids; the others have the structural one.
+        further_jobs: Jobs beside those of the pipelines.
         sensors: Gives further sensors, for the jobs by their pipelines' ids.
 
     Raises:
         ExecutorError: A pipeline's executor is not there.
     """
     marks = {file.pipeline.id: stale_text(file) for file in stale if file.pipeline is not None}
-    assets = [pipeline_assets(pipeline, stale=marks.get(pipeline.id), specs=specs) for pipeline in pipelines]
+    texts = {one.id: described_text(one, (descriptions or {}).get(one.id)) for one in pipelines}
+    assets = [pipeline_assets(one, stale=marks.get(one.id), described=texts[one.id], specs=specs) for one in pipelines]
     jobs = [
-        pipeline_job(pipeline, made, executor=pipeline_executor(pipeline, root), stale=marks.get(pipeline.id))
+        pipeline_job(
+            pipeline,
+            made,
+            executor=pipeline_executor(pipeline, root),
+            stale=marks.get(pipeline.id),
+            described=texts[pipeline.id],
+            judged=blocking_checks(pipeline),
+        )
         for pipeline, made in zip(pipelines, assets, strict=True)
     ]
     both = list(zip(pipelines, jobs, strict=True))
     return dg.Definitions(
         assets=assets,
-        asset_checks=[one for one in map(pipeline_checks, pipelines) if one is not None],
-        jobs=jobs,
+        asset_checks=[
+            one
+            for checks in (pipeline_checks, alignment_check, quality_checks)
+            for one in map(checks, pipelines)
+            if one is not None
+        ],
+        jobs=[*jobs, *further_jobs],
         schedules=[one for pipeline, job in both for one in pipeline_schedules(pipeline, job)],
         sensors=[
             *(one for pipeline, job in both for one in pipeline_triggers(pipeline, job)),

@@ -21,7 +21,13 @@ from dagster._core.definitions.node_definition import NodeDefinition
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.ops import finish_op, inputs_op
-from orchestrator_dagster.definitions.shared_parts import graph_input, graph_input_from_asset, graph_output, output_of
+from orchestrator_dagster.definitions.shared_parts import (
+    MakingOp,
+    graph_input,
+    graph_input_from_asset,
+    graph_output,
+    output_of,
+)
 from orchestrator_dagster.definitions.step_ops import (
     decide_op,
     is_gated,
@@ -53,6 +59,11 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         nodes.append(op)
         places[NodeInvocation(op.name, alias=alias)] = needs
 
+    def show(node: NodeDefinition) -> None:
+        maker = node.node_named("outcome").definition if isinstance(node, GraphDefinition) else node
+        if isinstance(maker, MakingOp):
+            maker.shown = config.as_field()
+
     config = convert_user_facing_definition_config_schema(config_schema(pipeline))
     opened = output_of("inputs", "inputs")
     place(inputs_op(pipeline, config), "inputs", {})
@@ -60,10 +71,14 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         before = {name: output_of(name) for name in reads(pipeline, step)}
         node = step_graph(pipeline, step) if is_gated(pipeline, step) else step_op(pipeline, step)
         place(node, step.op, {"inputs": opened, **before})
+        if step.all_products:
+            show(node)
         for key, name in product_outputs(step).items():
             mappings.append(graph_output(outputs[key], step.op, name))
     every = MultiDependencyDefinition([output_of(step.op) for step in pipeline.steps])
-    place(finish_op(pipeline), "finish", {"inputs": opened, "outcomes": every})
+    closing = finish_op(pipeline)
+    show(closing)
+    place(closing, "finish", {"inputs": opened, "outcomes": every})
     mappings.append(graph_output("run", "finish", "run"))
     return GraphDefinition(
         name=pipeline.op,

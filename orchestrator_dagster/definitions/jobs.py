@@ -8,10 +8,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.described import described_text
 from orchestrator_dagster.definitions.metadata import code_reference
 from orchestrator_dagster.definitions.stale import stale_metadata, stale_tags, with_stale
 
+#: Tag of a job and its runs: the pipeline's id, by which runs can be filtered, and be made to wait for each other.
+PIPELINE_ID_TAG = "orchestrator/pipeline"
 #: Tag of a run: the first 16 digits of its pipeline's fingerprint.
 FINGERPRINT_TAG = "orchestrator/fingerprint"
 
@@ -28,6 +31,8 @@ def pipeline_job(
     loggers: Collection[str] = (),
     executor: dg.ExecutorDefinition | None = None,
     stale: str | None = None,
+    described: str | None = None,
+    judged: Collection[dg.AssetCheckKey] = (),
 ) -> UnresolvedAssetJobDefinition:
     """The job. A launch takes ``{topic: …}``; materializing from the asset pages takes the graph's config instead.
 
@@ -40,21 +45,26 @@ def pipeline_job(
         loggers: Names of the loggers that it writes to, none for Dagster's console.
         executor: The executor of its runs, None for that of the definitions around it.
         stale: What makes it stale, None when it is as its file says.
+        judged: The checks that each run executes.
+        described: Its description as Markdown, None for the structural one.
     """
 
     def to_graph(config: Any) -> dict[str, Any]:
         return _graph_config(pipeline, config, loggers)
 
+    selection = dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks()
     # Dagster takes no ConfigMapping for a job with partitions: its launch config is that of the graph.
+    tags = {**pipeline.tags, PIPELINE_ID_TAG: pipeline.id, **stale_tags(stale)}
     flat = dg.ConfigMapping(config_fn=to_graph, config_schema=assets.node_def.config_schema)
     return dg.define_asset_job(
         job_name(pipeline),
         # The steps say what they have written; reading all of it again is asked for on the pages of the products.
-        selection=dg.AssetSelection.assets(*(only if only is not None else [assets])).without_checks(),
+        selection=selection | dg.AssetSelection.checks(*judged) if judged else selection,
         config=flat if pipeline.partitions is None else None,
-        description=with_stale(_describe(pipeline), stale),
-        tags={**pipeline.tags, **stale_tags(stale)},
-        run_tags={"orchestrator/pipeline": pipeline.id, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
+        description=with_stale(described or described_text(pipeline), stale),
+        # A launch from the UI names assets, and of such a job Dagster gives its runs the tags, not the run tags.
+        tags=tags,
+        run_tags={**tags, FINGERPRINT_TAG: pipeline.fingerprint[:16]},
         metadata={**code_reference(pipeline), **stale_metadata(stale)},
         executor_def=executor,
     )
@@ -70,36 +80,3 @@ def launch_config(
 def _graph_config(pipeline: CompiledPipeline, inputs: Mapping[str, Any], loggers: Collection[str]) -> dict[str, Any]:
     mapped: dict[str, Any] = {"ops": {pipeline.op: {"config": dict(inputs)}}}
     return {**mapped, "loggers": {name: {} for name in loggers}} if loggers else mapped
-
-
-def _describe(pipeline: CompiledPipeline) -> str:
-    """The description and the steps in their order."""
-    lines = [pipeline.description or pipeline.name or pipeline.id, ""]
-    for number, step in enumerate((pipeline.by_id[one.id] for one in pipeline.plan.steps), 1):
-        made = ", ".join(f"`{product.path}`" for product in step.all_products)
-        does = _does(step)
-        lines.append(f"{number}. **{step.title}** {does}{f', writes {made}' if made else ''}{_goes(step)}")
-    return "\n".join(lines)
-
-
-def _goes(step: CompiledStep) -> str:
-    """When a step runs, and where it goes."""
-    condition = " ".join(str(step.condition).split()) if step.condition is not None else ""
-    parts = [f"if `{condition.replace('`', '')}`" if condition else ""]
-    spec = step.spec
-    for words, target in (("else", spec.on_false), ("then", spec.on_success), ("on failure", spec.on_failure)):
-        parts.append(f"{words} → {target}" if target else "")
-    return "".join(f", {part}" for part in parts if part)
-
-
-def _does(step: CompiledStep) -> str:
-    """What a step does, in a few words."""
-    if step.loop is not None:
-        times = "for each item" if step.loop.kind == "for_each" else "again and again"
-        inside = _does(step.loop.steps[0]) if step.loop.single else f"runs {len(step.loop.steps)} steps"
-        return f"{inside} {times}"
-    if step.pipeline is not None:
-        return f"runs the pipeline `{step.pipeline.id}`"
-    if step.kind == "tool":
-        return f"calls `{step.tool}.{step.action}`"
-    return "asks a model" if step.kind == "model" else str(step.action)

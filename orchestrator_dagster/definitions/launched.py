@@ -12,6 +12,8 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG, job_name
 from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
 
+#: Tag of a run: the id of its pipeline. Jobs have it; it is given to runs from the asset pages as well.
+ID_TAG = "orchestrator/pipeline"
 #: Tags of a run: the key of its pipeline among those that are kept, its workspace root, the products asked for.
 PIPELINE_TAG, ROOT_TAG, PRODUCTS_TAG = "orchestrator/pipeline_key", "orchestrator/root", "orchestrator/products"
 
@@ -26,7 +28,8 @@ def kept_tags(pipeline: CompiledPipeline, root: Path, instance: DagsterInstance)
     """
     if instance.is_ephemeral:
         return {}
-    return {PIPELINE_TAG: keep_pipeline(Path(instance.storage_directory()), pipeline), ROOT_TAG: str(root.absolute())}
+    key = keep_pipeline(Path(instance.storage_directory()), pipeline)
+    return {ID_TAG: pipeline.id, PIPELINE_TAG: key, ROOT_TAG: str(root.absolute())}
 
 
 def pipeline_kept(run: DagsterRun, instance: DagsterInstance) -> CompiledPipeline | None:

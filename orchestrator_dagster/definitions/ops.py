@@ -11,25 +11,26 @@ from dagster import OpExecutionContext
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.asset_values import how_to_make, needed_inputs
 from orchestrator_dagster.definitions.launched import kept_tags
-from orchestrator_dagster.definitions.metadata import run_metadata
 from orchestrator_dagster.definitions.shared_parts import (
     ASSET_PREFIX,
     ASSETS_IO,
     NO_CONFIG,
     OUTCOMES_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_from_assets,
     inputs_named,
 )
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
-from orchestrator_dagster.errors import InputsError, OrchestratorError, StepError
+from orchestrator_dagster.errors import InputsError, OrchestratorError, PathError, StepError
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
+from orchestrator_dagster.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
-from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, UsageInfo
+from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
 from orchestrator_dagster.runtime.outputs import render_outputs
 from orchestrator_dagster.runtime.record import run_record
 from orchestrator_dagster.runtime.secrets import Redactor
@@ -53,6 +54,7 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         try:
             loaded = _loaded(context, pipeline, given)
             values = complete_inputs(pipeline, context.op_config, run, loaded)
+            _check_folder(context, pipeline, str(values["output_dir"]))
         except InputsError as error:
             raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
         _keep(context, pipeline)
@@ -87,7 +89,7 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
         try:
             if not isinstance(found, AssetMissing):
                 values[name] = loaded_value(name, spec, found, workspace)
-            elif name in needed and not spec.may_be_absent:
+            elif name in needed and (found.refused or not spec.may_be_absent):
                 hint = found.hint or how_to_make(spec.asset_key, pipeline, workspace.root)
                 problems.append(problem_of(name, OrchestratorError(found.message, hint=hint)))
         except StepError as error:
@@ -96,6 +98,26 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
     if problems:
         raise InputsError(f'the inputs of "{pipeline.id}" cannot be loaded', problems)
     return values
+
+
+def _check_folder(context: OpExecutionContext, pipeline: CompiledPipeline, folder: str) -> None:
+    """Refuse an output folder that products cannot be written to, before anything is done, or paid, for them.
+
+    Raises:
+        InputsError: It is not in the workspace.
+    """
+    if not any(step.products for step in pipeline.steps):
+        return
+    workspace = context.resources.workspace.workspace()
+    try:
+        if is_url(folder) and local_path(folder) is None:
+            allowed_url(folder, workspace.urls)
+        else:
+            workspace.resolve(local_path(folder) or folder if is_url(folder) else folder)
+    except PathError as error:
+        raise InputsError(
+            f'the output folder of "{pipeline.id}" cannot be used', [problem_of("output_dir", error)]
+        ) from None
 
 
 def _keep(context: OpExecutionContext, pipeline: CompiledPipeline) -> None:
@@ -114,31 +136,26 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
 
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
+        # The models of the log take 20 ms to make, which only runs need that get here.
+        from orchestrator_dagster.definitions.run_summary import run_numbers, run_report
+
         run = run_info(context, given["inputs"])
         outcomes = {one.step: one for one in map(Outcome.model_validate, given["outcomes"])}
         failures = [failure for outcome in outcomes.values() for failure in outcome.failures]
         if failures:
-            raise _carried(failures, context.run_id)
+            raise _carried(failures, context.run_id, run_report(pipeline, run, outcomes, status="failed"))
         workspace = context.resources.workspace.workspace()
         outputs = render_outputs(pipeline, given["inputs"]["values"], outcomes, run, workspace.environment)
         record = run_record(pipeline, run, outcomes, outputs, completed_at=datetime.now(timezone.utc))
-        usage = record["usage"]
-        numbers = {
-            "steps": len(outcomes),
-            "products": len(record["products"]),
-            "seconds": record["duration"],
-            "attempts": sum(outcome.attempts for outcome in outcomes.values()),
-            "tokens": usage["tokens"],
-        }
         metadata = {
-            **{f"orchestrator/{name}": value for name, value in numbers.items()},
-            **run_metadata(sum((outcome.usage for outcome in outcomes.values()), UsageInfo())),
+            **run_numbers(outcomes, record["duration"]),
+            **run_report(pipeline, run, outcomes, outputs=outputs),
         }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)
         yield dg.Output(record, "run", metadata=metadata)
 
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__finish",
         description="Closes the run: outputs and record.",
         compute_fn=compute,
@@ -150,7 +167,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     )
 
 
-def _carried(failures: Sequence[ErrorInfo], run_id: str) -> dg.Failure:
+def _carried(failures: Sequence[ErrorInfo], run_id: str, report: Mapping[str, Any]) -> dg.Failure:
     """The end of a run that went on past failures: everything else is done, and it has failed."""
     lines = [f'{one.location}: step "{one.step}" failed: {one.message}' for one in failures]
     said = f"the run went on past {len(failures)} failure{'s' if len(failures) != 1 else ''} and ends failed"
@@ -159,6 +176,7 @@ def _carried(failures: Sequence[ErrorInfo], run_id: str) -> dg.Failure:
         "orchestrator/error": failures[0].type,
         "orchestrator/message": lines[0],
         "orchestrator/step": failures[0].step,
+        **report,
     }
     return dg.Failure(
         description="\n".join([said, *(f"  - {line}" for line in lines[:20]), f"  next: {next_}"]),

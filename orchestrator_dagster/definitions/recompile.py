@@ -12,7 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import dagster as dg
 from dagster import RunRequest, SensorEvaluationContext, SensorResult
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.definitions.describing import Describing
 from orchestrator_dagster.definitions.jobs import job_name, launch_config
 from orchestrator_dagster.definitions.partitions import partitions_at
 from orchestrator_dagster.definitions.reloading import reload_through_proxy, reload_through_webserver
@@ -41,7 +42,6 @@ _SHOWN = 10
 #: What is a matter of two files: one of them has to change.
 _OF_SEVERAL_FILES = ("duplicate-id", "product-collision", "asset-cycle")
 
-#: Runs that a changed pipeline starts besides its own, such as the one that describes it anew.
 MoreRuns = Callable[[Sequence[CompiledPipeline]], Iterable[RunRequest]]
 
 
@@ -55,7 +55,12 @@ class _Watch:
     sources: Sources
     waited: int = 0
     asked: float | None = None
-    asked_for: list[Path] = field(default_factory=list)
+    asked_for: Sequence[object] = ()
+
+    def waits(self, what: Sequence[object]) -> bool:
+        """Whether the location was asked for because of this, and may still come."""
+        waiting = self.asked is not None and time.monotonic() - self.asked < RELOAD_SECONDS
+        return waiting and what == self.asked_for
 
 
 def recompile_sensor(
@@ -64,7 +69,7 @@ def recompile_sensor(
     served: Served,
     sources: Sources,
     jobs: Sequence[Any],
-    more_runs: MoreRuns | None = None,
+    describing: Describing | None = None,
 ) -> dg.SensorDefinition:
     """The sensor of one folder.
 
@@ -74,16 +79,23 @@ def recompile_sensor(
         served: What the location serves of it.
         sources: Its files as they were before they were loaded.
         jobs: The jobs that it may start.
-        more_runs: Further runs for pipelines that have changed.
+        describing: What the location shows of its pipelines' descriptions, and the job that makes them.
     """
     sources.add(served.pipelines)
     watch = _Watch(folder, root, served, sources)
+    describing = describing or Describing()
+    more_runs = describing.runs
+    jobs = [*jobs, *([describing.job] if describing.job is not None else ())]
 
     def evaluate(context: SensorEvaluationContext) -> SensorResult:
         changed = watch.sources.changed() or _mended(watch)
         if changed:
             return SensorResult(skip_reason=_reload(watch, changed, context), cursor=context.cursor)
         watch.waited = 0
+        described = describing.come()
+        if described and not watch.waits(described):
+            said = f"described anew: {', '.join(described[:_SHOWN])}"
+            return SensorResult(skip_reason=_load_anew(watch, described, said, context), cursor=context.cursor)
         return _serving(watch, context, more_runs)
 
     return dg.SensorDefinition(
@@ -92,7 +104,7 @@ def recompile_sensor(
         jobs=list(jobs) or None,
         minimum_interval_seconds=INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Serves the pipeline files of `{shown(folder, root)}` as they are: it compiles what has changed"
+        description=f"Serves the pipeline files of {shown(folder, root)} as they are: it compiles what has changed"
         " and loads this location anew. A file with errors leaves its last good version in place.",
     )
 
@@ -118,13 +130,16 @@ def _reload(watch: _Watch, changed: list[Path], context: SensorEvaluationContext
         watch.waited += 1
         return f"{_listed(changed, watch.root)} changed just now: taken at the next tick"
     watch.waited = 0
-    waiting = watch.asked is not None and time.monotonic() - watch.asked < RELOAD_SECONDS
-    if waiting and changed == watch.asked_for:
+    if watch.waits(changed):
         return f"{_listed(changed, watch.root)}: the location is being loaded anew"
     files = compile_again(watch.folder, watch.root)
-    report = _report(files, changed, watch.root)
-    again = watch.asked is not None and not waiting
-    watch.asked, watch.asked_for = time.monotonic(), changed
+    return _load_anew(watch, changed, _report(files, changed, watch.root), context)
+
+
+def _load_anew(watch: _Watch, what: Sequence[object], report: str, context: SensorEvaluationContext) -> str:
+    """Ask for the location to be loaded anew; gives the report with what becomes of that."""
+    again = watch.asked is not None and time.monotonic() - watch.asked >= RELOAD_SECONDS
+    watch.asked, watch.asked_for = time.monotonic(), what
     if not again and reload_through_proxy(context.code_location_origin, context.instance):
         return f"{report}\nthe location is loaded anew"
     origin = context.code_location_origin

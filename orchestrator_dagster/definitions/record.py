@@ -14,9 +14,10 @@ from dagster._core.definitions.metadata.metadata_set import TableMetadataSet
 from dagster._core.events import JobFailureData
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.definitions.metadata import ProductMetadata, usage_of_metadata
+from orchestrator_dagster.definitions.leader import is_alive
+from orchestrator_dagster.definitions.metadata import OutcomeMetadata, ProductMetadata, usage_of_metadata
 from orchestrator_dagster.definitions.progress import (
     error_message,
     failure_message,
@@ -25,7 +26,8 @@ from orchestrator_dagster.definitions.progress import (
     root_cause,
     step_id,
 )
-from orchestrator_dagster.errors import OrchestratorError, TemplateError
+from orchestrator_dagster.definitions.tries import Tries
+from orchestrator_dagster.errors import RunNotFoundError, TemplateError
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome, ProductFile, UsageInfo
 from orchestrator_dagster.runtime.outputs import render_outputs
@@ -33,6 +35,7 @@ from orchestrator_dagster.runtime.record import run_record
 
 _TYPES = {
     DagsterEventType.STEP_START,
+    DagsterEventType.STEP_RESTARTED,
     DagsterEventType.STEP_UP_FOR_RETRY,
     DagsterEventType.STEP_FAILURE,
     DagsterEventType.STEP_SUCCESS,
@@ -42,7 +45,11 @@ _TYPES = {
     DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.RUN_FAILURE,
 }
-_STATUS = {DagsterRunStatus.SUCCESS: "completed", DagsterRunStatus.CANCELED: "canceled"}
+_STATUS = {
+    DagsterRunStatus.SUCCESS: "completed",
+    DagsterRunStatus.CANCELED: "canceled",
+    DagsterRunStatus.FAILURE: "failed",
+}
 
 
 @dataclass
@@ -50,7 +57,8 @@ class RunLog:
     """What the event log has of a run, together with those that it resumed.
 
     ``paid`` is what the model calls of each of Dagster's steps took, ``paid_before`` what those of steps took that were
-    done again later. ``lost`` are the steps whose outcome was stored and is gone.
+    done again later. ``lost`` are the steps whose outcome was stored and is gone; ``said`` is what events say of it, by
+    op. ``tries`` are the tries at each step, also those that were made again. ``base`` is where the outcomes are kept.
     """
 
     started: dict[str, datetime] = field(default_factory=dict)
@@ -61,37 +69,98 @@ class RunLog:
     paid_before: dict[str, UsageInfo] = field(default_factory=dict)  # by op
     split: set[str] = field(default_factory=set)  # steps that failed in one of the ops that do their work
     lost: set[str] = field(default_factory=set)
+    said: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    tries: Tries = field(default_factory=Tries)
+    others: set[str] = field(default_factory=set)  # further graphs of the runs
+    ran_in: dict[str, str] = field(default_factory=dict)  # by op
+    run: str = ""
+    last: datetime | None = None
+    base: str | None = None
     opened: Mapping[str, Any] | None = None
     error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ReadRun:
+    """A run as it was recorded: how it ended (or that it goes on), when, and what its steps have left.
+
+    ``info`` has the time when the first of the runs that it resumed began, ``began`` when it began itself.
+    """
+
+    run: dg.DagsterRun
+    chain: list[dg.DagsterRun]
+    log: RunLog
+    info: RunInfo
+    status: str
+    began: datetime
+    ended: datetime | None
+    outputs: dict[str, Any]
 
 
 def load_record(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeline) -> dict[str, Any]:
     """The result document of a recorded run.
 
     Raises:
-        OrchestratorError: There is no such run.
+        RunNotFoundError: There is no such run.
     """
-    run = instance.get_run_by_id(run_id)
-    if run is None:
-        raise OrchestratorError(f'there is no run "{run_id}"', hint="`dagster dev` lists the runs")
-    log = read_chain(instance, ancestry(instance, run), pipeline)
+    return record_of(read_run(instance, run_id, pipeline), pipeline)
+
+
+def record_of(found: ReadRun, pipeline: CompiledPipeline) -> dict[str, Any]:
+    """The result document of a run that was read."""
+    log = found.log
+    return run_record(
+        pipeline,
+        found.info,
+        log.outcomes,
+        found.outputs,
+        completed_at=found.ended,
+        status=found.status,
+        error=log.error,
+        begun=running_steps(found, pipeline),
+    )
+
+
+def read_run(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeline) -> ReadRun:
+    """A recorded run with what its steps have left, those among them that were done in runs that it resumed.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
     stats = instance.get_run_record_by_id(run_id)
-    assert stats is not None
+    if stats is None:
+        raise RunNotFoundError(f'there is no run "{run_id}"', hint="`orchestrator log --list` lists the last runs")
+    run = stats.dagster_run
+    chain = ancestry(instance, run)
+    log = read_chain(instance, chain, pipeline)
     began = _time(stats.start_time) or stats.create_timestamp
-    ended = _time(stats.end_time) or datetime.now(timezone.utc)
     values = log.opened["values"] if log.opened else {}
     started = datetime.fromisoformat(log.opened["started_at"]) if log.opened else began
     info = RunInfo(run_id, started, run.tags.get(PARTITION_NAME_TAG))
-    status = _STATUS.get(run.status, "failed")
+    status = status_of(run)
+    ended = None if status == "running" else _time(stats.end_time) or log.last or datetime.now(timezone.utc)
     outputs: dict[str, Any] = dict.fromkeys(pipeline.outputs)
     if log.opened:
         try:
             outputs = render_outputs(pipeline, values, log.outcomes, info)
         except TemplateError as error:
             # A run of some products keeps no values to make outputs from; a whole run has failed in `finish`.
-            if status != "completed":
+            if status not in ("completed", "running"):
                 log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
-    return run_record(pipeline, info, log.outcomes, outputs, completed_at=ended, status=status, error=log.error)
+    return ReadRun(run, chain, log, info, status, began, ended, outputs)
+
+
+def status_of(run: dg.DagsterRun) -> str:
+    """``completed``, ``failed`` or ``canceled``; ``running`` while it goes on, as far as that is known here."""
+    if run.is_finished:
+        return _STATUS[run.status]
+    return "failed" if is_alive(run) is False else "running"
+
+
+def running_steps(found: ReadRun, pipeline: CompiledPipeline) -> dict[str, datetime]:
+    """When each step began that has begun and has no outcome."""
+    begun = ((pipeline.by_op[op].id, at) for op, at in found.log.started.items() if op in pipeline.by_op)
+    return {step: at for step, at in begun if step not in found.log.outcomes}
 
 
 def ancestry(instance: DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
@@ -117,12 +186,20 @@ def read_chain(instance: DagsterInstance, chain: Iterable[dg.DagsterRun], pipeli
     for run in chain:
         if run.step_keys_to_execute is None:  # all of it ran anew
             log = RunLog()
-        log.error = None  # that of the last run counts
+        log.error, log.run = None, run.run_id  # that of the last run counts
         for key in run.step_keys_to_execute or ():
             _forget(key, pipeline, log)
         for entry in instance.all_logs(run.run_id, of_type=_TYPES):
-            if entry.dagster_event is not None:
-                _read(entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc), pipeline, log)
+            event, at = entry.dagster_event, datetime.fromtimestamp(entry.timestamp, timezone.utc)
+            log.last = at
+            graph, inside, _ = ((event.step_key if event else None) or "").partition(".")
+            if inside and graph != pipeline.op:  # a run may be of several pipelines, each a graph
+                log.others.add(graph)
+            elif event is not None:
+                log.tries.read(event, at, run.run_id)
+                if event.event_type == DagsterEventType.STEP_START:
+                    log.ran_in[op_of(event.step_key)] = run.run_id
+                _read(event, at, pipeline, log)
     for step in log.split & log.outcomes.keys():  # what other ops paid for their items may stand behind the failure
         name = pipeline.by_id[step].op
         paid = sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo())
@@ -138,7 +215,7 @@ def _forget(key: str, pipeline: CompiledPipeline, log: RunLog) -> None:
     step, name = step_id(key, pipeline), op_of(key)
     if step is None:
         return
-    for found in (log.started, log.attempts, log.products):
+    for found in (log.started, log.attempts, log.products, log.said):
         found.pop(name, None)
     log.outcomes.pop(step, None)
     log.lost.discard(step)
@@ -164,6 +241,8 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: Ru
         named = {"": "outcome", "decide": "decision"}.get(part_of(event.step_key), "result")
         if event.step_output_data.output_name == named and event.step_key:
             log.paid[event.step_key] = usage_of_metadata(event.step_output_data.metadata)
+        if event.step_output_data.output_name in ("decision", "outcome"):
+            log.said[name] = {**log.said.get(name, {}), **event.step_output_data.metadata}
     elif kind == DagsterEventType.ENGINE_EVENT:
         usage = usage_of_metadata(event.engine_event_data.metadata) if event.step_key else UsageInfo()
         if event.step_key and usage != UsageInfo():  # what the attempts so far took
@@ -181,6 +260,7 @@ def _read(event: DagsterEvent, at: datetime, pipeline: CompiledPipeline, log: Ru
         path = data.metadata.get("path")  # type: ignore[union-attr]
         if not isinstance(path, dg.PathMetadataValue) or data.output_name not in ("outcome", "inputs"):  # type: ignore[union-attr]
             return
+        log.base = str(path.path).partition(f"/{log.run}/")[0]
         value = _load(str(path.path))
         if data.output_name == "inputs":  # type: ignore[union-attr]
             log.opened = value
@@ -198,17 +278,36 @@ def _read_success(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     if step is None or step in log.outcomes:
         return
     made, products = pipeline.by_id[step], log.products.get(name, [])
+    said = OutcomeMetadata.extract(log.said.get(name, {}))
+    failed = said.status == "failed"
+    where = pipeline.location(made)
     log.outcomes[step] = Outcome(
         step=step,
-        status="completed",
+        status=said.status if said.status in ("skipped", "failed") else "completed",
+        state=_state(said, made),
+        reason=said.reason,
+        error=ErrorInfo(type="Failure", message=said.error or "", step=step, location=where) if failed else None,
+        routed_to=said.goes_to,
         products=tuple(products),
         location=products[0].path if products else None,
         tool=made.tool,
         action=made.action,
-        attempts=log.attempts.get(name, 1),
+        usage=sum((usage for key, usage in log.paid.items() if op_of(key) == name), UsageInfo()),
+        attempts=said.attempts or log.attempts.get(name, 1),
         started_at=log.started.get(name, at),
         completed_at=at,
     )
+
+
+def _state(said: OutcomeMetadata, step: CompiledStep) -> State:
+    """How the flow has seen a step of which only the events are left."""
+    if said.status == "skipped":
+        return State.SKIPPED_BY_ROUTING if said.route else State.SKIPPED_BY_CONDITION
+    if said.status != "failed":
+        return State.COMPLETED
+    if said.goes_to:
+        return State.FAILED_ROUTED
+    return State.FAILED_SKIPPING if step.on_failure == "skip" else State.FAILED_CONTINUED
 
 
 def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any] | None:
@@ -242,6 +341,7 @@ def _product(event: DagsterEvent) -> ProductFile | None:
         bytes=found.bytes or 0,
         sha256=found.sha256 or "",
         rows=table.row_count,
+        preview=found.preview.md_str or "" if found.preview else "",
         columns=tuple(column.name for column in columns) if columns is not None else None,
         column_types=tuple(column.type for column in columns) if columns is not None else None,
     )

@@ -36,9 +36,10 @@ from orchestrator_dagster.definitions.launched import (
 from orchestrator_dagster.definitions.leader import HOST_TAG, PROCESS_TAG, is_alive, process_tags
 from orchestrator_dagster.definitions.progress import OnProgress
 from orchestrator_dagster.definitions.record import ancestry, load_record, read_chain
+from orchestrator_dagster.definitions.recorded import find_run
 from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.definitions.unfinished import Done, same_input, steps_to_run
-from orchestrator_dagster.errors import ResumeError
+from orchestrator_dagster.errors import ResumeError, RunNotFoundError
 from orchestrator_dagster.kept_pipelines import DIGITS
 from orchestrator_dagster.project import refuse_unsupported
 from orchestrator_dagster.stored_files import is_left_behind
@@ -71,7 +72,7 @@ def resume_run(
     Raises:
         ResumeError: There is no such run, it is still going on, it is complete, or its pipeline is not kept.
     """
-    parent = find_run(run_id, instance)
+    parent = _find(run_id, instance)
     _check_ended(parent, instance)
     _check_newest(parent, instance)
     before = _pipeline_before(parent, instance, pipeline)
@@ -178,7 +179,7 @@ def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:
     Raises:
         ResumeError: There is no such run, or its pipeline is not kept.
     """
-    run = find_run(run_id, instance)
+    run = _find(run_id, instance)
     kept = pipeline_kept(run, instance)
     if kept is None:
         raise ResumeError(
@@ -188,23 +189,16 @@ def pipeline_of(run_id: str, instance: DagsterInstance) -> CompiledPipeline:
     return kept
 
 
-def find_run(run_id: str, instance: DagsterInstance) -> DagsterRun:
+def _find(run_id: str, instance: DagsterInstance) -> DagsterRun:
     """The run with an id, or the only one whose id begins so.
 
     Raises:
         ResumeError: There is none, or there are several.
     """
-    run = instance.get_run_by_id(run_id)
-    if run is not None:
-        return run
-    found = [one for one in instance.get_runs(limit=1000) if one.run_id.startswith(run_id)] if len(run_id) >= 4 else []
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ResumeError(f'several runs begin with "{run_id}": {", ".join(one.run_id for one in found[:5])}')
-    last = next(iter(instance.get_runs(limit=1)), None)
-    hint = f"the last run is {last.run_id} ({last.status.value.lower()})" if last else "nothing has been run yet"
-    raise ResumeError(f'there is no run "{run_id}"', hint=hint)
+    try:
+        return find_run(run_id, instance)
+    except RunNotFoundError as error:
+        raise ResumeError(error.message, hint=error.hint) from None
 
 
 def _check_ended(run: DagsterRun, instance: DagsterInstance) -> None:

@@ -22,7 +22,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from orchestrator_dagster.compiled_cache import CompiledCache
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.instance import instance_home
+from orchestrator_dagster.definitions.instance import HOME_NAME, instance_home
 from orchestrator_dagster.definitions.jobs import job_name
 from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
 from orchestrator_dagster.definitions.translation import Specs, Translated, translate
@@ -150,6 +150,17 @@ def storage_of(root: Path) -> Path:
     """
     home = instance_home(find_project(root))
     return Path(InstanceRef.from_dir(str(home)).local_artifact_storage.storage_dir)
+
+
+def storage_if_there(root: Path) -> Path | None:
+    """The storage folder of the project's instance, None when the project has none yet: nothing is made."""
+    project = find_project(root)
+    if not os.environ.get("DAGSTER_HOME") and not (project / HOME_NAME).is_dir():
+        return None
+    try:
+        return storage_of(root)
+    except OrchestratorError:
+        return None
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import dagster as dg
-from dagster import InputMapping, OpExecutionContext, OutputMapping
+from dagster import Field, InputMapping, OpExecutionContext, OutputMapping
 from dagster._core.definitions.definition_config_schema import convert_user_facing_definition_config_schema
 from dagster._core.definitions.dependency import DependencyDefinition
 from dagster._core.definitions.input import InputDefinition
@@ -87,6 +87,22 @@ def an_output(
     """What an op's ``outs`` take for an output."""
     kind = _DynamicOut if dynamic else _Out
     return kind(dg.Any, description=description, is_required=required, io_manager_key=io_manager)
+
+
+class MakingOp(dg.OpDefinition):
+    """An op that makes an asset. It shows the inputs of its pipeline as its config, though it takes none itself.
+
+    The UI looks at this op, not at the graph around it, for the config of an asset: on the asset's page, and to find
+    out whether "Materialize" has to ask for some. Without it the button starts a run that is refused at once.
+    """
+
+    #: What is shown, None for what it takes.
+    shown: Field | None = None
+
+    @property
+    def config_field(self) -> Field | None:
+        """What the UI reads. What a launch is checked against is ``config_schema``."""
+        return self.shown if self.shown is not None else super().config_field
 
 
 class _Nothing(dg.Out):

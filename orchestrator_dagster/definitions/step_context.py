@@ -133,12 +133,12 @@ def scope_of(
 
 
 @contextmanager
-def as_dagster() -> Iterator[None]:
+def as_dagster(context: OpExecutionContext) -> Iterator[None]:
     """Give Dagster the errors of a step as its own; also an interrupt, which it would answer with a retry."""
     try:
         yield
     except StepError as error:
-        raise failure_of(error) from None
+        raise failure_of(error, context) from None
 
 
 def value_of(
@@ -227,8 +227,8 @@ def _goes_on(outcome: Outcome) -> str:
     }.get(outcome.state, "")
 
 
-def failure_of(error: StepError) -> dg.Failure:
-    """The error as Dagster's: its text, where the step stands, and whether a retry can help."""
+def failure_of(error: StepError, context: OpExecutionContext | None = None) -> dg.Failure:
+    """The error as Dagster's: its text, where the step stands, whether a retry can help, and how the run goes on."""
     metadata: dict[str, Any] = {"orchestrator/error": type(error).__name__, "orchestrator/message": error.message}
     metadata |= usage_metadata(usage_of(error))
     if error.location:
@@ -237,6 +237,8 @@ def failure_of(error: StepError) -> dg.Failure:
         metadata["orchestrator/next"] = error.hint
     if error.trace:
         metadata["orchestrator/trace"] = error.trace
+    if context is not None and not context.instance.is_ephemeral:
+        metadata["orchestrator/resume"] = f"orchestrator resume {context.run_id}"
     return dg.Failure(description=str(error), metadata=metadata, allow_retries=not error.permanent)
 
 

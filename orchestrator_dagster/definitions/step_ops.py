@@ -28,6 +28,7 @@ from orchestrator_dagster.definitions.shared_parts import (
     NO_CONFIG,
     OUTCOMES_IO,
     PRODUCTS_IO,
+    MakingOp,
     an_output,
     computes,
     inputs_named,
@@ -93,7 +94,7 @@ def step_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started = datetime.now(timezone.utc)
-        with as_dagster():
+        with as_dagster(context):
             scope = scope_of(context, pipeline, step, given, before)
             try:
                 outcome = _work(step, scope, context, None)
@@ -114,7 +115,7 @@ def decide_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition
         started = datetime.now(timezone.utc)
         decision: dict[str, Any] = {"started_at": started.isoformat(), "outcome": None, "error": None, "route": None}
         tickets: list[dict[str, Any]] = []
-        with as_dagster():
+        with as_dagster(context):
             scope = scope_of(context, pipeline, step, given, before)
             decided = scope.decisions
             try:
@@ -150,7 +151,7 @@ def run_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinition:
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         started, ticket = datetime.now(timezone.utc), given["ticket"]
-        with as_dagster():
+        with as_dagster(context):
             scope = scope_of(context, pipeline, step, given, before)
             try:
                 if "items" in ticket:
@@ -175,7 +176,7 @@ def outcome_op(pipeline: CompiledPipeline, step: CompiledStep) -> dg.OpDefinitio
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> _Yielded:
         decision, results = given["decision"], given["results"]
         started = datetime.fromisoformat(decision["started_at"])
-        with as_dagster():
+        with as_dagster(context):
             scope = scope_of(context, pipeline, step, given, before)
             if decision["outcome"] is not None:
                 outcome = Outcome.model_validate(decision["outcome"])
@@ -214,7 +215,7 @@ def _op(
         "outcome": "What the step leaves: values, products, or the reason why it did not run.",
     }
     works = part in ("", "run")
-    return dg.OpDefinition(
+    return MakingOp(
         name=f"{pipeline.op}__{step.op}{f'__{part}' if part else ''}",
         description=said[part],
         compute_fn=compute,

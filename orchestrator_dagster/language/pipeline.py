@@ -19,6 +19,7 @@ from orchestrator_dagster.language.base import (
     problem,
 )
 from orchestrator_dagster.language.settings import (
+    Alignment,
     Budget,
     CacheMode,
     Expert,
@@ -188,7 +189,7 @@ class Pipeline(Model):
     partitions: Partitions | None = Field(None, description="Of its assets.")
     on_change: Literal["run"] | None = Field(None, description="What a change of the file starts.")
 
-    alignment: Any = Field(None, description="Whether a mismatch of intention and architecture is ignored, and why.")
+    alignment: Alignment | None = Field(None, description="Why a mismatch of intention and architecture is ignored.")
     qc: Qc | None = Field(None, description="A judge's check of the products.")
 
     @field_validator("id", mode="before")

@@ -168,3 +168,39 @@ class Qc(Model):
     products: Names = Field((), description="Variables to judge; none means all products together.")
     threshold: Number = Field(0.7, ge=0, le=1, description="Smallest score that passes.")
     blocking: Switch = Field(False, description="Whether a failed check stops other pipelines that use the product.")
+    budget: Budget | None = Field(None, description="The most that one check may spend; default that of the pipeline.")
+
+    @field_validator("rubric")
+    @classmethod
+    def _rubric(cls, value: str) -> str:
+        if not value.strip():
+            raise problem("wrong-value", "the rubric is empty", hint="say what a good product is")
+        return value
+
+
+class Alignment(Model):
+    """What is done with a mismatch of what the pipeline is meant to do and what it does."""
+
+    ignore: str = Field(..., description="Why a mismatch is accepted; it is recorded, and stops nothing then.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_a_reason(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise problem(
+                "wrong-type",
+                f'expected a map with the reason, found "{value}"',
+                hint="write `alignment: {ignore: <why the mismatch is accepted>}`",
+            )
+        return value
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _reason(cls, value: Any) -> Any:
+        if not isinstance(value, str) or not value.strip():
+            raise problem(
+                "wrong-value",
+                "a mismatch is ignored for a reason, and there is none",
+                hint="write `alignment: {ignore: <why the mismatch is accepted>}`",
+            )
+        return value

@@ -150,6 +150,8 @@ def _wrong(fault: Fault, reading: Reading) -> None:
         parts = [one.strip() for one in fault.value if isinstance(one, str)]
         shown = " and ".join(parts) if parts and len(parts) == len(fault.value) else "a > 1 and b == 'x'"
         hint = f"write one text, the conditions joined with `and` or `or`: `{shown[:100]}`"
+    if hint is None and fault.expected == ["a map"] and (model := _model_at(place)) is not None:
+        hint = f"its keys are {', '.join(_keys(model)[:16])}"
     sentence = fault.sentence
     if place == ("steps",):
         hint = "write `steps:` and below it `- id: first` …"

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from orchestrator_dagster.errors import ModelError
 from orchestrator_dagster.models.client import ModelAnswer, ModelClient, ModelReference, ModelRequest, Usage
-from orchestrator_dagster.models.litellm_client import STALL, STREAM_FROM, Endpoint, LiteLLMClient
+from orchestrator_dagster.models.litellm_client import NO_KEY, STALL, STREAM_FROM, Endpoint, LiteLLMClient
+from orchestrator_dagster.models.litellm_errors import missing_key
 from orchestrator_dagster.models.media import MediaAnswer, MediaRequest
 from orchestrator_dagster.models.patient import PatientClient
 from orchestrator_dagster.models.provider_keys import public_url
 from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.models.traffic import Patience, Rates, lane
 from orchestrator_dagster.models.user_models import OWN, UserModel, UserModels
+
+_T = TypeVar("_T")
 
 #: Seconds that a call may take where neither the step nor the provider's endpoint says anything.
 DEFAULT_TIMEOUT = 120.0
@@ -119,7 +125,10 @@ class ModelClients:
     def _own_client(self, model: UserModel) -> ModelClient:
         usual = self._endpoints.get(model.provider, Endpoint())
         own = model.base_url is not None or model.api_key_env is not None
-        endpoint = Endpoint(model.base_url or usual.base_url, model.api_key()) if own else usual
+        key = model.api_key()
+        if key is None and model.base_url is not None:
+            key = NO_KEY  # the key of the provider whose protocol it speaks is nothing for this server
+        endpoint = Endpoint(model.base_url or usual.base_url, key) if own else usual
         return _OwnClient(model, self._patient(model.reference, self._litellm({model.provider: endpoint})))
 
 
@@ -131,14 +140,32 @@ class _OwnClient:
         self._served = ModelReference(model.provider, model.model)
 
     def complete(self, request: ModelRequest) -> ModelAnswer:
-        """Ask once."""
-        answer = self._inner.complete(replace(request, model=self._served))
+        """Ask once.
+
+        Raises:
+            ModelKeyError: The variable that has the key is not set.
+            ModelError: As the client of its provider does, with the name that its owner gave it.
+        """
+        answer = self._named(lambda: self._inner.complete(replace(request, model=self._served)))
         return replace(answer, model=self._model.reference, usage=self._billed(answer.usage))
 
     def make(self, request: MediaRequest) -> MediaAnswer:
         """The same for pictures, sound and vectors."""
-        answer = self._inner.make(replace(request, model=self._served))
+        answer = self._named(lambda: self._inner.make(replace(request, model=self._served)))
         return replace(answer, model=self._model.reference, usage=self._billed(answer.usage))
+
+    def _named(self, call: Callable[[], _T]) -> _T:
+        """What a call gives; its errors name the model as the pipeline does."""
+        variable = self._model.api_key_env
+        if variable and self._model.api_key() is None:
+            raise missing_key(self._model.reference, (variable,))
+        try:
+            return call()
+        except ModelError as error:
+            name = re.compile(rf"(?<![\w:/.-]){re.escape(str(self._served))}(?![\w/-])")
+            error.message = name.sub(str(self._model.reference), error.message)
+            error.args = (error.message,)
+            raise
 
     def _billed(self, usage: Usage) -> Usage:
         """The usage at its own prices; without these a server of one's own has none that is known."""

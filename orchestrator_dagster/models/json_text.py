@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, NoReturn
 
+from orchestrator_dagster.text import encodable
+
 _THOUGHT = re.compile(r"\A\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
 _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 #: A text, or a comma behind the last item of a list or map.
@@ -13,6 +15,7 @@ _STRING_OR_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
 #: Where another object may start. Each try costs time, and who writes so many has more than one value to say.
 _OBJECT_START = re.compile(r'\{\s*["}]')
 _MOST_STARTS = 50
+_MOST_DIGITS = 4300  # more are refused by Python, in words for programmers
 
 
 def read_json(text: str) -> Any:
@@ -70,14 +73,16 @@ def _plain(text: str) -> str:
 
 def _loaded(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        return _whole(json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_integer))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def _decoded(text: str, start: int) -> tuple[Any, int]:
     try:
-        return json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number).raw_decode(text, start)
+        decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_int=_integer)
+        value, end = decoder.raw_decode(text, start)
+        return _whole(value), end
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -89,6 +94,21 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f'the key "{twice}" stands twice in one object')
     return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number in it has {len(text):,} digits")
+    return int(text)
+
+
+def _whole(value: Any) -> Any:
+    """The value, with texts that UTF-8 can hold: JSON can write half a character (``"\\ud83d"``)."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {encodable(name): _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _no_number(text: str) -> NoReturn:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import threading
 import time
 import uuid
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from orchestrator_dagster.errors import StorageError
-from orchestrator_dagster.stored_files import is_gone, shown, write_whole, writer_mark
+from orchestrator_dagster.stored_files import append_whole, is_gone, shown, write_whole, writer_mark
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -216,11 +215,7 @@ class FileLedger(Ledger):
     def _write(self, line: dict[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
         try:
-            number = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(number, b"\n" + data if self._half else data)
-            finally:
-                os.close(number)
+            append_whole(self._path, b"\n" + data if self._half else data)
         except OSError as error:
             raise _unusable(self._path, error) from None
         self._read()

@@ -29,6 +29,7 @@ from orchestrator_dagster.models.litellm_module import litellm_module as _litell
 from orchestrator_dagster.models.media import MediaAnswer, MediaRequest
 from orchestrator_dagster.models.provider_keys import has_key, key_variables, public_url, without_secrets
 from orchestrator_dagster.models.streaming import StalledError, collected, progress_of, within
+from orchestrator_dagster.text import encodable
 
 __all__ = ["Endpoint", "LiteLLMClient", "import_in_background"]
 
@@ -41,7 +42,7 @@ _streams_going = threading.BoundedSemaphore(8)
 # Providers whose streams with a JSON schema litellm puts together again as the same answer; others are not streamed.
 _STREAM_STRUCTURE = frozenset(("openai", "anthropic", "gemini", "ollama", "azure", "hosted_vllm", "openrouter", "groq"))
 _STRICT_FUNCTIONS = ("openai", "azure")  # they hold arguments to a schema; others may refuse the key `strict`
-_NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
+NO_KEY = "no-key"  # for a server of one's own that asks for none; the openai package insists on a text
 _GRACE = 1.0  # seconds beyond the timeout in which the HTTP client may still end the call by itself
 _CHARACTERS_PER_TOKEN = 4  # OpenAI's rule of thumb for English (help.openai.com, "What are tokens")
 _FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -266,7 +267,7 @@ def _where(model: ModelReference, endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.api_key:
         where["api_key"] = endpoint.api_key
     elif endpoint.base_url is not None and not (key_variables(model.provider) and has_key(model.provider)):
-        where["api_key"] = _NO_KEY
+        where["api_key"] = NO_KEY
     return where
 
 
@@ -311,13 +312,14 @@ def _offer(tool: ToolOffer, provider: str) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    made: dict[str, Any] = {"role": message.role, "content": message.content}
+    content = encodable(message.content)
+    made: dict[str, Any] = {"role": message.role, "content": content}
     if message.images:
-        made["content"] = [{"type": "text", "text": message.content}, *map(image_part, message.images)]
+        made["content"] = [{"type": "text", "text": content}, *map(image_part, message.images)]
     if message.tool_calls:
-        made["content"] = message.content or None
+        made["content"] = content or None
         made["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": encodable(call.arguments)}}
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:
@@ -332,10 +334,10 @@ def _answer(litellm: Any, request: ModelRequest, response: Any, latency: float) 
     if not choices:
         raise _with_usage(ModelAnswerError(f"{request.model} gave no answer at all", hint="try again"), usage)
     message = choices[0].message
-    text = message.content or ""
+    text = encodable(message.content or "")
     finish_reason = _FINISH_REASONS.get(str(choices[0].finish_reason), "stop")
     calls = tuple(
-        ToolCall(call.id or f"call_{n}", call.function.name or "", call.function.arguments or "{}")
+        ToolCall(call.id or f"call_{n}", call.function.name or "", encodable(call.function.arguments or "{}"))
         for n, call in enumerate(message.tool_calls or [])
     )
     refusal = (getattr(message, "provider_specific_fields", None) or {}).get("refusal")

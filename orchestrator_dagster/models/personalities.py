@@ -93,7 +93,10 @@ def _read(path: Path, name: str, folders: tuple[Path, ...], seen: tuple[str, ...
     try:
         entry = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise PersonalityError(f'the personality file "{path}" cannot be read: {error}') from None
+        raise PersonalityError(
+            f'the personality file "{path}" is no YAML{_where(error)}: {getattr(error, "problem", None) or error}',
+            hint="write `system_prompt: |` and below it, indented, the text; or a .md file with the text alone",
+        ) from None
     _check(path, entry)
     return _make(name, entry, str(path), folders, seen)
 
@@ -112,8 +115,19 @@ def _text(path: Path) -> str:
                 f'the personality file "{path}" has more than {_LARGEST:,} bytes', hint="a system prompt is shorter"
             )
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PersonalityError(f'the personality file "{path}" cannot be read: {error}') from None
+    except UnicodeDecodeError as error:
+        raise PersonalityError(
+            f'the personality file "{path}" is no UTF-8 text (byte {error.start})', hint="save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise PersonalityError(
+            f'the personality file "{path}" cannot be read: {error.strerror or error}', hint="make it readable"
+        ) from None
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
 
 
 def _check(path: Path, entry: Any) -> None:
@@ -122,20 +136,20 @@ def _check(path: Path, entry: Any) -> None:
     Raises:
         PersonalityError: With the first thing that is wrong.
     """
-    if not isinstance(entry, dict) or not (entry.get("system_prompt") or entry.get("extends")):
-        raise PersonalityError(
-            f'the personality file "{path}" has no `system_prompt`',
-            hint="write `system_prompt: |` …, or `extends: name`",
-        )
+    usual = "write `system_prompt: |` …, or `extends: name`"
+    if not isinstance(entry, dict):
+        raise PersonalityError(f'the personality file "{path}" is no map: it has no `system_prompt`', hint=usual)
     unknown = [str(key) for key in entry if key not in _KEYS]
     if unknown:
         raise PersonalityError(
             f'the personality file "{path}" has the unknown key "{unknown[0]}"{nearest(unknown[0], _KEYS)}',
             hint=f"its keys are {', '.join(_KEYS)}",
         )
+    if not (entry.get("system_prompt") or entry.get("extends")):
+        raise PersonalityError(f'the personality file "{path}" has no `system_prompt`', hint=usual)
     for key in ("system_prompt", "style", "extends", "description"):
         if entry.get(key) is not None and not isinstance(entry[key], str):
-            raise PersonalityError(f'the personality file "{path}": `{key}` must be a text')
+            raise PersonalityError(f'the personality file "{path}": `{key}` must be a text', hint="put it in quotes")
     if entry.get("extends") and not _NAME.match(entry["extends"]):
         raise PersonalityError(
             f'the personality file "{path}" extends "{entry["extends"]}", which is no name',
@@ -145,7 +159,8 @@ def _check(path: Path, entry: Any) -> None:
     number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
     if temperature is not None and not (number and 0 <= temperature <= 2):
         raise PersonalityError(
-            f'the personality file "{path}": `temperature` is {temperature!r}, expected a number from 0 to 2'
+            f'the personality file "{path}": `temperature` is {temperature!r}, expected a number from 0 to 2',
+            hint="write for example `temperature: 0.2`",
         )
 
 

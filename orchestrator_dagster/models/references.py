@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +50,7 @@ COMMON_PROVIDERS = frozenset(
         "sagemaker",
     ]
 )
+_DATED = re.compile(r"(?P<name>[a-z][\w.]*(?:-[\w.]+)*?)-(?:20\d{6}|20\d\d-\d\d-\d\d|\d{4}|latest)")
 _OTHER_NAMES = {"google": "gemini", "vllm": "hosted_vllm", "together": "together_ai", "hf": "huggingface"}
 
 
@@ -90,6 +92,9 @@ def parse_reference(text: str, own: UserModels = MappingProxyType({})) -> ModelR
     entry = price_map().get(name)
     if entry:
         return ModelReference(_family(str(entry["litellm_provider"])), name)
+    provider_of_dated = _dated(name)
+    if provider_of_dated:
+        return ModelReference(provider_of_dated, name)
     if name == EXTRACTIVE.name:
         raise UnknownModelError(f'the model "{text}" names no provider', hint="write builtin:extractive")
     head = name.partition(":")[0].partition("/")[0]
@@ -110,6 +115,24 @@ def _no_own(name: str, own: UserModels) -> UnknownModelError:
     return UnknownModelError(
         f'models.yaml has no model "{name}"{nearest(name, own)}', hint=f"add it below `models`; {known}"
     )
+
+
+def _dated(name: str) -> str | None:
+    """The provider of a model's version with a date that the price map does not have (any more).
+
+    It is that of most of the models whose names begin alike: ``claude-3-5-sonnet-20241022`` is of the
+    provider of ``claude-…``.
+
+    >>> _dated("gpt-4-0125-preview-x") is None
+    True
+    """
+    found = _DATED.fullmatch(name)
+    if not found:
+        return None
+    head = f"{found['name'].partition('-')[0]}-"
+    alike = [_family(str(entry["litellm_provider"])) for known, entry in price_map().items() if known.startswith(head)]
+    most = max(set(alike), key=alike.count, default=None)
+    return most if most is not None and alike.count(most) > len(alike) / 2 else None
 
 
 def _family(provider: str) -> str:

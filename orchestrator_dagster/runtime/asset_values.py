@@ -54,10 +54,11 @@ class AssetParts:
 
 @dataclass(frozen=True)
 class AssetMissing:
-    """Nothing: why, and the next step."""
+    """Nothing: why, and the next step. ``refused`` where it is there, and is not to be used."""
 
     message: str
     hint: str
+    refused: bool = False
 
 
 Found = Union[AssetFile, AssetFiles, AssetData, AssetParts, AssetMissing]

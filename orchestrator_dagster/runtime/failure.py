@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -42,6 +42,24 @@ def step_errors(step: CompiledStep, scope: Scope) -> Iterator[None]:
         # What caused it may quote a secret, and says nothing that the message does not.
         error.__cause__, error.__suppress_context__ = None, True
         raise
+
+
+#: What errors of ours are called in Python and its libraries: handlers name them so.
+_ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
+    "FileMissingError": ("FileNotFoundError", "OSError", "IOError"),
+    "PathError": ("PermissionError", "OSError", "IOError"),
+    "ParametersError": ("ValueError", "TypeError", "ValidationError"),
+    "VariablesError": ("ValueError", "ValidationError"),
+    "TemplateError": ("KeyError", "UndefinedError", "AttributeError"),
+    "ToolError": ("RuntimeError",),
+    "HttpStatusError": ("HTTPError", "HTTPStatusError"),
+    "StepTimeoutError": ("TimeoutError", "Timeout"),
+    "ModelTimeoutError": ("TimeoutError", "Timeout"),
+    "ModelUnreachableError": ("ConnectionError", "APIConnectionError", "NetworkError"),
+    "ModelRateLimitError": ("RateLimitError",),
+    "ModelKeyError": ("AuthenticationError",),
+    "ModelError": ("APIError",),
+}
 
 
 def _kinds(error: BaseException) -> tuple[str, ...]:
@@ -165,6 +183,7 @@ def handles(step: CompiledStep, error: StepError) -> bool:
 def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     """The first handler that is for this error: one that names its class, a class above it, or that of its cause."""
     kinds = {*_kinds(error), *error.kinds, "Exception", "Error"}
+    kinds |= {name for kind in tuple(kinds) for name in _ALSO_CALLED.get(kind, ())}
     plain = {kind.lower().removesuffix("error").removesuffix("exception") for kind in kinds}
     for handler in step.failure_handlers:
         wanted = {

@@ -237,14 +237,14 @@ class _Planner:
             none = no_model(step, made)
             said = f"{base.id}: {none.message.splitlines()[0].removesuffix(':')}; next: {none.hint}"
             return replace(base, reason="no model fits", candidates=made.considered, problem=said)
-        first, problem = self.first_reached(chosen, base)
+        first, reason, problem = self.first_reached(chosen, base)
         card = self.known.catalogue.card(first)
         output = needs.output_tokens or min(ASSUMED_OUTPUT, card.max_output or ASSUMED_OUTPUT)
         return replace(
             base,
             model=str(first),
-            reason=chosen.reason,
-            fallbacks=tuple(str(one) for one in chosen.order if one != first),
+            reason=reason,
+            fallbacks=tuple(map(str, chosen.order[chosen.order.index(first) + 1 :])),
             candidates=made.considered,
             input_tokens=tokens,
             output_tokens=output,
@@ -252,16 +252,22 @@ class _Planner:
             problem=problem,
         )
 
-    def first_reached(self, chosen: Chosen, base: PlannedStep) -> tuple[ModelReference, str | None]:
-        """The model that would answer, and what is wrong when none can be reached: names are not tried before a run."""
+    def first_reached(self, chosen: Chosen, base: PlannedStep) -> tuple[ModelReference, str, str | None]:
+        """The model that would answer, why it is that, and what is wrong when none can be reached.
+
+        A name is not tried before a run: when it cannot be reached now, a listed fallback would answer.
+        """
         if chosen.decision.taken is not None and not chosen.decision.named:
-            return chosen.order[0], None
+            return chosen.order[0], chosen.reason, None
         found = [(one, self.known.reach(one)) for one in chosen.order]
         first = next((one for one, reach in found if reach.ok), None)
-        if first is not None:
-            return first, None
         model, reach = found[0]
-        return model, f"{base.id}: {model} cannot be reached: {reach.said}; next: {reach.fix}"
+        if first is None:
+            problem = f"{base.id}: {model} cannot be reached: {reach.said}; next: {reach.fix}"
+            return model, chosen.reason, problem
+        if first != model:
+            return first, f"a listed fallback of {chosen.reason}, {model}, which cannot be reached: {reach.said}", None
+        return first, chosen.reason, None
 
     def prompt_tokens(self, pipeline: CompiledPipeline, step: CompiledStep, names: Mapping[str, Any]) -> int:
         """Tokens of a step's prompt, with its system prompt and its data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
@@ -19,9 +19,10 @@ def run_record(
     outcomes: Mapping[str, Outcome],
     outputs: Mapping[str, Any],
     *,
-    completed_at: datetime,
+    completed_at: datetime | None,
     status: str = "completed",
     error: Mapping[str, Any] | None = None,
+    begun: Mapping[str, datetime] | None = None,
 ) -> dict[str, Any]:
     """The result document.
 
@@ -30,19 +31,25 @@ def run_record(
         run: The run.
         outcomes: Outcome of every step that was started, by id; steps without one were not reached.
         outputs: Rendered outputs.
-        completed_at: When it ended.
-        status: ``completed``, ``failed`` or ``canceled``.
+        completed_at: When it ended, None while it goes on.
+        status: ``completed``, ``failed`` or ``canceled``; ``running`` while it goes on: then steps may be ``running``
+            or ``waiting`` too.
         error: ``type``, ``message`` and ``step`` of the failure that ended it.
+        begun: When each step began that has no outcome.
     """
     usage = sum((outcome.usage for outcome in outcomes.values()), UsageInfo())
-    unreached = _unreached(pipeline, outcomes, status)
+    unreached, begun = unreached_steps(pipeline, outcomes, status), begun or {}
+    ended = completed_at or datetime.now(timezone.utc)
     reached = [step for step in pipeline.steps if step.id in outcomes]
     return {
         "pipeline_id": pipeline.id,
         "execution_id": run.id,
         "status": status,
         "success": status == "completed",
-        "steps": {step.id: _step(step, outcomes.get(step.id), unreached.get(step.id, "")) for step in pipeline.steps},
+        "steps": {
+            step.id: _step(step, outcomes.get(step.id), unreached.get(step.id), begun.get(step.id), status)
+            for step in pipeline.steps
+        },
         "outputs": dict(outputs),
         "products": [
             product.model_dump(mode="json", exclude={"preview", "faults"})
@@ -52,15 +59,17 @@ def run_record(
         "execution_order": [step.id for step in sorted(reached, key=lambda step: outcomes[step.id].started_at)],
         "execution_levels": [list(level) for level in pipeline.levels],
         "started_at": run.started_at.isoformat(),
-        "completed_at": completed_at.isoformat(),
-        "duration": round((completed_at - run.started_at).total_seconds(), 3),
+        "completed_at": completed_at.isoformat() if completed_at else None,
+        "duration": round((ended - run.started_at).total_seconds(), 3),
         "usage": {"calls": usage.calls, "tokens": usage.tokens, "cost": usage.cost},
         "error": dict(error) if error else None,
     }
 
 
-def _unreached(pipeline: CompiledPipeline, outcomes: Mapping[str, Outcome], status: str) -> dict[str, str]:
+def unreached_steps(pipeline: CompiledPipeline, outcomes: Mapping[str, Outcome], status: str) -> dict[str, str]:
     """Why each step without an outcome has none: Dagster records nothing of a step that it never started."""
+    if status == "running":
+        return {}
     if status == "completed":
         return dict.fromkeys((step.id for step in pipeline.steps), "nothing that was asked for needs it")
     found: dict[str, str] = {}
@@ -75,12 +84,16 @@ def _unreached(pipeline: CompiledPipeline, outcomes: Mapping[str, Outcome], stat
     return found
 
 
-def _step(step: CompiledStep, outcome: Outcome | None, unreached: str) -> dict[str, Any]:
+def _step(
+    step: CompiledStep, outcome: Outcome | None, unreached: str | None, begun: datetime | None, run: str
+) -> dict[str, Any]:
     if outcome is None:
+        status = "skipped" if run != "running" else "running" if begun else "waiting"
         return {
-            "id": step.id, "action": step.action, "status": "skipped", "success": False, "value": None,
+            "id": step.id, "action": step.action, "status": status, "success": False, "value": None,
             "error": None, "error_type": None, "reason": unreached, "tool": step.tool, "model": None,
-            "provider": None, "started_at": None, "completed_at": None, "duration": None, "retries": 0,
+            "provider": None, "started_at": begun.isoformat() if begun else None, "completed_at": None,
+            "duration": None, "retries": 0,
             "timed_out": False, "cached": False, "tool_calls": [], "dependencies": list(step.dependencies),
         }  # fmt: skip
     failed = outcome.error

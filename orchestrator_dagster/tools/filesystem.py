@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-import json
 import mimetypes
 import os
 import stat
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
-from pydantic_core import to_jsonable_python
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, SizeLimitError
 from orchestrator_dagster.folder import Entry
@@ -40,6 +38,7 @@ from orchestrator_dagster.tools.filesystem_results import (
     WriteResult,
 )
 from orchestrator_dagster.tools.tool import Tool, ToolContext
+from orchestrator_dagster.tools.written_text import as_json, as_table
 from orchestrator_dagster.workspace import MEGABYTE, Workspace, decode_text
 
 MAX_ITEMS = 100_000
@@ -281,7 +280,8 @@ def _encode(content: Any, path: str, encoding: str) -> bytes:
         return content
     suffix = Path(path).suffix.lower()
     if _is_structured(content) or (suffix in (".json", ".jsonl") and not isinstance(content, str)):
-        content = _as_json(content, path, suffix)
+        made = as_table(content, suffix)
+        content = as_json(content, path, suffix) if made is None else made
     elif not isinstance(content, str | int | float):
         raise ParametersError(f"`content` is of the type {type(content).__name__}, text or JSON values were expected")
     text = str(content)
@@ -298,23 +298,6 @@ def _encode(content: Any, path: str, encoding: str) -> bytes:
         raise ParametersError(f'there is no encoding "{encoding}"{nearest(encoding, known)}') from None
     except ValueError as error:
         raise ParametersError(f"`content` is not base64: {error}") from None
-
-
-def _as_json(content: Any, path: str, suffix: str) -> str:
-    if suffix not in (".json", ".jsonl"):
-        kind = {dict: "a map", list: "a list", tuple: "a list", bool: "a boolean"}.get(type(content), "no text")
-        raise ParametersError(
-            f'`content` is {"empty (null)" if content is None else kind}, and "{path}" is not a JSON file',
-            hint="name the file .json or .jsonl, or make it text: {{ value | to_yaml }}, {{ rows | markdown_table }}",
-        )
-    try:
-        plain = to_jsonable_python(content, inf_nan_mode="constants")
-        if suffix == ".json":
-            return json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        lines = plain if isinstance(plain, list) else [plain]
-        return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-    except ValueError as error:  # NaN and infinity, and what has no JSON form
-        raise ParametersError(f"`content` cannot be written as JSON: {error}") from None
 
 
 def _walk(workspace: Workspace, folder: Path, depth: int | None, hidden: bool) -> Iterator[Entry]:

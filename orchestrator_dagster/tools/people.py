@@ -45,9 +45,10 @@ class PromptResult(BaseModel):
 
 
 class ApprovalResult(BaseModel):
-    """An approval. A rejection is a failure of the step, with the comment in its message."""
+    """An approval, or with ``on_rejection: answer`` a rejection. ``content`` is what it is about, changed or not."""
 
-    approved: Literal[True] = True
+    approved: bool
+    content: Any
     comment: str | None
     by: str | None
     at: str
@@ -139,6 +140,12 @@ def request(
     ] = None,
     timeout: Wait = None,
     answer: Given = None,
+    allow_modifications: Annotated[
+        bool, Field(description="Whether the answer may give the details in a changed form, as `content`.")
+    ] = False,
+    on_rejection: Annotated[
+        Literal["fail", "answer"], Field(description="Whether a rejection fails the step, or is its answer.")
+    ] = "fail",
 ) -> ApprovalResult:
     """Ask a person to approve; a rejection fails the step, and can be routed by `on_failure`."""
     field = _field(
@@ -151,19 +158,25 @@ def request(
         kind="approval",
         message=message,
         details=details,
-        fields=(field.model_copy(update={"required": True}),),
+        fields=(field.model_copy(update={"required": True}), *(_CHANGED if allow_modifications else ())),
         approvers=tuple(approvers),
         timeout=_seconds(timeout),
         has_default=default is not None,
     )
     found = _people(context).ask(question, answer)
-    if found.values["approved"] is not True:
+    approved = found.values["approved"] is True
+    if not approved and on_rejection == "fail":
         who = found.by or ("nobody answered in time" if found.source == "default" else "the answer")
         raise ApprovalRejectedError(
             f"not approved ({who}){f': {found.comment}' if found.comment else ''}: {message}",
             hint="a step can go on from here: `on_failure: STEP`",
         )
-    return ApprovalResult(**found.model_dump(exclude={"values"}))
+    changed = found.values.get("content")
+    return ApprovalResult(
+        approved=approved,
+        content=details if changed is None else changed,
+        **found.model_dump(exclude={"values"}),
+    )
 
 
 @feedback_collection.action(aliases=("collect_feedback", "survey"), default=True, in_run=True)
@@ -182,6 +195,14 @@ def collect(
     details: Details = None,
     timeout: Wait = None,
     answer: Given = None,
+    save_to: Annotated[
+        str | None,
+        Field(
+            description="A JSON file that the answers are written to as well.",
+            validation_alias=AliasChoices("save_to", "save_to_file", "output_path"),
+        ),
+    ] = None,
+    anonymous: Annotated[bool, Field(description="Whether who answers is left out of the result.")] = False,
 ) -> FeedbackResult:
     """Ask a person several questions; ratings are whole numbers from 1 to 5 unless said otherwise."""
     fields, ratings = _form(questions)
@@ -195,11 +216,19 @@ def collect(
     )
     found = _people(context).ask(question, answer)
     rated = [found.values[name] for name in ratings if found.values[name] is not None]
-    return FeedbackResult(
+    result = FeedbackResult(
         responses=found.values,
         average=sum(rated) / len(rated) if rated else None,
         **found.model_dump(exclude={"values"}),
     )
+    if anonymous:
+        result = result.model_copy(update={"by": None})
+    if save_to is not None:
+        context.workspace.write(save_to, result.model_dump_json(indent=2).encode())
+    return result
+
+
+_CHANGED = (FormField(id="content", question="The content, where it is to be changed", required=False),)
 
 
 def _form(questions: list[dict[str, Any] | str]) -> tuple[tuple[FormField, ...], list[str]]:

@@ -77,7 +77,7 @@ class Section(BaseModel):
 
 
 class Report(BaseModel):
-    """A finished report. ``sections`` has the titles in order, ``warnings`` what could not be shown as written."""
+    """A finished report: ``sections`` has the titles, ``warnings`` what was not shown as written, ``path`` its file."""
 
     content: str
     format: Literal["markdown", "html"]
@@ -85,6 +85,7 @@ class Report(BaseModel):
     word_count: int
     sections: list[str]
     warnings: list[str]
+    path: str | None = None
 
 
 @report_generator.action(
@@ -110,6 +111,7 @@ def generate(
         str | None,
         Field(description="A Jinja file that makes the report; its names are these parameters and any further ones."),
     ] = None,
+    output_path: Annotated[str | None, Field(description="A file that the report is written to as well.")] = None,
     **values: Any,
 ) -> Report:
     """Make a report."""
@@ -147,6 +149,9 @@ def generate(
     context.workspace.check_size(len(text.encode()), f'the report "{title}"')
     for warning in warnings:
         context.log(warning)
+    path = None
+    if output_path is not None:
+        path = context.workspace.relative(context.workspace.write(output_path, text.encode()).path)
     return Report(
         content=text,
         format=wanted or "markdown",
@@ -154,6 +159,7 @@ def generate(
         word_count=words,
         sections=titles,
         warnings=list(dict.fromkeys(warnings)),
+        path=path,
     )
 
 

@@ -90,9 +90,9 @@ def test_an_absolute_output_folder_stands_below_the_workspace_root(
 
 
 def test_what_this_release_does_not_run_is_refused_with_its_place(problems: Callable[[str], list[Diagnostic]]) -> None:
-    found = problems("qc: {rubric: good}\nsteps:\n  - {id: a, action: echo, parameters: {message: x}}")
+    found = problems("steps:\n  - {id: a, tool: video-processing, parameters: {path: film.mp4}}")
     places = {(one.code, one.span.line) for one in found}
-    assert places == {("not-supported", 3)}
+    assert places == {("not-supported", 4)}
 
 
 def test_included_files_are_found_beside_the_pipeline_and_at_the_root(compiled: Compile, tmp_path: Path) -> None:

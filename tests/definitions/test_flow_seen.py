@@ -40,12 +40,15 @@ outputs:
 
 def test_the_job_says_where_its_steps_go(write: Write) -> None:
     definitions = orc.compile(write("pipelines/routed.yaml", ROUTED)).definitions()
-    lines = (definitions.resolve_job_def("routed_job").description or "").splitlines()
-    assert lines[2:] == [
-        "1. **read** calls `filesystem.read`, if `len(path) > 3`, else → short, on failure → give_up",
-        "2. **give_up** echo",
-        "3. **short** echo",
-    ]
+    description = definitions.resolve_job_def("routed_job").description or ""
+    for line in (
+        "1. **`read`**: Calls `filesystem.read` with `path` = `{{ path }}`.",
+        "    - Condition: runs only if `len(path) > 3`; otherwise it goes to `short`.",
+        "    - If it fails, it goes to `give_up`.",
+        "    - Runs only when `read` fails.",
+        "    - Runs only when `read` is skipped by its condition.",
+    ):
+        assert line in description.splitlines()
 
 
 def test_a_handled_failure_says_where_the_run_goes_on(write: Write, instance: DagsterInstance) -> None:

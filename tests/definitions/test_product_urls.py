@@ -143,6 +143,7 @@ def test_what_is_not_allowed_is_refused(
     assert result.error is not None
     assert 'the URL "memory://bucket/reports" is not in the workspace' in result.error["message"]
     assert not MemoryFileSystem.store
+    assert {one["status"] for one in result.steps.values()} == {"skipped"}  # nothing is done, or paid, for nothing
     monkeypatch.setenv("ORCHESTRATOR_EXTRA_ROOTS", "memory://bucket/other memory://bucket/reports")
     assert sales.run(instance=instance).success
 

@@ -8,8 +8,8 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance
 from resuming import Lab, statuses
 
-from orchestrator_dagster.definitions.resume import find_run
-from orchestrator_dagster.errors import ResumeError
+from orchestrator_dagster.definitions.recorded import find_run
+from orchestrator_dagster.errors import ResumeError, RunNotFoundError
 
 LINE = """\
 id: p
@@ -311,20 +311,20 @@ def _key(*path: str):  # type: ignore[no-untyped-def]
 
 def test_which_run_an_id_means(lab: Lab) -> None:
     instance = lab.instance
-    with pytest.raises(ResumeError, match=r'no run "abcd"[\s\S]*nothing has been run yet'):
+    with pytest.raises(RunNotFoundError, match=r'no run "abcd"[\s\S]*nothing has been run yet'):
         find_run("abcd", instance)
     lab.break_("a")
     first = lab.run(LINE)["execution_id"]
     assert find_run(first, instance).run_id == find_run(first[:8], instance).run_id == first
-    with pytest.raises(ResumeError, match=f"the last run is {first} .failure."):
+    with pytest.raises(RunNotFoundError, match=f"the last run is {first} .failure."):
         find_run("ffff-not", instance)
-    with pytest.raises(ResumeError, match="no run"):
+    with pytest.raises(RunNotFoundError, match="no run"):
         find_run(first[:3], instance)  # too short to be meant
     twin = f"{first[:8]}-0000-4000-8000-000000000000"
     from dagster._core.test_utils import create_run_for_test
 
     create_run_for_test(instance, job_name="p_job", run_id=twin)
-    with pytest.raises(ResumeError, match=f"(?s)several runs begin with.*{twin}"):
+    with pytest.raises(RunNotFoundError, match=f"(?s)several runs begin with.*{twin}"):
         find_run(first[:8], instance)
 
 

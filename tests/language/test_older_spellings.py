@@ -66,8 +66,9 @@ OLDER = "older-spelling"
 STEPS = [
     (
         "action: generate\nparameters: {prompt: x, schema: {type: object, properties: {a: {type: array}}}}",
-        "action: generate\nparameters: {prompt: x}\nvars: {a: {schema: {type: array}}}",
-        [(OLDER, "4:29", "write `vars: {a: {schema: {type: array}}}`")],
+        "action: generate\nparameters: {prompt: x}\n"
+        "vars: {work: {schema: {type: object, properties: {a: {type: array}}}}}",
+        [(OLDER, "4:29", "write `vars: {work: {schema: {type: object, properties: {a: {type: array}}}}}`")],
     ),
     (
         "action: generate\nparameters: {schema: {a: number, b: string}}",
@@ -527,7 +528,9 @@ def test_rewriting_twice_changes_nothing(text: str) -> None:
 
 _KEYS = (
     "id name type value default condition then else on error_types fallback_value handler_action handler_task_id "
-    "message attempts delay backoff backoff_factor description required"
+    "message attempts delay backoff backoff_factor description required config params inputs model provider llm tool "
+    "action parameters priority checkpoint retry_delay steps tags model_requirements capabilities schema properties "
+    "operation operations aggregations column function format path data"
 )
 ANY_KEYS = sorted({key for old, _, _ in [*STEPS, *HEADERS] for key in yaml.safe_load(old)} | set(_KEYS.split()))
 ANY = st.recursive(

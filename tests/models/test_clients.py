@@ -10,6 +10,7 @@ import pytest
 from orchestrator_dagster.errors import (
     ModelCoolingDownError,
     ModelError,
+    ModelKeyError,
     ModelRateLimitError,
     ModelStalledError,
 )
@@ -208,6 +209,37 @@ def test_a_model_of_ones_own(model_server: ModelServer, monkeypatch: pytest.Monk
     assert answer.usage.cost == pytest.approx(0.0012)
     assert (model_server.calls[0].model, model_server.calls[0].key) == ("qwen3", KEY)
     assert made.address(mine.reference) == model_server.url
+
+
+def test_the_providers_key_is_not_sent_to_a_server_of_ones_own(
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    open_one = UserModel("open", "openai", "qwen3", model_server.url)
+    closed = UserModel("closed", "openai", "qwen3", model_server.url, "HOUSE_KEY")
+    made = ModelClients(own={"open": open_one, "closed": closed})
+    made.client(open_one.reference).complete(ModelRequest(open_one.reference, (Message("user", "Hi"),)))
+    monkeypatch.delenv("HOUSE_KEY", raising=False)
+    with pytest.raises(ModelKeyError, match="no key for own:closed: HOUSE_KEY is not set"):
+        made.client(closed.reference).complete(ModelRequest(closed.reference, (Message("user", "Hi"),)))
+    assert [KEY in str(call.headers) for call in model_server.requests] == [False]
+
+
+def test_an_error_names_a_model_as_its_owner_does(model_server: ModelServer) -> None:
+    mine = UserModel("house", "openai", "qwen3", model_server.url)
+    model_server.then(faults.server_error(), faults.unknown_model())
+    client = ModelClients(own={"house": mine}).client(mine.reference)
+    with pytest.raises(ModelError, match=r"^own:house failed \(500"):
+        client.complete(ModelRequest(mine.reference, (Message("user", "Hi"),)))
+
+
+def test_half_a_character_is_no_reason_to_fail(model_server: ModelServer) -> None:
+    model_server.then("a\ud800b")
+    mine = UserModel("house", "openai", "qwen3", model_server.url)
+    client = ModelClients(own={"house": mine}).client(mine.reference)
+    asked = ModelRequest(mine.reference, (Message("user", "half: \ud83d"),))
+    assert client.complete(asked).text == "a\ufffdb"
+    assert model_server.calls[0].prompt == "half: \ufffd"
 
 
 def test_calls_at_once_of_a_run(model_server: ModelServer) -> None:

@@ -22,6 +22,7 @@ GOOD = {
     '{"text": "say \\",]\\"",}': {"text": 'say ",]"'},
     '```python\nprint()\n```\n```json\n{"n": 1}\n```': {"n": 1},
     "[1, 2]": [1, 2],
+    '{"half \\udc00": ["a\\ud83d", "\\ud83c\\udf33"]}': {"half \ufffd": ["a\ufffd", "\U0001f333"]},
     '{"n": 1}' + " {x" * 200_000: {"n": 1},
 }
 
@@ -48,6 +49,7 @@ def test_one_value_is_found(text: str) -> None:
         ('{"a": {"n": 1}, oops', "double quotes"),
         ("[" * 100_000, "nested too deeply"),
         ('{"n": 1,, "m": 2}', "double quotes"),
+        ('{"n": 1' + "0" * 5000 + "}", "5,001 digits"),
         ('{"n": 1}' + ' {"' * 200_000, "several JSON objects"),
     ],
     ids=lambda text: text[:20],

@@ -77,7 +77,7 @@ WRONG = {
     "system_prompt: x\nstile: plain\n": 'did you mean "style"',
     "style: plain\n": "has no `system_prompt`",
     "- a\n": "has no `system_prompt`",
-    "a: [\n": "cannot be read",
+    "a: [\n": "is no YAML (line 2, column 1)",
     "system_prompt: x\nextends: ../secrets\n": "no name",
     "system_prompt: x\nextends: analist\n": 'no personality "analist", which "p" extends; did you mean "analyst"',
     "system_prompt: x\nextends: p\n": "in a circle: p → p",
@@ -111,7 +111,7 @@ def test_files_that_are_not_taken(own: Path, home: Path, tmp_path: Path) -> None
     for name, said in {
         "linked": "a link that leaves",
         "big": "1,000,000 bytes",
-        "latin": "read",
+        "latin": "no UTF-8 text",
         "empty": "is empty",
     }.items():
         with pytest.raises(PersonalityError, match=said):

@@ -49,6 +49,8 @@ CASES = HERE / "cases"
 
 #: The fewest cases of each topic.
 TOPICS = {
+    "auto": 10,
+    "budget": 8,
     "conditions": 15,
     "flow": 15,
     "header": 15,

@@ -45,9 +45,12 @@ from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.nodes import Document, MappingNode, ScalarNode, SequenceNode
 from orchestrator_dagster.language.older.failure import rewrite_global_handlers
 from orchestrator_dagster.language.older.header import rewrite_header
+from orchestrator_dagster.language.older.layout import looks_older, rewrite_layout, rewrite_orchestrator, unwrap
 from orchestrator_dagster.language.older.names import rewrite_output_path
 from orchestrator_dagster.language.older.notes import Notes, step_ids
 from orchestrator_dagster.language.older.steps import Header, rewrite_body
+from orchestrator_dagster.language.older.template_words import rewrite_words
+from orchestrator_dagster.language.older.tool_fields import rewrite_fields
 from orchestrator_dagster.language.older.tree import Keys, scalar, text_of
 
 
@@ -65,13 +68,15 @@ def rewrite(document: Document, problems: Problems, default_id: str = "pipeline"
     root = document.root
     if not isinstance(root, MappingNode):
         return
-    header = Keys(root)
     notes = Notes(
         document,
         problems,
-        ids=set(step_ids(header.value("steps"))),
+        ids=set(),
         names_folder="output_dir" in document.text or "output_path" in document.text,
     )
+    header = Keys(unwrap(root, notes))
+    notes.ids |= set(step_ids(header.value("steps")))
+    rewrite_layout(header, notes)
     rewrite_header(header, notes)
     added = rewrite_global_handlers(header, notes)
     steps = header.value("steps")
@@ -87,6 +92,10 @@ def rewrite(document: Document, problems: Problems, default_id: str = "pipeline"
         key = notes.output_dir[0]
         header.set("output_dir", scalar(".", key.span), key)
     rewrite_output_path(header, notes)
+    rewrite_words(header, notes)
+    is_older = any(one.code == "older-spelling" for one in problems) or looks_older(header.value("steps"))
+    rewrite_fields(header, notes, is_older)
+    rewrite_orchestrator(header, notes, is_older)
     document.root = header.done()
 
 

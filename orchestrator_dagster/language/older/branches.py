@@ -19,6 +19,7 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
     Returns:
         Steps that were written inside the branch, to stand after the step.
     """
+    _gather(keys, notes)
     maps = [name for name in ("condition", "if") if isinstance(keys.value(name), MappingNode)]
     if maps and "condition" in keys and "if" in keys:
         why = "`if` is another spelling of `condition`, and both stand here"
@@ -44,15 +45,18 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
         if name not in branch.pairs:
             continue
         inner, value = branch.pairs[name]
+        before = len(added)
         targets = _targets(value, inner, notes, added)
-        if len(targets) == 1:
+        if len(added) > before:
+            notes.inside_branches.setdefault(notes.step or "", []).extend(targets)
+        if len(targets) == 1 and len(added) == before:
             if route in keys:
                 notes.unsupported(
                     inner, f"`{name}` is a route like `{route}`, which stands here too", hint="keep one of the two"
                 )
             else:
                 today[route] = targets[0]
-        for target in targets if len(targets) > 1 else ():
+        for target in targets if len(targets) > 1 or len(added) > before else ():
             notes.routes.setdefault(str(target.value), (text.format(notes.step), target))
     notes.older(
         key, f"{old}: {{condition, then, else}}", "condition", "`, `".join(line(n, v) for n, v in today.items())
@@ -65,6 +69,26 @@ def rewrite_branch(keys: Keys, notes: Notes) -> list[MappingNode]:
         if "parameters" not in keys:
             keys.set("parameters", message, key)
     return added
+
+
+def _gather(keys: Keys, notes: Notes) -> None:
+    """`then` and `else` that stand beside a condition, as if they stood in it."""
+    for name in ("then", "else"):
+        if name not in keys:
+            continue
+        old = next((one for one in ("condition", "if") if one in keys), None)
+        if old is None:
+            notes.unsupported(keys.key(name), f"`{name}` belongs to a condition", hint="write `condition: …` too")
+            keys.remove(name)
+            continue
+        value = keys.value(old)
+        pairs = value.pairs if isinstance(value, MappingNode) else {"condition": keys.pairs[old]}
+        if name in pairs:
+            notes.unsupported(keys.key(name), f"`{name}` stands here twice", hint="keep one of the two")
+        else:
+            pairs = {**pairs, name: keys.pairs[name]}
+        keys.set(old, MappingNode(dict(pairs), keys.key(old).span), keys.key(old))
+        keys.remove(name)
 
 
 def _targets(value: Node, key: ScalarNode, notes: Notes, added: list[MappingNode]) -> Sequence[ScalarNode]:
@@ -94,6 +118,7 @@ def _targets(value: Node, key: ScalarNode, notes: Notes, added: list[MappingNode
 
 def with_conditions(body: list[Node], notes: Notes) -> list[Node]:
     """The steps of a body, those of longer branches with the condition that the branch's step puts on them."""
+    body = [_after_branches(item, notes) for item in body] if notes.inside_branches else body
     if not notes.routes:
         return body
     made: list[Node] = []
@@ -112,6 +137,31 @@ def with_conditions(body: list[Node], notes: Notes) -> list[Node]:
             hint="name a step of the same list of steps",
         )
     return made
+
+
+def _after_branches(item: Node, notes: Notes) -> Node:
+    """A step that waits for one that branches waits for the steps inside its branches too."""
+    if not isinstance(item, MappingNode):
+        return item
+    own = text_of(item.pairs["id"][1]) if "id" in item.pairs else None
+    name = next((one for one in ("dependencies", "depends_on") if one in item.pairs), None)
+    if name is None:
+        return item
+    key, value = item.pairs[name]
+    parts: list[Node] = list(value.items) if isinstance(value, SequenceNode) else []
+    if isinstance(value, ScalarNode):
+        parts = [scalar(part.strip(), value.span) for part in value.text.split(",") if part.strip()]
+    said = {text_of(part) for part in parts}
+    further: list[Node] = [
+        inner
+        for branch, inside in notes.inside_branches.items()
+        if branch in said and own not in {text_of(one) for one in inside}
+        for inner in inside
+        if text_of(inner) not in said
+    ]
+    if not further:
+        return item
+    return MappingNode({**item.pairs, name: (key, SequenceNode([*parts, *further], value.span))}, item.span)
 
 
 def _conditioned(step: MappingNode, wanted: str, notes: Notes) -> Node:

@@ -10,7 +10,15 @@ from orchestrator_dagster.language.older.tree import Keys, scalar, text_of
 from orchestrator_dagster.shell_text import shell_operator
 
 _TERMINALS = ("terminal", "terminal_tool", "shell", "bash")
+#: Commands of the shell itself. `cd`, `export` and their like mean nothing to what comes after the step.
+_BUILTINS = frozenset(". alias cd eval exit export set source trap type ulimit umask unset wait".split())
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+def _for_a_shell(command: str) -> str | None:
+    """What of a command only a shell can read: an operator, or a first word that is no program."""
+    first = (command.split(None, 1) or [""])[0]
+    return first if first in _BUILTINS else shell_operator(command)
 
 
 def rewrite_command(keys: Keys, notes: Notes) -> None:
@@ -26,7 +34,7 @@ def rewrite_command(keys: Keys, notes: Notes) -> None:
         return
     key, value = parameters.pairs["command"]
     text = text_of(value)
-    operator = shell_operator(_TEMPLATE.sub("x", text)) if text else None
+    operator = _for_a_shell(_TEMPLATE.sub("x", text)) if text else None
     if operator is None or text is None:
         return
     shown = "a line end" if operator == "\n" else f"`{operator}`"

@@ -27,6 +27,17 @@ _HANDLER_KEYS = (
     *_ACTIONS,
     *_MESSAGES,
 )
+#: How often the step is tried again before the handler takes over.
+_TRIES = ("retry_count", "max_handler_retries", "max_retries", "retries")
+_ALL_ERRORS = ("*", "Exception", "BaseException", "all", "any", "Error")
+_SAYS_NOTHING = {
+    "log_level": "a failure is always on the record",
+    "log_error": "a failure is always on the record",
+    "priority": "the first handler that fits is taken",
+    "enabled": "a handler that stands here is used",
+    "continue_on_handler_failure": "when the handler fails too, the run says so at its end",
+    "handler_type": "its other keys say what it does",
+}
 _LOGGING = ("log", "debug", "echo")
 
 
@@ -185,7 +196,8 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
     made = Keys(MappingNode({}, node.span))
     for name, (key, value) in node.pairs.items():
         if name == "error_types":
-            made.set("errors", value, key)
+            if not _means_all(value):
+                made.set("errors", value, key)
         elif name == "fallback_value":
             made.set("fallback", value, key)
         elif name in _MESSAGES:
@@ -193,8 +205,14 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
         elif name == "retry_with_handler" and isinstance(plain(value), bool):
             if plain(value):
                 made.set("retries", scalar(USUAL_RETRIES, value.span), key)
+        elif name in _TRIES and isinstance(plain(value), int):
+            made.set("retries", value, key)
+        elif name in _SAYS_NOTHING:
+            notes.no_effect(key, f"`{name}` has no effect: {_SAYS_NOTHING[name]}")
         elif name == "continue_on_error" and isinstance(plain(value), bool):
-            if plain(value):
+            if plain(value) and "fallback_value" in node.pairs:
+                notes.no_effect(key, "`continue_on_error` says what `fallback_value` does: the step succeeds with it")
+            elif plain(value):
                 _go(made, key, scalar("continue", value.span), notes)
         elif name in _ROUTES:
             _go(made, key, value, notes)
@@ -208,6 +226,12 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
                 hint=f"it has {', '.join(_HANDLER_KEYS[:5])} and handler_action",
             )
     return made
+
+
+def _means_all(errors: Node) -> bool:
+    """Whether the types of errors are all there are."""
+    said = plain(errors)
+    return any(one in _ALL_ERRORS for one in (said if isinstance(said, list) else [said]))
 
 
 def _go(handler: Keys, key: ScalarNode, target: Node, notes: Notes) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
+from orchestrator_dagster.language.older.input_words import RENAMED, with_todays_words
 from orchestrator_dagster.language.older.loops import PLAIN_TYPES
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.retries import rewrite_retries
@@ -21,9 +22,10 @@ _DESCRIBES = frozenset(
     (
         *("type", "default", "description", "required", "enum", "choices", "minimum", "maximum", "range", "pattern"),
         *("items", "examples", "example", "format"),
+        *RENAMED,
     )
 )
-_OUTPUT_KEYS = frozenset(("type", "value", "description", "name"))
+_OUTPUT_KEYS = frozenset(("type", "value", "description", "name", "format", "location"))
 _VARIABLE_KEYS = frozenset(("type", "value", "default", "description", "name", "required"))
 
 
@@ -102,7 +104,10 @@ def _inputs(node: Node, notes: Notes) -> Node:
         return node if all(a is b for a, b in zip(items, node.items, strict=True)) else SequenceNode(items, node.span)
     if not isinstance(node, MappingNode):
         return node
-    made = {name: _without_inner_default(name, value, notes) for name, (_, value) in node.pairs.items()}
+    made = {
+        name: with_todays_words(name, _without_inner_default(name, value, notes), notes)
+        for name, (_, value) in node.pairs.items()
+    }
     if all(made[name] is value for name, (_, value) in node.pairs.items()):
         return node
     return MappingNode({name: (node.pairs[name][0], value) for name, value in made.items()}, node.span)
@@ -259,6 +264,16 @@ def _rewrite_outputs(header: Keys, notes: Notes) -> None:
         header.set("outputs", made, header.key("outputs"))
 
 
+def _with_value(node: Node) -> Node:
+    """A description whose value was called `source` or `from`."""
+    if not isinstance(node, MappingNode) or "value" in node.pairs:
+        return node
+    old = next((name for name in ("source", "from") if name in node.pairs), None)
+    if old is None or not set(node.pairs) <= _OUTPUT_KEYS | {old}:
+        return node
+    return MappingNode({"value" if one == old else one: pair for one, pair in node.pairs.items()}, node.span)
+
+
 def _output_values(node: Node, notes: Notes, described: bool) -> Node:
     """Outputs with the values of their descriptions; ``described`` says that a map of one key is a description too."""
     if isinstance(node, SequenceNode):
@@ -269,7 +284,8 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
     if not isinstance(node, MappingNode):
         return node
     made: dict[str, tuple[ScalarNode, Node]] = {}
-    for name, (key, value) in node.pairs.items():
+    for name, (key, given) in node.pairs.items():
+        value = _with_value(given)
         while (
             isinstance(value, MappingNode)
             and "value" in value.pairs
@@ -277,6 +293,11 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
             and set(value.pairs) <= _OUTPUT_KEYS
         ):
             inner = value.pairs["value"][1]
+            if "location" in value.pairs:
+                where, hint = value.pairs["location"][0], "write `products:` at the step that makes the file"
+                notes.no_effect(
+                    where, f"`location` of the output `{name}`: an output is a value, no file is made of it", hint
+                )
             notes.older(key, f"{name}: {{type, value}}", f"{name}: value", line(name, inner), "its type is the value's")
             value = inner
         made[name] = (key, value)

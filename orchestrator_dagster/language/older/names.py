@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from orchestrator_dagster.language.diagnostics import Span, lines_of
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -16,6 +17,23 @@ from orchestrator_dagster.language.template_text import code_regions
 #: Keys whose text is an expression without braces too.
 CONDITIONS = frozenset(("condition", "if", "while", "until", "loop_condition", "for_each", "foreach"))
 _STRING = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+
+
+class Replacing(Protocol):
+    """What :func:`replace_names` replaces with; a text without ``name`` has nothing to replace."""
+
+    @property
+    def name(self) -> str:
+        """A part of every text in which something is replaced."""
+        ...
+
+    def makes(self, text: str) -> bool:
+        """Whether a template itself gives the name to something."""
+        ...
+
+    def apply(self, code: str) -> str:
+        """Code with the names replaced."""
+        ...
 
 
 class Rule:
@@ -51,7 +69,7 @@ class Rule:
         return found[0] if made is None else made
 
 
-def replace_names(node: Node, rule: Rule, seen: list[ScalarNode], key: str = "") -> Node:
+def replace_names(node: Node, rule: Replacing, seen: list[ScalarNode], key: str = "") -> Node:
     """A tree with names replaced in the code of its texts; the very same node where nothing is.
 
     Args:
@@ -77,7 +95,7 @@ def replace_names(node: Node, rule: Rule, seen: list[ScalarNode], key: str = "")
     return replace(node, value=text)
 
 
-def _in_text(text: str, rule: Rule, bare: bool) -> str:
+def _in_text(text: str, rule: Replacing, bare: bool) -> str:
     if rule.name not in text or rule.makes(text):
         return text
     bare = bare and "<AUTO" not in text
@@ -89,6 +107,29 @@ def _in_text(text: str, rule: Rule, bare: bool) -> str:
         position = region.end
     rest = text[position:]
     return "".join([*parts, rule.apply(rest) if bare else rest])
+
+
+def replace_everywhere(header: Keys, rule: Replacing, notes: Notes) -> Iterator[tuple[ScalarNode, Notes]]:
+    """Replace in all steps and in the outputs; gives every node of which something was replaced, with its step's notes.
+
+    The header is changed when all of them have been taken.
+    """
+    for key in ("steps", "outputs"):
+        value = header.value(key)
+        if value is None:
+            continue
+        made: list[Node] = []
+        for item in value.items if isinstance(value, SequenceNode) else [value]:
+            seen: list[ScalarNode] = []
+            made.append(replace_names(item, rule, seen))
+            named = item.pairs.get("id") if isinstance(item, MappingNode) and key == "steps" else None
+            inside = notes.inside(named[1].text) if named and isinstance(named[1], ScalarNode) else notes
+            yield from ((node, inside) for node in seen)
+        if not isinstance(value, SequenceNode):
+            if made[0] is not value:
+                header.set(key, made[0], header.key(key))
+        elif any(a is not b for a, b in zip(made, value.items, strict=True)):
+            header.set(key, replace(value, items=made), header.key(key))
 
 
 def rewrite_output_path(header: Keys, notes: Notes) -> None:
@@ -117,6 +158,17 @@ def rewrite_output_path(header: Keys, notes: Notes) -> None:
             "{{ output_dir }}",
             "nothing in the file is called so, so the folder of the products is meant",
         )
+
+
+def note_replaced(node: ScalarNode, made: Mapping[str, str], notes: Notes) -> None:
+    """Warn of what was replaced in a node: ``made`` has what it was and what it is."""
+    for old, today in made.items():
+        span = place_of_word(notes, node.span, old.rpartition(".")[2] or old)
+        if span is not node.span:
+            notes.older(span, old, today, f"{{{{ {today} }}}}" if "." in old else today)
+            return
+    old, today = next(iter(made.items()))
+    notes.older(node.span, old, today, today)
 
 
 def place_of_word(notes: Notes, span: Span, word: str) -> Span:

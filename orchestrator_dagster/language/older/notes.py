@@ -24,6 +24,7 @@ class Notes:
         ids: Ids of all steps, also those that the rewriting adds.
         step: Id of the step that is rewritten, None in the header.
         routes: For steps of this body: a condition from a branch of another step, and where.
+        inside_branches: For steps of this body: the steps written inside their branches.
         output_dir: Where a step's `location` asks that products' paths start at the workspace root: its key.
         names_folder: Whether the file speaks of an output folder.
     """
@@ -33,6 +34,7 @@ class Notes:
     ids: set[str] = field(default_factory=set)
     step: str | None = None
     routes: dict[str, tuple[str, ScalarNode]] = field(default_factory=dict)
+    inside_branches: dict[str, list[ScalarNode]] = field(default_factory=dict)
     output_dir: list[ScalarNode] = field(default_factory=list)
     names_folder: bool = False
 
@@ -42,7 +44,7 @@ class Notes:
 
     def for_body(self) -> Notes:
         """The same for the body of a loop, whose steps have branches of their own."""
-        return replace(self, routes={})
+        return replace(self, routes={}, inside_branches={})
 
     def older(self, key: ScalarNode | Span, old: str, today: str, written: str, more: str = "") -> None:
         """Warn of a spelling that is only tolerated.

@@ -30,6 +30,11 @@ _OWN_PATHS = (
     "location",
     "target",
 )
+_LEVELS = {
+    "low": "cost", "basic": "cost", "medium": "balanced", "intermediate": "balanced", "high": "performance",
+    "very-high": "performance", "expert": "performance", "advanced": "performance",
+}  # fmt: skip
+_EVERY_MODEL = frozenset("text_generation text chat completion generation generate analysis".split())
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _MODEL_ACTION = re.compile(r"(generate|analy[sz]e|llm|ask_model|text_generation)", re.IGNORECASE)
 
@@ -203,10 +208,82 @@ def rewrite_model(keys: Keys, notes: Notes) -> None:
             keys.remove("requires_model")
         else:
             notes.rename(keys, "requires_model", "model")
+    if isinstance(keys.value("requires_model"), MappingNode):
+        _rewrite_level(keys, notes)
+    if isinstance(keys.value("requires_model"), MappingNode):
+        _rewrite_needs(keys, notes)
     if "template" in keys:
         _rewrite_template(keys, notes)
+    _rewrite_response_format(keys, notes)
     if schema_of(keys.pairs) is not None:
         _rewrite_schema(keys, notes)
+
+
+def _rewrite_level(keys: Keys, notes: Notes) -> None:
+    """`expertise` as a level says how the schema chooses."""
+    needs = keys.value("requires_model")
+    assert isinstance(needs, MappingNode)
+    said = (text_of(needs.pairs["expertise"][1]) if "expertise" in needs.pairs else None) or ""
+    schema = _LEVELS.get(said.strip().lower().replace("_", "-"))
+    if schema is None:
+        return
+    key, value = needs.pairs["expertise"]
+    notes.older(
+        key, f"expertise: {said}", "selection_schema", line("selection_schema", schema), "it stands at the step"
+    )
+    pairs = {name: one for name, one in needs.pairs.items() if name != "expertise"}
+    if pairs:
+        keys.set("requires_model", MappingNode(pairs, needs.span), keys.key("requires_model"))
+    else:
+        keys.remove("requires_model")
+    if "selection_schema" not in keys and "model" not in keys:
+        keys.set("selection_schema", scalar(schema, value.span), key)
+
+
+def _rewrite_needs(keys: Keys, notes: Notes) -> None:
+    """Capabilities that every model has are none that a model must have."""
+    needs = keys.value("requires_model")
+    assert isinstance(needs, MappingNode)
+    pair = needs.pairs.get("capabilities")
+    said = pair[1].items if pair and isinstance(pair[1], SequenceNode) else []
+    left = [one for one in said if (text_of(one) or "").strip().lower().replace("-", "_") not in _EVERY_MODEL]
+    if pair is None or len(left) == len(said):
+        return
+    notes.no_effect(pair[0], "every model generates text: it is no capability that has to be asked for")
+    pairs = {name: one for name, one in needs.pairs.items() if name != "capabilities"}
+    if left:
+        pairs["capabilities"] = (pair[0], SequenceNode(left, pair[1].span))
+    if pairs:
+        keys.set("requires_model", MappingNode(pairs, needs.span), keys.key("requires_model"))
+    else:
+        keys.remove("requires_model")
+
+
+def _rewrite_response_format(keys: Keys, notes: Notes) -> None:
+    """`response_format` among the parameters: the shape of the answer, or that it is JSON."""
+    parameters = keys.value("parameters")
+    if "tool" in keys or not isinstance(parameters, MappingNode) or "response_format" not in parameters.pairs:
+        return
+    key, value = parameters.pairs["response_format"]
+    left = {name: pair for name, pair in parameters.pairs.items() if name != "response_format"}
+    inner = value.pairs if isinstance(value, MappingNode) else {}
+    word = (text_of(inner["type"][1]) if "type" in inner else text_of(value)) or ""
+    schema: Node | None = inner.get("schema", (key, None))[1]
+    described = inner.get("json_schema", (key, None))[1]
+    if isinstance(described, MappingNode):
+        schema = described.pairs.get("schema", (key, described))[1]
+    if isinstance(schema, MappingNode):
+        left.setdefault("schema", (key, schema))
+        notes.older(key, "response_format", "vars", "vars: …", "the schema is the shape of the step's variables")
+    elif "vars" in keys or "schema" in left or word.lower() in ("text", "markdown"):
+        notes.no_effect(key, "`response_format` has no effect: the step's variables say what it answers")
+    elif word.lower() in ("json", "json_object"):
+        made = mapping({_own_variable(notes): mapping({"format": scalar("json", value.span)}, value.span)}, value.span)
+        notes.older(key, "response_format", "vars", line("vars", made), "it stands beside `parameters`")
+        keys.set("vars", made, key)
+    else:
+        notes.unsupported(key, f"`response_format: {word}` is none that is known", hint="declare `vars`")
+    keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
 
 
 def schema_of(step: Mapping[str, tuple[ScalarNode, Node]]) -> MappingNode | None:
@@ -227,6 +304,16 @@ def _rewrite_schema(keys: Keys, notes: Notes) -> None:
     if not fields.pairs or not all(_NAME.match(name) for name in fields.pairs):
         return
     made: dict[str, Node] = {}
+    if (
+        len(fields.pairs) == 1 and fields is not schema and _own_variable(notes) not in fields.pairs
+    ):  # one variable would be the step's value, and no object
+        key = parameters.pairs["schema"][0]
+        left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
+        variables = mapping({_own_variable(notes): mapping({"schema": schema}, schema.span)}, schema.span)
+        notes.older(key, "schema", "vars", line("vars", variables), "it stands beside `parameters`")
+        keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
+        keys.set("vars", variables, key)
+        return
     for name, (_, said) in fields.pairs.items():
         made[name] = mapping({"schema": said} if isinstance(said, MappingNode) else {"type": said}, said.span)
     key = parameters.pairs["schema"][0]

@@ -29,6 +29,8 @@ class _Found:
 
 def rewrite_retries(keys: Keys, notes: Notes) -> None:
     """Make `max_retries`, `retry` and `retry_config` one `retries`."""
+    if "retry_delay" in keys:
+        _take_delay(keys, notes)
     found = []
     for name in KEYS:
         value = keys.value(name)
@@ -74,6 +76,22 @@ def rewrite_retries(keys: Keys, notes: Notes) -> None:
         notes.older(one.key, one.key.text, "retries", line("retries", value), more)
     keys.replace(names[0], {"retries": value})
     keys.remove(*names[1:])
+
+
+def _take_delay(keys: Keys, notes: Notes) -> None:
+    """`retry_delay` beside a number of attempts is the delay between them."""
+    key, delay = keys.key("retry_delay"), keys.value("retry_delay")
+    assert delay is not None
+    name = next((one for one in (*KEYS, "retries") if isinstance(keys.value(one), ScalarNode)), None)
+    keys.remove("retry_delay")
+    if name is None:
+        notes.no_effect(key, "`retry_delay` has no effect: the step is not tried again")
+        return
+    number = keys.value(name)
+    assert number is not None
+    count = "max" if name == "retries" else "attempts"
+    notes.older(key, "retry_delay", "retries.delay", line("retries", {"max": "…", "delay": plain(delay)}))
+    keys.set(name, mapping({count: number, "delay": delay}, number.span), keys.key(name))
 
 
 def _counted(node: Node) -> str:

@@ -8,10 +8,12 @@ from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, S
 from orchestrator_dagster.language.older.branches import rewrite_branch, with_conditions
 from orchestrator_dagster.language.older.commands import rewrite_command
 from orchestrator_dagster.language.older.failure import rewrite_failure
+from orchestrator_dagster.language.older.layout import rewrite_keys, share_model, with_ids
 from orchestrator_dagster.language.older.loops import rewrite_loop, rewrite_loop_name, rewrite_type
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.products import rewrite_model, rewrite_product, schema_of
 from orchestrator_dagster.language.older.retries import rewrite_retries
+from orchestrator_dagster.language.older.tools import rewrite_tool
 from orchestrator_dagster.language.older.tree import Keys
 
 #: Keys that never did anything, in the header or in a step.
@@ -21,7 +23,7 @@ _OLDER = frozenset(
     (
         *("type", "items", "foreach", "loop_condition", "max_concurrent", "action_loop", "create_parallel_queue"),
         *("loop_name", "on_error", "continue_on_error", "max_retries", "retry", "retry_config", "produces", "location"),
-        *("requires-model", "template"),
+        *("requires-model", "template", "else", "then", "retry_delay"),
     )
 ) | frozenset(NO_EFFECT)
 #: Keys that both have, with values that only the earlier dialect has.
@@ -41,6 +43,7 @@ def rewrite_body(node: Node, notes: Notes, header: Header) -> Node:
     if not isinstance(node, SequenceNode):
         return node
     notes = notes.for_body()
+    given, node = node, with_ids(node, notes)
     made: list[Node] = []
     waiting = list(reversed(node.items))
     while waiting:
@@ -50,8 +53,8 @@ def rewrite_body(node: Node, notes: Notes, header: Header) -> Node:
             waiting.extend(reversed(added))
         made.append(item)
     made = with_conditions(made, notes)
-    if len(made) == len(node.items) and all(a is b for a, b in zip(made, node.items, strict=True)):
-        return node
+    if len(made) == len(given.items) and all(a is b for a, b in zip(made, given.items, strict=True)):
+        return given
     return SequenceNode(made, node.span, node.size, node.height)
 
 
@@ -61,16 +64,19 @@ def rewrite_step(node: MappingNode, notes: Notes, header: Header) -> tuple[Mappi
     named = node.pairs.get("id")
     notes = notes.inside(named[1].text if named and isinstance(named[1], ScalarNode) else None)
     added: list[MappingNode] = []
-    if is_older(node):
+    rewrite_keys(keys, notes)
+    if is_older(keys.done()):
         drop_no_effect(keys, notes)
         rewrite_type(keys, notes)
         rewrite_loop(keys, notes)
         rewrite_loop_name(keys, notes)
+        share_model(keys, notes)
         rewrite_retries(keys, notes)
         added += rewrite_failure(keys, notes)
         added += rewrite_branch(keys, notes)
         rewrite_model(keys, notes)
         rewrite_product(keys, notes, header.folder, header.id)
+    rewrite_tool(keys, notes)
     rewrite_command(keys, notes)
     body = keys.value("steps")
     made = body and rewrite_body(body, notes, header)
@@ -86,9 +92,10 @@ def is_older(step: MappingNode) -> bool:
         return True
     if any(name in pairs and not isinstance(pairs[name][1], ScalarNode) for name in _MAPS_ARE_OLDER):
         return True
-    if "requires_model" in pairs and not isinstance(pairs["requires_model"][1], MappingNode):
+    if "requires_model" in pairs:
         return True
-    if schema_of(pairs) is not None:
+    parameters = pairs["parameters"][1] if "parameters" in pairs else None
+    if schema_of(pairs) is not None or (isinstance(parameters, MappingNode) and "response_format" in parameters.pairs):
         return True
     action = pairs.get("action")
     return bool(

@@ -301,10 +301,22 @@ def bin(
     return frame.assign(**{into or f"{column}_bin": from_values(cells).set_axis(frame.index)})
 
 
+def sort(
+    frame: Frame,
+    by: Names,
+    descending: bool = False,
+    order: Annotated[Literal["asc", "desc", "ascending", "descending"] | None, Field(description="In a word")] = None,
+) -> Frame:
+    """Order the rows by columns, the first decides; missing cells come last."""
+    names = require_columns(frame, names_list(by))
+    down = order.startswith("desc") if order else descending
+    return frame.sort_values(names, ascending=not down, kind="stable", na_position="last")
+
+
 OPERATIONS = {
     function.__name__: function
     for function in (
         filter, rename, select, drop, cast, parse_dates, fill_null, drop_null, derive, normalize, clip, replace,
-        split, lag, rolling, bin,
+        split, lag, rolling, bin, sort,
     )
 }  # fmt: skip

@@ -32,7 +32,7 @@ def transform(
             description=(
                 "In order, each {operation: name, ...} or {name: ...}: filter, rename, select, drop, cast, "
                 "parse_dates, fill_null, drop_null, derive (new column -> expression), normalize, clip, replace, "
-                "split, lag, rolling, bin"
+                "split, lag, rolling, bin, sort"
             ),
             validation_alias=AliasChoices("operations", "transformations", "steps"),
         ),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from orchestrator_dagster.errors import ParametersError, ToolError
 from orchestrator_dagster.language.json_schema import SchemaProblem, schema_errors
@@ -33,6 +33,12 @@ class Validation(BaseModel):
     data: Any
 
 
+def _by_word(value: Any) -> Any:
+    """A mode by its name."""
+    word = value.strip().lower() if isinstance(value, str) else value
+    return {"strict": True, "lenient": False, "report_only": False}.get(word, value) if isinstance(word, str) else value
+
+
 def validate(
     context: ToolContext,
     schema: Annotated[
@@ -49,7 +55,13 @@ def validate(
     coerce: Annotated[
         bool, Field(description="Whether texts that read as the type asked for become it: '5' an integer.")
     ] = False,
-    strict: Annotated[bool, Field(description="Whether a value that is not valid fails the step.")] = False,
+    strict: Annotated[
+        bool,
+        BeforeValidator(_by_word),
+        Field(
+            description="Whether a value that is not valid fails the step; in words: strict, lenient or report_only."
+        ),
+    ] = False,
     max_errors: Annotated[int, Field(ge=1, le=10_000, description="Most errors to give; all are counted.")] = 100,
 ) -> Validation:
     """Check a value by a JSON Schema; what is wrong is in the answer, with `strict` it fails the step.
