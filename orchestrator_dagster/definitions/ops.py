@@ -164,7 +164,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         outs={"run": an_output(OUTCOMES_IO, required=False)},
         config_schema=NO_CONFIG,
         required_resource_keys={"workspace"},
-        code_version=pipeline.fingerprint[:16],
+        code_version=pipeline.code_version,
     )
 
 

@@ -39,6 +39,8 @@ PATIENCE = 6
 #: Seconds after which a reload that was asked for, and has not come, is asked for again and otherwise.
 RELOAD_SECONDS = 60.0
 _SHOWN = 10
+#: What is a matter of two files: one of them has to change.
+_OF_SEVERAL_FILES = ("duplicate-id", "product-collision", "asset-cycle")
 
 MoreRuns = Callable[[Sequence[CompiledPipeline]], Iterable[RunRequest]]
 
@@ -97,7 +99,7 @@ def recompile_sensor(
         return _serving(watch, context, more_runs)
 
     return dg.SensorDefinition(
-        name=f"recompile_{re.sub(r'[^A-Za-z0-9_]', '_', folder.name) or 'pipelines'}",
+        name=f"recompile_{re.sub(r'[^A-Za-z0-9_]+', '_', shown(folder, root)).strip('_') or 'pipelines'}",
         evaluation_fn=evaluate,
         jobs=list(jobs) or None,
         minimum_interval_seconds=INTERVAL,
@@ -110,8 +112,7 @@ def recompile_sensor(
 def _mended(watch: _Watch) -> list[Path]:
     """The broken files that compile by now, though they did not change: what they include has come."""
     every = (*watch.served.broken, *watch.served.stale)
-    # An id that is taken is a matter of two files, and the other one has to change.
-    broken = [one for one in every if all(error.code != "duplicate-id" for error in one.errors)]
+    broken = [one for one in every if all(error.code not in _OF_SEVERAL_FILES for error in one.errors)]
     if not broken:
         return []
     found = {one.path: one for one in compile_again(watch.folder, watch.root, [one.path for one in broken])}

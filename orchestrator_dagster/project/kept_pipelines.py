@@ -20,7 +20,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.files.stored_files import write_whole
 
 FOLDER = "pipelines"
-#: Hex digits of a fingerprint that name it: what the tags of runs and the code versions of run assets have.
+#: Hex digits of a fingerprint that name it: what the tags of runs have.
 DIGITS = 16
 _KEY = re.compile(rf"(?P<fingerprint>[0-9a-f]{{{DIGITS},64}})(?:-(?P<content>[0-9a-f]{{{DIGITS}}}))?\Z")
 

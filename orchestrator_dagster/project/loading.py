@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -121,6 +121,19 @@ def refuse_unsupported(pipeline: CompiledPipeline) -> None:
         raise PipelineError("\n".join([*pipeline.unsupported, closing]))
 
 
+def refuse_broken(files: Sequence[LoadedFile]) -> None:
+    """Refuse files with errors.
+
+    Raises:
+        PipelineError: There are any; the message has all problems of all of them with their places.
+    """
+    broken = [file for file in files if file.errors]
+    if broken:
+        count = f"{len(broken)} pipeline file{'s have' if len(broken) > 1 else ' has'} errors"
+        found = tuple(one for file in broken for one in file.errors)
+        raise PipelineError("\n".join([f"{count}:", *(one.render() for one in found)]), found)
+
+
 def shown(path: Path, root: Path) -> str:
     """A path as messages show it: relative to the root where it stands below it."""
     resolved = path.resolve()
@@ -169,13 +182,13 @@ def load_folder(folder: Path, root: Path, cache: Cache | None = None) -> list[Lo
 def _with_problems(file: LoadedFile, found: tuple[Diagnostic, ...]) -> LoadedFile:
     """The file with further problems.
 
-    One that waits for itself is left out. One that loads what nobody makes any more is served all the same: a change of
-    one file must not take another one down.
+    One that waits for itself, or makes the asset of another file, is left out. One that loads what nobody makes any
+    more is served all the same: a change of one file must not take another one down.
     """
     if not found:
         return file
     diagnostics = (*file.diagnostics, *found)
-    if any(one.code == "asset-cycle" for one in found):
+    if any(one.code in ("asset-cycle", "product-collision") for one in found):
         return LoadedFile(file.path, None, diagnostics)
     return replace(file, diagnostics=diagnostics)
 
