@@ -18,16 +18,22 @@ if TYPE_CHECKING:
     from orchestrator_dagster.api import Result as Result
     from orchestrator_dagster.api import compile as compile
     from orchestrator_dagster.api import load_result as load_result
+    from orchestrator_dagster.definitions.component import PipelinesComponent as PipelinesComponent
     from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
     from orchestrator_dagster.definitions.progress import Progress as Progress
     from orchestrator_dagster.definitions.resources import ModelEndpoint as ModelEndpoint
     from orchestrator_dagster.definitions.resources import ModelsResource as ModelsResource
     from orchestrator_dagster.definitions.resources import ToolsResource as ToolsResource
     from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
+    from orchestrator_dagster.definitions.translator import PipelineAsset as PipelineAsset
+    from orchestrator_dagster.definitions.translator import PipelinesTranslator as PipelinesTranslator
     from orchestrator_dagster.errors import AlignmentError as AlignmentError
     from orchestrator_dagster.errors import InputsError as InputsError
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
     from orchestrator_dagster.errors import PipelineError as PipelineError
+    from orchestrator_dagster.errors import TranslationError as TranslationError
+    from orchestrator_dagster.library import Pipelines as Pipelines
+    from orchestrator_dagster.library import load_pipelines as load_pipelines
     from orchestrator_dagster.tools.decorator import tool as tool
     from orchestrator_dagster.tools.settings import SearchSettings as SearchSettings
     from orchestrator_dagster.tools.settings import ToolSettings as ToolSettings
@@ -39,10 +45,15 @@ __version__ = "0.1.0"
 _HOME = {
     "Pipeline": "api",
     "Result": "api",
+    "Pipelines": "library",
     "compile": "api",
+    "load_pipelines": "library",
     "load_result": "api",
     "log": "",
     "build_definitions": "definitions.factory",
+    "PipelinesComponent": "definitions.component",
+    "PipelineAsset": "definitions.translator",
+    "PipelinesTranslator": "definitions.translator",
     "Progress": "definitions.progress",
     "ModelEndpoint": "definitions.resources",
     "ModelsResource": "definitions.resources",
@@ -52,6 +63,7 @@ _HOME = {
     "InputsError": "errors",
     "OrchestratorError": "errors",
     "PipelineError": "errors",
+    "TranslationError": "errors",
     "tool": "tools.decorator",
     "SearchSettings": "tools.settings",
     "ToolSettings": "tools.settings",

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import OrchestratorError
-from orchestrator_dagster.project import compile_or_raise, find_project, refuse_unsupported
+from orchestrator_dagster.project.loading import compile_or_raise, find_project, refuse_unsupported
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from orchestrator_dagster.definitions.progress import OnProgress
+    from orchestrator_dagster.definitions.translator import PipelinesTranslator
     from orchestrator_dagster.intelligence.description import Description
     from orchestrator_dagster.intelligence.quality import Quality
 
@@ -171,16 +172,24 @@ class Pipeline:
         refuse_unsupported(self.compiled)
         return pipeline_graph(self.compiled)
 
-    def definitions(self, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    def definitions(
+        self, *, resources: Mapping[str, Any] | None = None, translator: PipelinesTranslator | None = None
+    ) -> dg.Definitions:
         """The pipeline as Dagster definitions: assets, job and resources.
 
         Args:
             resources: Resources by key, instead of the usual ones.
+            translator: Says how the assets look.
+
+        Raises:
+            TranslationError: The translator fails, or says what runs could not keep to.
         """
         from orchestrator_dagster.definitions.factory import definitions_of
+        from orchestrator_dagster.definitions.translation import translate_one
 
         refuse_unsupported(self.compiled)
-        return definitions_of([self.compiled], root=self.root, resources=resources)
+        pipeline, specs = translate_one(self.compiled, translator)
+        return definitions_of([pipeline], root=self.root, resources=resources, specs=specs)
 
     def run(
         self,

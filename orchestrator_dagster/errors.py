@@ -104,6 +104,17 @@ class ExecutorError(OrchestratorError):
     """
 
 
+class TranslationError(OrchestratorError):
+    """A translator says of an asset what its runs could not keep to. ``problems`` has one line for each."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  - {problem}" for problem in self.problems)])
+
+
 class RecordingError(OrchestratorError):
     """The instance cannot record a run: its disk is full, or another process holds its database."""
 

@@ -1,4 +1,4 @@
-"""What the pipelines of one folder ask of each other: products that one loads and another makes, without circles."""
+"""What the pipelines of one folder ask of each other: an asset has one maker, and none waits for itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline
-from orchestrator_dagster.language.diagnostics import Diagnostic, Problems
+from orchestrator_dagster.language.diagnostics import Diagnostic, Problems, Span
 from orchestrator_dagster.language.document import Document, read_file
 from orchestrator_dagster.text import nearest_name
 
@@ -20,13 +20,13 @@ def problems_across(pipelines: Sequence[tuple[Path, CompiledPipeline]]) -> dict[
     Args:
         pipelines: Every pipeline that compiled, with its file.
     """
-    takes = [one for one in pipelines if one[1].asset_inputs]
+    found = _made_twice(pipelines)
+    takes = [one for one in pipelines if one[1].asset_inputs and one[0] not in found]
     if not takes:
-        return {}
+        return found
     made = makers(pipeline for _, pipeline in pipelines)
     ids = {pipeline.id for _, pipeline in pipelines}
     circles = _circles({pipeline.id: _before(pipeline, made) for _, pipeline in takes})
-    found: dict[Path, tuple[Diagnostic, ...]] = {}
     for path, pipeline in takes:
         document, _ = read_file(path, pipeline.file)
         problems = Problems(pipeline.file, document.text)
@@ -38,6 +38,39 @@ def problems_across(pipelines: Sequence[tuple[Path, CompiledPipeline]]) -> dict[
         if list(problems):
             found[path] = tuple(problems)
     return found
+
+
+def _made_twice(pipelines: Sequence[tuple[Path, CompiledPipeline]]) -> dict[Path, tuple[Diagnostic, ...]]:
+    """The later files by path that make an asset of an earlier one."""
+    found: dict[Path, tuple[Diagnostic, ...]] = {}
+    first: dict[AssetPath, CompiledPipeline] = {}
+    for path, pipeline in pipelines:
+        keys = (pipeline.run_key, *(product.key for product in pipeline.products))
+        taken = [key for key in keys if key in first and first[key] is not pipeline]
+        if taken:
+            found[path] = _taken(pipeline, path, {key: first[key] for key in taken})
+            continue
+        first.update(dict.fromkeys(keys, pipeline))
+    return found
+
+
+def _taken(
+    pipeline: CompiledPipeline, path: Path, others: Mapping[AssetPath, CompiledPipeline]
+) -> tuple[Diagnostic, ...]:
+    document, _ = read_file(path, pipeline.file)
+    problems = Problems(pipeline.file, document.text)
+    for key, other in others.items():
+        product = next((one for one in pipeline.products if one.key == key), None)
+        step = pipeline.by_id[product.step] if product else None
+        what = f'the product "{product.variable}"' if product else "the run"
+        problems.add(
+            "product-collision",
+            f"{what} is the asset [{', '.join(key)}], which {other.file} makes",
+            Span(step.line, step.column, step.line, step.column + 1) if step else None,
+            step=step.id if step else None,
+            hint="give one of the two another `key`",
+        )
+    return tuple(problems)
 
 
 def makers(pipelines: Iterable[CompiledPipeline]) -> dict[AssetPath, str]:

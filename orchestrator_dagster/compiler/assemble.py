@@ -8,7 +8,13 @@ from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.compiled import AssetPath, CompiledLoop, CompiledPipeline, CompiledStep
-from orchestrator_dagster.compiler.fingerprint import input_meaning, pipeline_fingerprint, step_meaning, step_version
+from orchestrator_dagster.compiler.fingerprint import (
+    input_meaning,
+    pipeline_fingerprint,
+    pipeline_version,
+    step_meaning,
+    step_version,
+)
 from orchestrator_dagster.compiler.header import op_name
 from orchestrator_dagster.compiler.kinds import Place, Work
 from orchestrator_dagster.compiler.models import ModelChoice
@@ -94,6 +100,7 @@ def assemble(
             *(replace(one, severity="error").render() for one in reading.problems if one.code in REFUSED),
             *(message for draft in top.walk() if draft.pipeline for message in draft.pipeline.unsupported),
         ),
+        code_version=pipeline_version(steps, flow.plan, inputs, thaw(pipeline.constants), thaw(dict(outputs))),
         fingerprint=pipeline_fingerprint(document.text, {**includes, **others}),
     )
 

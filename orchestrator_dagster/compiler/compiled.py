@@ -153,6 +153,7 @@ class CompiledPipeline(Compiled):
     """A pipeline that is ready to run. ``steps`` stand in an order in which they can run.
 
     ``fingerprint`` is the SHA-256 of all that decides what the pipeline does: its file and what it includes.
+    ``code_version`` changes only with what it does, so not with a comment or a description.
     ``includes`` has the text of every included file by the name it was included under. ``unsupported`` is what this
     release does not run of it, as messages with their places: with any of them it is not run.
     """
@@ -186,8 +187,10 @@ class CompiledPipeline(Compiled):
     alignment: Alignment | None = None
     qc: Qc | None = None
     limits: dict[str, int] = Field(default_factory=dict)
+    run_asset: AssetPath | None = None
     includes: dict[str, str] = Field(default_factory=dict)
     unsupported: tuple[str, ...] = ()
+    code_version: str = ""
     fingerprint: str = ""
 
     @cached_property
@@ -218,7 +221,7 @@ class CompiledPipeline(Compiled):
     @property
     def run_key(self) -> AssetPath:
         """Key of the asset that is the run itself."""
-        return (self.id, "run")
+        return self.run_asset or (self.id, "run")
 
     @property
     def products(self) -> tuple[CompiledProduct, ...]:

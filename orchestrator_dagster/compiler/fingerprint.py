@@ -92,6 +92,22 @@ def step_version(own: Mapping[str, Any], around: Mapping[str, Any], before: Mapp
     return digest([LANGUAGE_VERSION, own, around, before])[:16]
 
 
+def pipeline_version(
+    steps: Sequence[CompiledStep],
+    plan: RoutePlan,
+    inputs: Mapping[str, InputSpec],
+    constants: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+) -> str:
+    """The code version of a run: it changes with what the pipeline does, not with what is only for people.
+
+    Returns:
+        16 hex digits.
+    """
+    meant = {name: input_meaning(spec) for name, spec in inputs.items()}
+    return digest([LANGUAGE_VERSION, body_meaning(steps, plan), meant, constants, outputs])[:16]
+
+
 def pipeline_fingerprint(text: str, includes: Mapping[str, str]) -> str:
     """SHA-256, in hex, of a pipeline file's text and all that it includes."""
     return digest([LANGUAGE_VERSION, text, includes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -31,15 +32,19 @@ from orchestrator_dagster.definitions.schedules import pipeline_schedules
 from orchestrator_dagster.definitions.served import load_served
 from orchestrator_dagster.definitions.shared_parts import ASSETS_IO, OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.definitions.stale import errors_text, stale_text
+from orchestrator_dagster.definitions.translation import Specs, Translated, translate
+from orchestrator_dagster.definitions.translator import PipelinesTranslator
 from orchestrator_dagster.definitions.triggers import pipeline_triggers
 from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.intelligence.description import Description
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
-from orchestrator_dagster.project import LoadedFile, find_project
-from orchestrator_dagster.sources import Sources
+from orchestrator_dagster.project.loading import LoadedFile, find_project, refuse_broken
+from orchestrator_dagster.project.sources import Sources
 
 _log = logging.getLogger(__name__)
+#: Dagster sets it while it checks definitions, from its release 1.9 on.
+VALIDATION_VARIABLE = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
 
 def build_definitions(
@@ -48,10 +53,13 @@ def build_definitions(
     root: str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
     executor: str | dg.ExecutorDefinition | None = None,
+    translator: PipelinesTranslator | None = None,
+    strict: bool | None = None,
 ) -> dg.Definitions:
     """Definitions for every pipeline file of a folder: assets, jobs, schedules, sensors, resources.
 
     A file with errors does not take the others down: it is left out, logged, and listed in the location's metadata.
+    They merge with others (:meth:`dagster.Definitions.merge`), also with those of a second folder of the same root.
 
     Args:
         folder: Folder of pipeline files, relative to the project's folder.
@@ -61,9 +69,18 @@ def build_definitions(
         executor: Executor of materializations from the asset pages, and of the jobs whose pipeline names none: one of
             Dagster's, or a name as in a pipeline file. Default `threads`: the steps of a run at once, in the run's own
             process.
+        translator: Says how the assets look: keys, groups, owners, tags, kinds, descriptions, metadata.
+        strict: Whether a file with errors is an exception. Default: only while Dagster checks definitions
+            (``dg check defs``, ``dagster definitions validate``).
+
+    Example:
+        >>> mine = dg.Definitions(assets=[])
+        >>> defs = dg.Definitions.merge(build_definitions("pipelines"), mine)  # doctest: +SKIP
 
     Raises:
         ExecutorError: The executor named here is not there. (One that a pipeline names leaves out that pipeline.)
+        PipelineError: A file has errors, and ``strict`` holds.
+        TranslationError: The translator fails, or says what runs could not keep to.
         dagster.DagsterInvalidDefinitionError: A resource or executor does not fit.
     """
     base = Path(root).resolve() if root else find_project(Path.cwd())
@@ -72,13 +89,16 @@ def build_definitions(
     with _garbage_later():
         # A run's own process serves nobody.
         sources = Sources.of(base / folder, base) if purpose_of_process() is None else None
-        served = load_served(base / folder, base)
+        served = load_served(base / folder, base, translator)
         files = [LoadedFile(Path(one.folder) / Path(one.file).name, one) for one in served.pipelines]
         loaded = [_with_executor(file, base) for file in files]
         pipelines = [file.pipeline for file in loaded if file.pipeline is not None]
         broken = [*served.broken, *(file for file in loaded if file.pipeline is None)]
-        for file in (*broken, *served.stale):
+        if _is_strict(strict):
+            refuse_broken([*broken, *served.stale, *served.flawed])
+        for file in (*broken, *served.stale, *served.flawed):
             what = "has errors, its last good version is served" if file.stale else "is left out"
+            what = "is served, and has errors" if file in served.flawed else what
             _log.warning("%s %s:\n%s", file.path, what, "\n".join(one.render() for one in file.errors))
 
         def sensors(jobs: Mapping[str, Any]) -> list[dg.SensorDefinition]:
@@ -91,9 +111,10 @@ def build_definitions(
         made = definitions_of(
             pipelines,
             root=base,
-            resources=resources,
+            resources={**shared_resources(base), **(resources or {})},
             executor=executor,
             broken=broken,
+            specs=served.specs,
             stale=served.stale,
             descriptions=describing.kept,
             further_jobs=[describing.job] if describing.job is not None else [],
@@ -101,6 +122,31 @@ def build_definitions(
         )
     with disable_dagster_warnings():  # it is in preview; users can do nothing about it
         return made.with_reconstruction_metadata(served.metadata) if served.metadata else made
+
+
+def fixed_definitions(
+    pipelines: Sequence[CompiledPipeline],
+    *,
+    root: Path,
+    resources: Mapping[str, Any] | None = None,
+    executor: str | dg.ExecutorDefinition | None = None,
+    translator: PipelinesTranslator | None = None,
+) -> dg.Definitions:
+    """Definitions for pipelines as they are, whatever their files become; see :func:`build_definitions`.
+
+    Raises:
+        ExecutorError: An executor is not there.
+        PipelineError: The keys that a translator gives bring two pipelines into conflict.
+        TranslationError: The translator fails, or says what runs could not keep to.
+    """
+    if isinstance(executor, str):
+        executor = find_executor(executor, root)
+    files = [LoadedFile(Path(one.folder) / Path(one.file).name, one) for one in pipelines]
+    done = Translated(files) if translator is None else translate(files, translator)
+    refuse_broken([file for file in done.files if file.pipeline is None])
+    made = [file.pipeline for file in done.files if file.pipeline is not None]
+    shared = {**shared_resources(root), **(resources or {})}
+    return definitions_of(made, root=root, resources=shared, executor=executor, specs=done.specs)
 
 
 @contextlib.contextmanager
@@ -124,6 +170,7 @@ def definitions_of(
     executor: dg.ExecutorDefinition | None = None,
     broken: Sequence[LoadedFile] = (),
     stale: Sequence[LoadedFile] = (),
+    specs: Specs | None = None,
     descriptions: Mapping[str, Description] | None = None,
     further_jobs: Sequence[Any] = (),
     sensors: Callable[[Mapping[str, Any]], Sequence[dg.SensorDefinition]] = lambda jobs: (),
@@ -137,6 +184,7 @@ def definitions_of(
         executor: See :func:`build_definitions`.
         broken: Files that were left out, for the location's metadata.
         stale: Files with errors whose last good pipelines are among these.
+        specs: What a translator says of their assets.
         descriptions: What was kept of the pipelines by their ids; the others have the structural one.
         further_jobs: Jobs beside those of the pipelines.
         sensors: Gives further sensors, for the jobs by their pipelines' ids.
@@ -146,9 +194,7 @@ def definitions_of(
     """
     marks = {file.pipeline.id: stale_text(file) for file in stale if file.pipeline is not None}
     texts = {one.id: described_text(one, (descriptions or {}).get(one.id)) for one in pipelines}
-    assets = [
-        pipeline_assets(pipeline, stale=marks.get(pipeline.id), described=texts[pipeline.id]) for pipeline in pipelines
-    ]
+    assets = [pipeline_assets(one, stale=marks.get(one.id), described=texts[one.id], specs=specs) for one in pipelines]
     jobs = [
         pipeline_job(
             pipeline,
@@ -181,6 +227,10 @@ def definitions_of(
     )
 
 
+def _is_strict(strict: bool | None) -> bool:
+    return strict if strict is not None else os.environ.get(VALIDATION_VARIABLE, "") not in ("", "0")
+
+
 def _with_executor(file: LoadedFile, root: Path) -> LoadedFile:
     """The file; as one with an error when its pipeline names an executor that is not there."""
     if file.pipeline is None:
@@ -205,6 +255,29 @@ def default_resources(root: Path) -> dict[str, Any]:
         PRODUCTS_IO: ProductIOManager(),
         ASSETS_IO: AssetValues(),
     }
+
+
+def shared_resources(root: Path) -> dict[str, Any]:
+    """The usual resources of a code location: the same objects for all folders of one root, so that they can be merged.
+
+    Dagster refuses to merge definitions whose resources of one name are different objects.
+    """
+    stamps = (_stamp(root / name) for name in ("tools.py", "models.yaml"))
+    return dict(_resources_of(root, *stamps))
+
+
+@functools.lru_cache(maxsize=16)
+def _resources_of(root: Path, *stamps: tuple[int, int] | None) -> dict[str, Any]:
+    return default_resources(root)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was changed, and its size; resources remember what they have read of it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _metadata(

@@ -18,7 +18,7 @@ from dagster._core.definitions.definition_config_schema import convert_user_faci
 from dagster._core.definitions.dependency import DynamicCollectDependencyDefinition, IDependencyDefinition
 from dagster._core.definitions.node_definition import NodeDefinition
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.config import config_schema
 from orchestrator_dagster.definitions.ops import finish_op, inputs_op
 from orchestrator_dagster.definitions.shared_parts import (
@@ -32,16 +32,20 @@ from orchestrator_dagster.definitions.step_ops import (
     decide_op,
     is_gated,
     outcome_op,
-    product_output,
+    product_outputs,
     reads,
     run_op,
     step_op,
 )
 
 
-def product_name(pipeline: CompiledPipeline, product: CompiledProduct) -> str:
-    """Name of the graph's output for a product."""
-    return f"{pipeline.by_id[product.step].op}__{product_output(product).removeprefix('product_')}"
+def product_names(pipeline: CompiledPipeline) -> dict[AssetPath, str]:
+    """Names of the graph's outputs for products, by their keys."""
+    return {
+        key: f"{step.op}__{name.removeprefix('product_')}"
+        for step in pipeline.steps
+        for key, name in product_outputs(step).items()
+    }
 
 
 def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
@@ -49,6 +53,7 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
     nodes: list[NodeDefinition] = []
     places: dict[NodeInvocation, dict[str, Any]] = {}
     mappings: list[OutputMapping] = []
+    outputs = product_names(pipeline)
 
     def place(op: NodeDefinition, alias: str, needs: dict[str, Any]) -> None:
         nodes.append(op)
@@ -68,8 +73,8 @@ def pipeline_graph(pipeline: CompiledPipeline) -> GraphDefinition:
         place(node, step.op, {"inputs": opened, **before})
         if step.all_products:
             show(node)
-        for product in step.all_products:
-            mappings.append(graph_output(product_name(pipeline, product), step.op, product_output(product)))
+        for key, name in product_outputs(step).items():
+            mappings.append(graph_output(outputs[key], step.op, name))
     every = MultiDependencyDefinition([output_of(step.op) for step in pipeline.steps])
     closing = finish_op(pipeline)
     show(closing)
@@ -104,10 +109,7 @@ def step_graph(pipeline: CompiledPipeline, step: CompiledStep) -> GraphDefinitio
         node_defs=[decide, run, outcome],
         dependencies=inside,
         input_mappings=[graph_input(name, node) for node in ("decide", "run", "outcome") for name in outer],
-        output_mappings=[
-            graph_output(name, "outcome", name)
-            for name in ("outcome", *(product_output(product) for product in step.all_products))
-        ],
+        output_mappings=[graph_output(name, "outcome", name) for name in ("outcome", *product_outputs(step).values())],
     )
 
 

@@ -26,9 +26,9 @@ from orchestrator_dagster.definitions.jobs import job_name, launch_config
 from orchestrator_dagster.definitions.partitions import partitions_at
 from orchestrator_dagster.definitions.reloading import reload_through_proxy, reload_through_webserver
 from orchestrator_dagster.definitions.served import Served, compile_again
-from orchestrator_dagster.project import LoadedFile, shown
+from orchestrator_dagster.project.loading import LoadedFile, shown
+from orchestrator_dagster.project.sources import Sources
 from orchestrator_dagster.runtime.launches import launch_inputs
-from orchestrator_dagster.sources import Sources
 
 #: Seconds between two ticks. A tick looks at the time of change of every file, some 10 µs each.
 INTERVAL = 5
@@ -39,8 +39,13 @@ PATIENCE = 6
 #: Seconds after which a reload that was asked for, and has not come, is asked for again and otherwise.
 RELOAD_SECONDS = 60.0
 _SHOWN = 10
+<<<<<<< HEAD
 #: Between two sentences of a tick: the UI shows an end of line as a blank.
 _NEXT = ";\n"
+=======
+#: What is a matter of two files: one of them has to change.
+_OF_SEVERAL_FILES = ("duplicate-id", "product-collision", "asset-cycle")
+>>>>>>> main
 
 MoreRuns = Callable[[Sequence[CompiledPipeline]], Iterable[RunRequest]]
 
@@ -99,7 +104,7 @@ def recompile_sensor(
         return _serving(watch, context, more_runs)
 
     return dg.SensorDefinition(
-        name=f"recompile_{re.sub(r'[^A-Za-z0-9_]', '_', folder.name) or 'pipelines'}",
+        name=f"recompile_{re.sub(r'[^A-Za-z0-9_]+', '_', shown(folder, root)).strip('_') or 'pipelines'}",
         evaluation_fn=evaluate,
         jobs=list(jobs) or None,
         minimum_interval_seconds=INTERVAL,
@@ -112,8 +117,7 @@ def recompile_sensor(
 def _mended(watch: _Watch) -> list[Path]:
     """The broken files that compile by now, though they did not change: what they include has come."""
     every = (*watch.served.broken, *watch.served.stale)
-    # An id that is taken is a matter of two files, and the other one has to change.
-    broken = [one for one in every if all(error.code != "duplicate-id" for error in one.errors)]
+    broken = [one for one in every if all(error.code not in _OF_SEVERAL_FILES for error in one.errors)]
     if not broken:
         return []
     found = {one.path: one for one in compile_again(watch.folder, watch.root, [one.path for one in broken])}
@@ -202,8 +206,13 @@ def _runs(pipeline: CompiledPipeline) -> list[RunRequest]:
 
 
 def _state(watch: _Watch, new: Sequence[CompiledPipeline]) -> str:
+<<<<<<< HEAD
     fresh = len(watch.served.pipelines) - len(watch.served.stale)
     lines = [f"{fresh} pipelines are served as their files say"]
+=======
+    stale = len(watch.served.stale)
+    lines = [f"{len(watch.served.pipelines) - stale} pipelines are served as their files say"]
+>>>>>>> main
     if new:
         lines.append(f"new or changed: {', '.join(pipeline.id for pipeline in new)}")
     for word, files in (("stale, with errors", watch.served.stale), ("left out, with errors", watch.served.broken)):

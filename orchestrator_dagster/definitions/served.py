@@ -20,14 +20,16 @@ from typing import Any
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.instance.ref import InstanceRef
 
-from orchestrator_dagster.compiled_cache import CompiledCache
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.instance import HOME_NAME, instance_home
 from orchestrator_dagster.definitions.jobs import job_name
 from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
+from orchestrator_dagster.definitions.translation import Specs, Translated, translate
+from orchestrator_dagster.definitions.translator import PipelinesTranslator
 from orchestrator_dagster.errors import OrchestratorError
-from orchestrator_dagster.kept_pipelines import keep_list, kept_list, kept_pipeline
-from orchestrator_dagster.project import LoadedFile, find_project, known, load_file, load_folder
+from orchestrator_dagster.project.compiled_cache import CompiledCache
+from orchestrator_dagster.project.kept_pipelines import keep_list, keep_pipeline, kept_list, kept_pipeline
+from orchestrator_dagster.project.loading import LoadedFile, find_project, known, load_file, load_folder
 from orchestrator_dagster.tools.registry import BUILTIN
 
 _log = logging.getLogger(__name__)
@@ -45,20 +47,28 @@ class Served:
         broken: Files that were left out.
         stale: Files with errors, whose last good pipelines are among those served.
         metadata: Reconstruction metadata: where the processes of its runs find these pipelines.
+        specs: What a translator says of their assets.
+        flawed: Files with errors that are served as they are: they load a product that nobody makes.
     """
 
     pipelines: Sequence[CompiledPipeline]
     broken: Sequence[LoadedFile] = ()
     stale: Sequence[LoadedFile] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    specs: Specs = field(default_factory=dict)
+    flawed: Sequence[LoadedFile] = ()
 
 
-def load_served(folder: Path, root: Path) -> Served:
+def load_served(folder: Path, root: Path, translator: PipelinesTranslator | None = None) -> Served:
     """The pipelines of a folder: in the process of a run those that it was launched with.
 
     Args:
         folder: The folder of pipeline files.
         root: The workspace root.
+        translator: Says how the assets look. What is kept has its keys already, so a run's process asks it nothing.
+
+    Raises:
+        TranslationError: The translator fails, or says what runs could not keep to.
     """
     # By its whole path: one process may load locations of several projects.
     name = f"{_METADATA}{folder.resolve()}"
@@ -73,19 +83,25 @@ def load_served(folder: Path, root: Path) -> Served:
     try:
         storage = storage_of(root)
     except OrchestratorError as error:
-        return _not_kept(load_folder(folder, root), error)
+        return _not_kept(_translated(load_folder(folder, root), translator), error)
     cache = CompiledCache(storage, folder, root, known(root).personalities, frozenset(BUILTIN))
     loaded = load_folder(folder, root, cache)
+    done = _translated(loaded, translator)
     if any(file.key is None for file in loaded if file.pipeline is not None) and cache.problem is None:
-        return _not_kept(loaded, "a file changed while it was read")
+        return _not_kept(done, "a file changed while it was read")
     try:
         cache.save()
-        listed = keep_list(storage, [_entry(file) for file in loaded if file.pipeline is not None])
+        entries = [_entry(file, storage, before) for file, before in zip(done.files, loaded, strict=True)]
+        listed = keep_list(storage, [one for one in entries if one is not None])
     except OSError as error:
-        return _not_kept(loaded, error)
+        return _not_kept(done, error)
     told = json.dumps({"storage": str(storage), "list": listed})
     DefinitionsLoadContext.get().add_to_pending_reconstruction_metadata(name, told)
-    return Served(*_parted(loaded), metadata={name: told})
+    return _serve(done, {name: told})
+
+
+def _translated(loaded: list[LoadedFile], translator: PipelinesTranslator | None) -> Translated:
+    return Translated(loaded) if translator is None else translate(loaded, translator)
 
 
 def compile_again(folder: Path, root: Path, only: Sequence[Path] | None = None) -> list[LoadedFile]:
@@ -110,16 +126,20 @@ def compile_again(folder: Path, root: Path, only: Sequence[Path] | None = None) 
     return loaded
 
 
-def _not_kept(loaded: Sequence[LoadedFile], why: object) -> Served:
+def _not_kept(done: Translated, why: object) -> Served:
     _log.warning("what is served cannot be kept (%s): runs will read the pipeline files anew", why)
-    return Served(*_parted(loaded))
+    return _serve(done, {})
 
 
-def _parted(
-    loaded: Sequence[LoadedFile],
-) -> tuple[list[CompiledPipeline], list[LoadedFile], list[LoadedFile]]:
-    good = [file.pipeline for file in loaded if file.pipeline is not None]
-    return good, [file for file in loaded if file.pipeline is None], [file for file in loaded if file.stale]
+def _serve(done: Translated, metadata: Mapping[str, str]) -> Served:
+    return Served(
+        [file.pipeline for file in done.files if file.pipeline is not None],
+        [file for file in done.files if file.pipeline is None],
+        [file for file in done.files if file.stale],
+        metadata,
+        done.specs,
+        [file for file in done.files if file.pipeline is not None and file.errors and not file.stale],
+    )
 
 
 def storage_of(root: Path) -> Path:
@@ -201,12 +221,19 @@ def _loaded_by(some: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str,
     return [one for one in entries if one not in some and not loads.isdisjoint(one["assets"])]
 
 
-def _entry(file: LoadedFile) -> dict[str, Any]:
+def _entry(file: LoadedFile, storage: Path, before: LoadedFile) -> dict[str, Any] | None:
+    """What is noted of a file that is served: where its pipeline is kept, what it makes and loads.
+
+    Raises:
+        OSError: A pipeline with other asset keys than ``before`` cannot be kept.
+    """
     pipeline = file.pipeline
-    assert pipeline is not None
+    if pipeline is None:
+        return None
+    key = file.key if pipeline is before.pipeline else keep_pipeline(storage, pipeline)
     keys = [pipeline.run_key, *(product.key for product in pipeline.products)]
     return {
-        "key": file.key,
+        "key": key,
         "job": job_name(pipeline),
         "assets": ["/".join(key) for key in keys],
         "loads": [spec.asset for spec in pipeline.asset_inputs.values()],

@@ -6,6 +6,7 @@ left.
 """
 
 # No `from __future__ import annotations` here: Dagster looks at the type of `context` itself.
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Union
@@ -14,7 +15,7 @@ import dagster as dg
 from dagster import OpExecutionContext
 from dagster._utils.warnings import disable_dagster_warnings
 
-from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct, CompiledStep
+from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.checks import sound_at_once
 from orchestrator_dagster.definitions.metadata import (
     decisions_metadata,
@@ -56,15 +57,20 @@ MOST_TICKETS = 16
 
 #: The most failed items of a loop that the log names; all of them stand in its outcome.
 _FAILED_ITEMS_SHOWN = 20
+_NOT_IN_NAMES = re.compile("[^A-Za-z0-9_]")
 
 _Yielded = Iterator[Union[dg.Output[Any], dg.DynamicOutput[Any], dg.AssetMaterialization, dg.AssetCheckEvaluation]]
 
 
-def product_output(product: CompiledProduct) -> str:
-    """Name of the op output that carries a product."""
-    return (
-        f"product_{'__'.join(product.key[1:]) or product.key[0]}".replace("-", "_").replace(".", "_").replace(" ", "_")
-    )
+def product_outputs(step: CompiledStep) -> dict[AssetPath, str]:
+    """Names of the op outputs that carry a step's products, by their keys; of two that are alike one has a number."""
+    found: dict[AssetPath, str] = {}
+    for product in step.all_products:
+        name = f"product_{_NOT_IN_NAMES.sub('_', '__'.join(product.key[1:]) or product.key[0])}"
+        used = set(found.values())
+        number = next((n for n in range(2, len(used) + 2) if f"{name}_{n}" not in used), 2)
+        found[product.key] = f"{name}_{number}" if name in used else name
+    return found
 
 
 def reads(pipeline: CompiledPipeline, step: CompiledStep) -> dict[str, str]:
@@ -226,8 +232,9 @@ def _op(
 
 def _outs(step: CompiledStep) -> dict[str, dg.Out]:
     outs = {"outcome": an_output(OUTCOMES_IO, required=False)}
+    names = product_outputs(step)
     for product in step.all_products:
-        outs[product_output(product)] = an_output(PRODUCTS_IO, required=False, description=product.description)
+        outs[names[product.key]] = an_output(PRODUCTS_IO, required=False, description=product.description)
     return outs
 
 
@@ -334,10 +341,10 @@ def _ended(
         context.log.warning(f"item {one.index} failed: {one.error.message if one.error else ''}")
     selected = context.selected_output_names
     workspace = scope.services.workspace
-    own = {product.key for product in step.all_products}
+    names = product_outputs(step)
     for product in step.all_products:
         files = [one for one in outcome.products if one.key == product.key]
-        if not files or product_output(product) not in selected:
+        if not files or names[product.key] not in selected:
             continue
         if product.per_item:
             value: Any = {"files": [one.model_dump(mode="json", exclude={"preview", "faults"}) for one in files]}
@@ -346,11 +353,11 @@ def _ended(
             value = files[-1].model_dump(mode="json", exclude={"faults"})
             metadata, version = product_metadata(pipeline, step, outcome, files[-1], workspace), files[-1].sha256
         with disable_dagster_warnings():  # data versions are in beta; users can do nothing about it
-            output = dg.Output(value, product_output(product), metadata=metadata, data_version=dg.DataVersion(version))
+            output = dg.Output(value, names[product.key], metadata=metadata, data_version=dg.DataVersion(version))
         yield output
         yield _sound(context, files if product.per_item else files[-1:])
     for file in outcome.products:  # those of a pipeline that the step has run are assets of that pipeline
-        if file.key not in own:
+        if file.key not in names:
             metadata = product_metadata(pipeline, step, outcome, file, workspace)
             yield dg.AssetMaterialization(dg.AssetKey(file.key), metadata=metadata)
             yield _sound(context, [file])

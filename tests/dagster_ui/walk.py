@@ -95,15 +95,17 @@ class Walk:
         data = small(self.page.screenshot(animations="disabled", clip=part))
         (self.pictures / f"{name}.png").write_bytes(data)
 
-    def until(self, path: str, text: str) -> None:
-        """Look at a page again and again until the text is there: what the sensor does takes some ticks."""
+    def until(self, path: str, text: str, without: str = "") -> None:
+        """Look at a page again and again until a text is there, or another is not: the sensor takes some ticks."""
         from playwright.sync_api import TimeoutError
 
         for _ in range(20):
             self.go(path)
             with suppress(TimeoutError):
-                return self.page.get_by_text(text).first.wait_for(timeout=6_000)
-        raise AssertionError(f'"{text}" did not come on {path}')
+                self.page.get_by_text(text).first.wait_for(timeout=6_000)
+                if not without or not self.page.get_by_text(without).count():
+                    return
+        raise AssertionError(f"{path} did not come to say {text!r}{f' without {without!r}' if without else ''}")
 
     def fill(self, name: str, value: str) -> None:
         """Give an input of the launchpad a value: type it over what stands behind its name."""
@@ -316,8 +318,7 @@ def stale(walk: Walk) -> None:
     walk.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
     walk.picture("tick", "stale, with errors")
     file.write_text(right, encoding="utf-8")
-    walk.until("/assets/sort_mail/answer", "The answer, or the note for a person")
-    walk.gone("Stale:")
+    walk.until("/assets/sort_mail/answer", "The answer, or the note for a person", without="Stale:")
 
 
 STEPS = {

@@ -30,12 +30,12 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model", "loops",
-    "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use",
-    "twelve_tools", "two_pipelines", "ui_tour", "web",
+    "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model",
+    "lineage_project", "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality",
+    "routing", "sub_pipelines", "tables", "tool_use", "twelve_tools", "two_pipelines", "ui_tour", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
-WITH_SERVICES = {"celery", "postgres"}
+WITH_SERVICES = {"celery", "postgres", "production"}
 
 
 @pytest.fixture
@@ -250,6 +250,18 @@ def test_two_pipelines(example: Path, instance: DagsterInstance) -> None:
     assert re.search(r"\| apple \| +218\.5 \|", letter)
     alone = definitions.resolve_job_def("letter_job").execute_in_process(instance=instance)
     assert alone.output_for_node("letter", "run")["outputs"]["total"] == pytest.approx(sum(euros.values()))
+
+
+@of("lineage_project")
+def test_lineage_project(example: Path, instance: DagsterInstance) -> None:
+    definitions: dg.Definitions = loaded(example / "location.py").defs
+    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert done.output_for_node("dashboard__worst_shop") == "north"
+    letter = (example / "outputs/board_letter/letter.md").read_text(encoding="utf-8")
+    assert re.search(r"\| harbour \| +3\.3 \| +3 \|", letter)
+    assert "I waited at the till for twenty minutes." in letter
+    assert f"4 findings, of the run {done.run_id[:8]}." in letter
+    assert "Sundays" not in letter, "a review without stars is none"
 
 
 @of("tables")

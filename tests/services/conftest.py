@@ -6,13 +6,17 @@ import importlib.util
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from dagster import DagsterInstance
 
+#: A PostgreSQL server where databases may be made.
+SERVER = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -39,6 +43,25 @@ def place(request: pytest.FixtureRequest) -> Iterator[Any]:
     made = celery_workers.Place(broker, backend or broker)
     yield made
     made.clear()
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of an empty database, which is dropped afterwards."""
+    pytest.importorskip("dagster_postgres", reason="dagster-postgres is not installed")
+    import psycopg2
+
+    name = f"orchestrator_test_{uuid.uuid4().hex[:8]}"
+    try:
+        server = psycopg2.connect(SERVER, connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no PostgreSQL server: {str(error).splitlines()[0]}")
+    server.autocommit = True
+    with server.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}"')
+        yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
+        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    server.close()
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pytest
 from celery_workers import PATIENCE, wait_until
@@ -20,29 +17,9 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._serdes import serialize_value
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SERVER = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 COMMAND = [sys.executable, "-m", "orchestrator_dagster.cli", "run"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    """The address of an empty database, which is dropped afterwards."""
-    pytest.importorskip("dagster_postgres", reason="dagster-postgres is not installed")
-    import psycopg2
-
-    name = f"orchestrator_test_{uuid.uuid4().hex[:8]}"
-    try:
-        server = psycopg2.connect(SERVER, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no PostgreSQL server: {str(error).splitlines()[0]}")
-    server.autocommit = True
-    with server.cursor() as cursor:
-        cursor.execute(f'CREATE DATABASE "{name}"')
-        yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
-        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    server.close()
 
 
 @pytest.fixture
