@@ -39,13 +39,10 @@ PATIENCE = 6
 #: Seconds after which a reload that was asked for, and has not come, is asked for again and otherwise.
 RELOAD_SECONDS = 60.0
 _SHOWN = 10
-<<<<<<< HEAD
 #: Between two sentences of a tick: the UI shows an end of line as a blank.
 _NEXT = ";\n"
-=======
 #: What is a matter of two files: one of them has to change.
 _OF_SEVERAL_FILES = ("duplicate-id", "product-collision", "asset-cycle")
->>>>>>> main
 
 MoreRuns = Callable[[Sequence[CompiledPipeline]], Iterable[RunRequest]]
 
@@ -206,13 +203,8 @@ def _runs(pipeline: CompiledPipeline) -> list[RunRequest]:
 
 
 def _state(watch: _Watch, new: Sequence[CompiledPipeline]) -> str:
-<<<<<<< HEAD
-    fresh = len(watch.served.pipelines) - len(watch.served.stale)
-    lines = [f"{fresh} pipelines are served as their files say"]
-=======
     stale = len(watch.served.stale)
     lines = [f"{len(watch.served.pipelines) - stale} pipelines are served as their files say"]
->>>>>>> main
     if new:
         lines.append(f"new or changed: {', '.join(pipeline.id for pipeline in new)}")
     for word, files in (("stale, with errors", watch.served.stale), ("left out, with errors", watch.served.broken)):
