@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring import Row
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 
 HEAD = "default_model: builtin:extractive\nsteps:\n"
 OTHER = "inputs: {x: 1}\n" + HEAD + "- {id: s, prompt: '{{ x }}'}\noutputs: {o: '{{ s }}'}\n"

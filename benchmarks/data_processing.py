@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Row, medians, peak_memory
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.data import data_processing
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 REGIONS = ("north", "south", "east", "west", "centre")
 FUNCTIONS = ("sum", "mean", "median", "count")

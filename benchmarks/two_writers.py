@@ -64,15 +64,15 @@ def whole(letter: str, size: int) -> dict[str, str]:
 
 def write(root: str, letter: str, size: int, rounds: int, start: Barrier) -> None:
     """Run the pipeline's steps again and again, each time together with the other writer."""
+    from orchestrator_dagster.files.workspace import Workspace
     from orchestrator_dagster.models.clients import ModelClients
-    from orchestrator_dagster.project import compile_or_raise
+    from orchestrator_dagster.project.loading import compile_or_raise
     from orchestrator_dagster.runtime.in_place import run_body
     from orchestrator_dagster.runtime.inputs import complete_inputs
     from orchestrator_dagster.runtime.names import RunInfo
     from orchestrator_dagster.runtime.scope import Scope
     from orchestrator_dagster.runtime.services import Services
     from orchestrator_dagster.tools.registry import ToolRegistry
-    from orchestrator_dagster.workspace import Workspace
 
     pipeline = compile_or_raise(Path(root) / "both.yaml", Path(root))
     run = RunInfo(letter, datetime.now(timezone.utc))

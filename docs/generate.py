@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # for a run from anywh
 
 from generator import command, diagnostics, personalities, pipeline_file, schema, templates, tools  # noqa: E402
 
-from orchestrator_dagster.editor_schema import FILE_NAME  # noqa: E402
+from orchestrator_dagster.project.editor_schema import FILE_NAME  # noqa: E402
 
 NOTE = "<!-- Made by docs/generate.py from the code. Do not edit. -->\n\n"
 

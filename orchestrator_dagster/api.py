@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import OrchestratorError
-from orchestrator_dagster.project import compile_or_raise, find_project, refuse_unsupported
+from orchestrator_dagster.project.loading import compile_or_raise, find_project, refuse_unsupported
 
 if TYPE_CHECKING:
     import dagster as dg

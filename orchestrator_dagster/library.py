@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.api import Pipeline
-from orchestrator_dagster.project import find_project, load_folder, refuse_broken
+from orchestrator_dagster.project.loading import find_project, load_folder, refuse_broken
 from orchestrator_dagster.text import nearest_name
 
 if TYPE_CHECKING:

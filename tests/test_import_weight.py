@@ -51,7 +51,7 @@ steps:
     "code",
     [
         "import orchestrator_dagster.code_location as c; c.defs.get_repository_def().get_all_jobs()",
-        "from orchestrator_dagster.project import compile_file, find_project; from pathlib import Path;"
+        "from orchestrator_dagster.project.loading import compile_file, find_project; from pathlib import Path;"
         " assert not list(compile_file(Path('pipelines/choosing.yaml'), Path.cwd()).problems)",
     ],
     ids=["location", "validate"],

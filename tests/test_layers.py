@@ -14,22 +14,15 @@ PACKAGE = Path(orchestrator_dagster.__file__).parent
 #: For each layer, the layers of this package that it may import. Modules of the top level are listed by name.
 BASE = {
     "errors",
-    "text",
+    "files",
     "frozen",
-    "tables",
-    "remote_files",
-    "roots",
-    "run_quota",
-    "workspace",
-    "folder",
-    "path_text",
-    "glob_pattern",
     "markdown_text",
     "model_words",
     "processes",
     "retry_after",
     "shell_text",
-    "stored_files",
+    "tables",
+    "text",
 }
 MAY_IMPORT = {
     "language": {"language", *BASE},
@@ -41,11 +34,7 @@ MAY_IMPORT = {
     "intelligence": {"intelligence", "runtime", "compiler", "language", "models", "tools", *BASE},
     "log": {"log", "runtime", "compiler", *BASE},
     "history": {"history", "log", *BASE},
-    "kept_pipelines": {"compiler", *BASE},
-    "models_file": {"models_schema", "language", "models", *BASE},
-    "models_schema": {"language", "models", *BASE},
-    "project": {"project", "compiler", "language", "models", "models_file", "tools", *BASE},
-    "sources": {"compiler", "models", *BASE},
+    "project": {"project", "compiler", "language", "models", "tools", *BASE},
     "testing": {"testing"},
 }
 ONLY_DEFINITIONS = {"dagster", "dagster_graphql", "dagster_webserver"}

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from generator.calls import MODEL, REPLIES
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.in_place import run_body
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -20,7 +21,6 @@ from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.testing import ModelServer
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import Action
-from orchestrator_dagster.workspace import Workspace
 
 _RUN = RunInfo("run-1", datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator_dagster.editor_schema import schema_text
+from orchestrator_dagster.project.editor_schema import schema_text
 from orchestrator_dagster.tools.registry import ToolRegistry
 
 

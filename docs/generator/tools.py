@@ -16,10 +16,10 @@ from generator.calls import CALLS, FILES, MODEL, MODELS, NOT_MADE
 from generator.in_step import run_in_step
 from generator.markdown import code, join, prose, table, value
 from generator.service import ADDRESS, readdressed, service
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
 from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import Action, Tool, ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 def page() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ _NUMBERS = ("temperature", "max_tokens", "timeout", "max_parallel", "max_iterati
 _HEADER_PLACES = ("personality", "timeout")
 #: Where the tag means "let the schema choose".
 _MODELS = ("orchestrator", "model", "default_model", "experts", "expert", "selection_schema")
+#: What looks like the tag and is none.
+_SMALL = re.compile(r"<auto>(?=.*</auto>)", re.IGNORECASE | re.DOTALL)
 #: Texts for people, which are read by nobody else.
 _FOR_PEOPLE = ("name", "description", "metadata", "version")
 _WHERE = (
@@ -64,6 +67,7 @@ def check_auto(reading: Reading, top: Body, builtin: str = "builtin") -> None:
             else:
                 routes = path[0] in ("on_false", "on_success", "on_failure", "dependencies")
                 _misplaced(place, draft.step.id, reading, _ROUTES if routes else _WHERE)
+    _warn_of_small_letters(reading)
     if first is not None and not reading.lost((), "orchestrator"):
         _check_orchestrator(*first, builtin, reading)
 
@@ -121,6 +125,22 @@ def _check_number(text: str, draft: Draft, path: Place, reading: Reading) -> Non
             step=draft.step.id,
             hint=f"write the tag alone: `{path[0]}: <AUTO>…</AUTO>`",
         )
+
+
+def _warn_of_small_letters(reading: Reading) -> None:
+    """Warn of ``<auto>``: only capitals make a tag, this is text."""
+    assert reading.pipeline is not None
+    values = reading.pipeline.model_dump(by_alias=True, exclude_unset=True, exclude=set(_FOR_PEOPLE))
+    for path, text in texts_of(values):
+        found = _SMALL.search(text)
+        if found and not has_auto(text):
+            reading.problems.add(
+                "auto-tag",
+                f"{found[0]} is text here, and decides nothing",
+                text_span(reading.document, path, found.start(), found.end()),
+                severity="warning",
+                hint="write the tag in capitals: <AUTO>…</AUTO>",
+            )
 
 
 def _misplaced(place: Place, step: str | None, reading: Reading, hint: str) -> None:

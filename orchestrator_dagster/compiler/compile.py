@@ -18,7 +18,7 @@ from orchestrator_dagster.compiler.header import check_header, check_personaliti
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.limits import check_limits
 from orchestrator_dagster.compiler.model_names import ModelNameChecker, ModelNames
-from orchestrator_dagster.compiler.models import model_of, note_older_settings
+from orchestrator_dagster.compiler.models import check_unused_experts, model_of, note_older_settings
 from orchestrator_dagster.compiler.offered_tools import ToolCallers, check_offered_tools
 from orchestrator_dagster.compiler.plans import plan_bodies
 from orchestrator_dagster.compiler.products import check_collisions, compile_products
@@ -92,6 +92,7 @@ class _Compiler:
         check_asset_inputs(pipeline, document, problems)
         check_executor(pipeline, document, problems)
         check_limits(pipeline, self.known.models, document, problems)
+        check_unused_experts(pipeline, self.known.tools.names(), document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)

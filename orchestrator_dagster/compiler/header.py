@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from orchestrator_dagster.errors import PathError, PersonalityError
+from orchestrator_dagster.files.remote_files import is_url, plain_url
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
@@ -17,7 +18,6 @@ from orchestrator_dagster.language.template_names import texts_of
 from orchestrator_dagster.language.types import InputSpec
 from orchestrator_dagster.language.values import places_of_problems
 from orchestrator_dagster.language.wording import path_text
-from orchestrator_dagster.remote_files import is_url, plain_url
 from orchestrator_dagster.text import without_question
 
 #: Names that Dagster refuses for ops, inputs and outputs, and those of the two ops that every pipeline has.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,10 +15,14 @@ from orchestrator_dagster.compiler.needs import StepChoice, needs_of
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.older.tree import line
+from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import Expert, SelectionSchema
-from orchestrator_dagster.language.step import Step
+from orchestrator_dagster.language.step import Step, walk_steps
 from orchestrator_dagster.text import nearest_name
+
+#: Two names that are so alike are one name, misspelt: one letter in ten is another.
+_MISSPELT = 0.85
 
 
 class ModelChoice(BaseModel):
@@ -171,6 +176,33 @@ def _unknown_expert(reading: Reading, step: Step, place: Place) -> None:
         suggestion=nearest_name(str(step.expert), reading.pipeline.experts),
         hint="add it to `experts` in the header",
     )
+
+
+def check_unused_experts(pipeline: Pipeline, tools: Iterable[str], document: Document, problems: Problems) -> None:
+    """Warn of an expert that nothing asks and whose name is nearly that of a tool: it was meant to be the tool's.
+
+    Args:
+        pipeline: The pipeline.
+        tools: The names of the tools there are.
+        document: Its file.
+        problems: Takes the warnings.
+    """
+    named = {step.expert for _, step in walk_steps(pipeline.steps)}
+    idle = [name for name in pipeline.experts if name not in named]
+    known = list(tools) if idle else []
+    for name in idle:
+        if any(_same(name, tool) for tool in known):
+            continue
+        near = nearest_name(name, known)  # which may be far: other names are for other files, or for later
+        if near is not None and SequenceMatcher(None, name.replace("-", "_").lower(), near).ratio() >= _MISSPELT:
+            problems.add(
+                "unknown-expert",
+                f'no step names the expert "{name}", and no tool is called so',
+                document.key_span(("experts", name)),
+                severity="warning",
+                suggestion=near,
+                hint="an expert is asked by the steps that name it as `expert`, or use the tool of its name",
+            )
 
 
 def _nothing_named(reading: Reading, step: Step, work: Work, place: Place) -> None:

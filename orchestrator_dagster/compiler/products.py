@@ -6,13 +6,13 @@ from pathlib import PurePosixPath
 
 from orchestrator_dagster.compiler.bodies import Draft
 from orchestrator_dagster.compiler.compiled import CompiledProduct
+from orchestrator_dagster.files.remote_files import is_url
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.step import ProductSpec, Step, walk_steps
-from orchestrator_dagster.remote_files import is_url
 from orchestrator_dagster.text import nearest_name
 
 #: File suffix of each format; the first one is the usual one.

@@ -13,7 +13,7 @@ from orchestrator_dagster.compiler.partitions import check_partitions
 from orchestrator_dagster.compiler.references import Place, TemplateChecker
 from orchestrator_dagster.compiler.scopes import Names, Uses
 from orchestrator_dagster.errors import PathError
-from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.files.glob_pattern import GlobPattern
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.pipeline import AutomationCron, Pipeline, Schedule, Trigger
 from orchestrator_dagster.language.read import Reading

@@ -19,7 +19,7 @@ from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline
 from orchestrator_dagster.definitions.metadata import ProductMetadata
 from orchestrator_dagster.definitions.quality_gate import stopped_by_quality
 from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
-from orchestrator_dagster.project import load_folder
+from orchestrator_dagster.project.loading import load_folder
 from orchestrator_dagster.runtime.asset_values import (
     AssetData,
     AssetFile,

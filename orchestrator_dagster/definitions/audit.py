@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from orchestrator_dagster.stored_files import append_whole, shown, write_whole, writer_mark
+from orchestrator_dagster.files.stored_files import append_whole, shown, write_whole, writer_mark
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -23,9 +23,9 @@ from orchestrator_dagster.definitions.asset_values import file_of, materializati
 from orchestrator_dagster.definitions.metadata import ProductMetadata
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, checks_after, computes
 from orchestrator_dagster.errors import StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles
 from orchestrator_dagster.runtime.product_checks import Fault, faults_of, spec_of
-from orchestrator_dagster.workspace import Workspace
 
 SOUND, UNCHANGED = "sound", "unchanged"
 _ABOUT = {

@@ -18,7 +18,7 @@ from orchestrator_dagster.definitions.executor_choice import leaves_the_process,
 from orchestrator_dagster.definitions.factory import default_resources
 from orchestrator_dagster.definitions.jobs import job_name, pipeline_job
 from orchestrator_dagster.errors import ExecutorError, InputsError
-from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
+from orchestrator_dagster.project.kept_pipelines import keep_pipeline, kept_pipeline
 from orchestrator_dagster.text import nearest
 
 #: Names of the loggers that such a run writes to.

@@ -29,7 +29,7 @@ def config_schema(pipeline: CompiledPipeline) -> dict[str, dg.Field]:
 def _field(pipeline: CompiledPipeline, name: str, spec: InputSpec) -> dg.Field:
     kind = _config_type(f"{pipeline.op}__{name}", spec, spec.kind)
     default = thaw(spec.default)
-    description = _describe(spec)
+    description = _describe(name, spec)
     templated = any(has_template(text) for _, text in texts_of(default))
     if default is None or templated:
         # A default that is a template is rendered when the run starts, with the other inputs.
@@ -48,10 +48,10 @@ def _config_type(name: str, spec: TypeSpec, kind: str | None) -> Any:
     return _SCALARS.get(kind or "", dg.Any)
 
 
-def _describe(spec: InputSpec) -> str:
+def _describe(name: str, spec: InputSpec) -> str:
     """The description with the constraints that Dagster's types cannot show."""
     low, high = spec.limits
-    parts = [spec.description or ""]
+    parts = [spec.description or ("Folder of the products." if name == "output_dir" else "")]
     if low is not None and high is not None:
         parts.append(f"from {low:g} to {high:g}")
     elif low is not None or high is not None:

@@ -29,11 +29,13 @@ class DecisionMetadata(NamespacedMetadataSet):
 
 
 def decision_metadata(model: ModelUse | None) -> dict[str, Any]:
-    """Metadata of how a model was chosen; none where one was named and asked."""
+    """Metadata of how a model was chosen; only what is known of it where one was named and asked."""
     if model is None or model.decision is None:
         return {}
     made = model.decision
     used = next((one for one in made.candidates if one.model == made.taken), CandidateInfo(model=made.taken, fits=True))
+    if len(made.candidates) + made.left_out + len(made.fell_back) <= 1:  # nothing was chosen
+        return dict(DecisionMetadata(model_quality=used.quality, model_price=used.price or None))
     return dict(
         DecisionMetadata(
             model_strategy=made.strategy,

@@ -28,7 +28,7 @@ from orchestrator_dagster.definitions.progress import OnProgress, Progress, prog
 from orchestrator_dagster.definitions.record import load_record
 from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.errors import InputsError
-from orchestrator_dagster.project import refuse_unsupported
+from orchestrator_dagster.project.loading import refuse_unsupported
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 

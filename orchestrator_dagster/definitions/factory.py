@@ -39,8 +39,8 @@ from orchestrator_dagster.errors import ExecutorError
 from orchestrator_dagster.intelligence.description import Description
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
-from orchestrator_dagster.project import LoadedFile, find_project, refuse_broken
-from orchestrator_dagster.sources import Sources
+from orchestrator_dagster.project.loading import LoadedFile, find_project, refuse_broken
+from orchestrator_dagster.project.sources import Sources
 
 _log = logging.getLogger(__name__)
 #: Dagster sets it while it checks definitions, from its release 1.9 on.

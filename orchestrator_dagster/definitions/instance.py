@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
+from orchestrator_dagster.definitions.recording import is_full, short_reason
 from orchestrator_dagster.errors import OrchestratorError
 
 HOME_NAME = ".orchestrator"
@@ -55,10 +56,12 @@ def open_instance(project: Path) -> DagsterInstance:
             return DagsterInstance.from_config(str(home))
         except Exception as error:  # a setting, a package, or the database behind it
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            raise OrchestratorError(
-                f'the runs cannot be recorded in "{home}": {type(error).__name__}: {reason}',
-                hint=f'look at "{home / "dagster.yaml"}" and at what it names',
-            ) from error
+            hint = f'look at "{home / "dagster.yaml"}" and at what it names'
+            if is_full(home):
+                reason, hint = f"no space left on the device ({short_reason(reason)})", "free space there"
+            else:
+                reason = f"{type(error).__name__}: {reason}"
+            raise OrchestratorError(f'the runs cannot be recorded in "{home}": {reason}', hint=hint) from error
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from orchestrator_dagster.definitions.quality_gate import QUALITY
 from orchestrator_dagster.definitions.shared_parts import NO_CONFIG, OUTCOMES_IO, checks_after, computes
 from orchestrator_dagster.definitions.step_context import services_of
 from orchestrator_dagster.errors import StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.intelligence.description import Description, names_orchestrator
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles
 from orchestrator_dagster.runtime.outcome import ModelUsage
 from orchestrator_dagster.runtime.product_checks import Fault
-from orchestrator_dagster.workspace import Workspace
 
 ALIGNMENT = "alignment"
 _RESOURCES = {"workspace", "tools", "models", OUTCOMES_IO}
@@ -40,6 +40,8 @@ def alignment_check(pipeline: CompiledPipeline) -> dg.AssetChecksDefinition | No
     @computes
     def describe(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.AssetCheckResult]:
         found, kept = _described(context, pipeline)
+        if found is None:
+            return
         yield dg.AssetCheckResult(
             passed=found.alignment.state == "aligned" or found.alignment.ignored is not None,
             asset_key=key,
@@ -55,8 +57,16 @@ def alignment_check(pipeline: CompiledPipeline) -> dg.AssetChecksDefinition | No
     )  # fmt: skip
 
 
-def _described(context: OpExecutionContext, pipeline: CompiledPipeline) -> tuple[Description, bool]:
-    """The kept description, else a new one, which is kept; and whether it was kept before."""
+def _on_demand(context: OpExecutionContext) -> bool:
+    """Whether the run executes checks alone. Dagster adds the checks of assets to "Materialize", and asking costs."""
+    return not context.job_def.asset_layer.selected_asset_keys
+
+
+def _described(context: OpExecutionContext, pipeline: CompiledPipeline) -> tuple[Description | None, bool]:
+    """The kept description, else a new one, which is kept; and whether it was kept before.
+
+    None where there is none and nobody has asked for it.
+    """
     from orchestrator_dagster.intelligence.describing import describe
     from orchestrator_dagster.intelligence.kept import keep_description, kept_description
 
@@ -64,6 +74,9 @@ def _described(context: OpExecutionContext, pipeline: CompiledPipeline) -> tuple
     kept = kept_description(storage, pipeline)
     if kept is not None:
         return kept, True
+    if not _on_demand(context):
+        context.log.info("not described: execute the check by itself, or launch the job that describes")
+        return None, False
     made = describe(pipeline, services_of(context, pipeline.limits))
     try:
         keep_description(storage, pipeline, made)
@@ -108,6 +121,9 @@ def quality_checks(pipeline: CompiledPipeline) -> dg.AssetChecksDefinition | Non
 
     @computes
     def judge(context: OpExecutionContext, _: Mapping[str, Any]) -> Iterator[dg.AssetCheckResult]:
+        if not qc.blocking and not _on_demand(context):
+            context.log.info("not judged: the model is asked when the check is executed by itself")
+            return
         wanted = {one.asset_key for one in context.selected_asset_check_keys}
         for key, names in keys.items():
             if key in wanted:

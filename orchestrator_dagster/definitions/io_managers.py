@@ -17,10 +17,10 @@ from orchestrator_dagster.definitions.metadata import usage_metadata
 from orchestrator_dagster.definitions.progress import op_of
 from orchestrator_dagster.definitions.step_context import failure_of
 from orchestrator_dagster.errors import FileMissingError, ProductError, StorageError
+from orchestrator_dagster.files.stored_files import shown, write_whole
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles, AssetMissing, AssetParts, Found
 from orchestrator_dagster.runtime.decoding import decode
 from orchestrator_dagster.runtime.outcome import Outcome
-from orchestrator_dagster.stored_files import shown, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -10,7 +10,7 @@ from dagster import DagsterInstance, DagsterRun
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG, job_name
-from orchestrator_dagster.kept_pipelines import keep_pipeline, kept_pipeline
+from orchestrator_dagster.project.kept_pipelines import keep_pipeline, kept_pipeline
 
 #: Tag of a run: the id of its pipeline. Jobs have it; it is given to runs from the asset pages as well.
 ID_TAG = "orchestrator/pipeline"

@@ -14,9 +14,9 @@ from dagster._utils.warnings import disable_dagster_warnings
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.definitions.decision_metadata import decision_metadata
-from orchestrator_dagster.remote_files import is_url
+from orchestrator_dagster.files.remote_files import is_url
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.runtime.outcome import Decision, ModelUsage, Outcome, ProductFile, UsageInfo
-from orchestrator_dagster.workspace import Workspace
 
 _FILES_SHOWN = 20
 

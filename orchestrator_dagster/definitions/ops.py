@@ -24,9 +24,9 @@ from orchestrator_dagster.definitions.shared_parts import (
 )
 from orchestrator_dagster.definitions.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PathError, StepError
+from orchestrator_dagster.files.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
-from orchestrator_dagster.remote_files import allowed_url, is_url, local_path
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -137,7 +137,7 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
     @computes
     def compute(context: OpExecutionContext, given: Mapping[str, Any]) -> Iterator[dg.Output[Any]]:
         # The models of the log take 20 ms to make, which only runs need that get here.
-        from orchestrator_dagster.definitions.run_summary import run_numbers, run_report
+        from orchestrator_dagster.definitions.run_summary import BY_STEP, run_numbers, run_report
 
         run = run_info(context, given["inputs"])
         outcomes = {one.step: one for one in map(Outcome.model_validate, given["outcomes"])}
@@ -148,11 +148,12 @@ def finish_op(pipeline: CompiledPipeline) -> dg.OpDefinition:
         outputs = render_outputs(pipeline, given["inputs"]["values"], outcomes, run, workspace.environment)
         record = run_record(pipeline, run, outcomes, outputs, completed_at=datetime.now(timezone.utc))
         metadata = {
-            **run_numbers(outcomes, record["duration"]),
             **run_report(pipeline, run, outcomes, outputs=outputs),
+            **run_numbers(outcomes, record["duration"]),
         }
         if outputs:
             metadata["orchestrator/outputs"] = dg.JsonMetadataValue(outputs)
+        metadata[BY_STEP] = metadata.pop(BY_STEP)  # long, and for programs: at the end of what the UI shows
         yield dg.Output(record, "run", metadata=metadata)
 
     return MakingOp(

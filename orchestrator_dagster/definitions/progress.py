@@ -62,7 +62,8 @@ def progress_of(event: DagsterEvent, pipeline: CompiledPipeline) -> Progress | N
         if found.status == "skipped":
             return Progress("skipped", step, found.reason or "")
         if found.status == "failed":
-            return Progress("failed", step, found.error or "")
+            where = pipeline.location(pipeline.by_op[op_of(event.step_key)])
+            return Progress("failed", step, f"{where}: {found.error}" if found.error else "")
         used = UsageMetadata.extract(_metadata(event))
         tokens = None if used.input_tokens is None else used.input_tokens + (used.output_tokens or 0)
         failed = found.failed_items or 0

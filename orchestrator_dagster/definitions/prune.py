@@ -21,10 +21,10 @@ from dagster import DagsterInstance
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
 from orchestrator_dagster.definitions.launched import PIPELINE_TAG
 from orchestrator_dagster.definitions.step_context import QUESTIONS, SPENT
-from orchestrator_dagster.kept_pipelines import FOLDER as PIPELINES
-from orchestrator_dagster.kept_pipelines import kept_list
+from orchestrator_dagster.files.stored_files import files_below, is_temporary, modified, open_folder, shown
 from orchestrator_dagster.models.call_store import ALWAYS, RUN
-from orchestrator_dagster.stored_files import files_below, is_temporary, modified, open_folder, shown
+from orchestrator_dagster.project.kept_pipelines import FOLDER as PIPELINES
+from orchestrator_dagster.project.kept_pipelines import kept_list
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -26,9 +26,9 @@ from orchestrator_dagster.definitions.jobs import job_name, launch_config
 from orchestrator_dagster.definitions.partitions import partitions_at
 from orchestrator_dagster.definitions.reloading import reload_through_proxy, reload_through_webserver
 from orchestrator_dagster.definitions.served import Served, compile_again
-from orchestrator_dagster.project import LoadedFile, shown
+from orchestrator_dagster.project.loading import LoadedFile, shown
+from orchestrator_dagster.project.sources import Sources
 from orchestrator_dagster.runtime.launches import launch_inputs
-from orchestrator_dagster.sources import Sources
 
 #: Seconds between two ticks. A tick looks at the time of change of every file, some 10 µs each.
 INTERVAL = 5
@@ -104,7 +104,7 @@ def recompile_sensor(
         jobs=list(jobs) or None,
         minimum_interval_seconds=INTERVAL,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Serves the pipeline files of {shown(folder, root)} as they are: it compiles what has changed"
+        description=f"Serves the pipeline files of {shown(folder, root)}/ as they are: it compiles what has changed"
         " and loads this location anew. A file with errors leaves its last good version in place.",
     )
 
@@ -201,7 +201,8 @@ def _runs(pipeline: CompiledPipeline) -> list[RunRequest]:
 
 
 def _state(watch: _Watch, new: Sequence[CompiledPipeline]) -> str:
-    lines = [f"{len(watch.served.pipelines)} pipelines are served as their files say"]
+    stale = len(watch.served.stale)
+    lines = [f"{len(watch.served.pipelines) - stale} pipelines are served as their files say"]
     if new:
         lines.append(f"new or changed: {', '.join(pipeline.id for pipeline in new)}")
     for word, files in (("stale, with errors", watch.served.stale), ("left out, with errors", watch.served.broken)):

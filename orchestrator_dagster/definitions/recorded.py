@@ -21,7 +21,7 @@ from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG
 from orchestrator_dagster.definitions.launched import ID_TAG, PIPELINE_TAG, is_of, pipeline_kept
 from orchestrator_dagster.definitions.record import status_of
 from orchestrator_dagster.errors import LogError, RunNotFoundError
-from orchestrator_dagster.kept_pipelines import DIGITS
+from orchestrator_dagster.project.kept_pipelines import DIGITS
 from orchestrator_dagster.text import nearest
 
 #: The fewest characters of an id that may stand for it, and how many are shown.

@@ -56,7 +56,7 @@ def recording_error(instance: DagsterInstance, run_id: str | None, reason: str) 
         files = locked_files(place, run_id) if place else []
         reason += "".join(f'; another process holds "{file}"' for file in files)
         hint = f"end what holds it, or wait for it, {go_on}"
-    elif "full" in reason or "No space" in reason or _is_full(place):
+    elif "full" in reason or "No space" in reason or is_full(place):
         reason = f"no space left on the device ({reason})"
         hint = f"free space there, {go_on}"
     else:
@@ -101,7 +101,8 @@ def _root(instance: DagsterInstance) -> Path | None:
     return None
 
 
-def _is_full(place: Path | None) -> bool:
+def is_full(place: Path | None) -> bool:
+    """Whether hardly anything can be written there any more."""
     with suppress(OSError):
         return place is not None and shutil.disk_usage(place).free < _LITTLE
     return False

@@ -13,20 +13,20 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from orchestrator_dagster.definitions.call_slots import PoolSlots
 from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
+from orchestrator_dagster.files.remote_files import is_url, local_path, plain_url
+from orchestrator_dagster.files.run_quota import RunQuota
+from orchestrator_dagster.files.workspace import MEGABYTE, Workspace
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import DEFAULT_TIMEOUT, Calling, ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import STALL, STREAM_FROM, Endpoint
 from orchestrator_dagster.models.run_clients import Clients, RunClients
 from orchestrator_dagster.models.traffic import Patience, Rates
-from orchestrator_dagster.models_file import own_models
-from orchestrator_dagster.remote_files import is_url, local_path, plain_url
-from orchestrator_dagster.run_quota import RunQuota
+from orchestrator_dagster.project.models_file import own_models
 from orchestrator_dagster.runtime.direct_models import DirectModels
 from orchestrator_dagster.tools.model_access import ModelReply
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
-from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 #: Says where relative paths start when the resource does not; the command sets it for the runs that it starts.
 ROOT_VARIABLE = "ORCHESTRATOR_ROOT"

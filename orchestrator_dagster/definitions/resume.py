@@ -40,9 +40,9 @@ from orchestrator_dagster.definitions.recorded import find_run
 from orchestrator_dagster.definitions.recording import recording
 from orchestrator_dagster.definitions.unfinished import Done, same_input, steps_to_run
 from orchestrator_dagster.errors import ResumeError, RunNotFoundError
-from orchestrator_dagster.kept_pipelines import DIGITS
-from orchestrator_dagster.project import refuse_unsupported
-from orchestrator_dagster.stored_files import is_left_behind
+from orchestrator_dagster.files.stored_files import is_left_behind
+from orchestrator_dagster.project.kept_pipelines import DIGITS
+from orchestrator_dagster.project.loading import refuse_unsupported
 
 #: Tags of Dagster's own that a resumed run takes over: those of its partition.
 _KEPT_TAGS = ("dagster/partition", "dagster/asset_partition")

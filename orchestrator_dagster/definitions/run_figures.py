@@ -18,6 +18,7 @@ from orchestrator_dagster.definitions.progress import op_of, part_of, root_cause
 from orchestrator_dagster.definitions.record import status_of
 from orchestrator_dagster.definitions.run_summary import BY_STEP
 from orchestrator_dagster.history.figures import RunFigures, StepFigures, Taken
+from orchestrator_dagster.log.document import WAITING
 from orchestrator_dagster.runtime.outcome import UsageInfo
 
 _EVENTS = {
@@ -93,7 +94,10 @@ def _figures(instance: DagsterInstance, record: RunRecord, said: Mapping[str, Ma
         return RunFigures(**base, whole=True, **found)
     # A run that resumed another has a run asset with the sums of both: what it took itself stands in its events.
     whole = metadata is not None and anew
-    return RunFigures(**base, whole=whole, **_of_events(instance, run.run_id, run.tags[ID_TAG].replace("-", "_")))
+    found = _of_events(instance, run.run_id, run.tags[ID_TAG].replace("-", "_"))
+    if found["error"] == WAITING:
+        base["status"] = "running"  # it goes on when the person answers
+    return RunFigures(**base, whole=whole, **found)
 
 
 def _of_asset(metadata: Mapping[str, Any]) -> dict[str, Any] | None:

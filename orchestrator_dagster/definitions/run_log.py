@@ -16,9 +16,9 @@ from orchestrator_dagster.definitions.launched import products_of
 from orchestrator_dagster.definitions.record import ReadRun, read_run, record_of, running_steps, status_of
 from orchestrator_dagster.definitions.recorded import launched_by, partition_of_run
 from orchestrator_dagster.definitions.tries import Try
+from orchestrator_dagster.files.remote_files import is_url
 from orchestrator_dagster.log.build import Recorded, build_log
 from orchestrator_dagster.log.document import Log, LogAttempt, LogRun, RunStatus
-from orchestrator_dagster.remote_files import is_url
 from orchestrator_dagster.runtime.record import unreached_steps
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from typing import Any
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.instance.ref import InstanceRef
 
-from orchestrator_dagster.compiled_cache import CompiledCache
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.instance import HOME_NAME, instance_home
 from orchestrator_dagster.definitions.jobs import job_name
@@ -28,8 +27,9 @@ from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_pro
 from orchestrator_dagster.definitions.translation import Specs, Translated, translate
 from orchestrator_dagster.definitions.translator import PipelinesTranslator
 from orchestrator_dagster.errors import OrchestratorError
-from orchestrator_dagster.kept_pipelines import keep_list, keep_pipeline, kept_list, kept_pipeline
-from orchestrator_dagster.project import LoadedFile, find_project, known, load_file, load_folder
+from orchestrator_dagster.project.compiled_cache import CompiledCache
+from orchestrator_dagster.project.kept_pipelines import keep_list, keep_pipeline, kept_list, kept_pipeline
+from orchestrator_dagster.project.loading import LoadedFile, find_project, known, load_file, load_folder
 from orchestrator_dagster.tools.registry import BUILTIN
 
 _log = logging.getLogger(__name__)

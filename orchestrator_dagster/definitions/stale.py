@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from orchestrator_dagster.project import LoadedFile
+from orchestrator_dagster.project.loading import LoadedFile
 
 #: Tag of the assets and the job of a stale pipeline, by which the UI can filter.
 STALE_TAG = "orchestrator/stale"

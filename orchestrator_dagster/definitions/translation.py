@@ -14,7 +14,7 @@ from orchestrator_dagster.compiler.compiled import AssetPath, CompiledPipeline
 from orchestrator_dagster.compiler.renaming import renamed
 from orchestrator_dagster.definitions.translator import PipelineAsset, PipelinesTranslator
 from orchestrator_dagster.errors import TranslationError
-from orchestrator_dagster.project import LoadedFile
+from orchestrator_dagster.project.loading import LoadedFile
 
 Specs = dict[dg.AssetKey, dg.AssetSpec]
 

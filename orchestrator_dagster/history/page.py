@@ -43,7 +43,7 @@ code{font-family:ui-monospace,Consolas,monospace;font-size:.92em}
 """
 _KEY = (
     '<span class="key"><i class="completed"></i>completed<i class="failed"></i>failed'
-    '<i class="canceled"></i>canceled or running</span>'
+    '<i class="canceled"></i>canceled, running or waiting</span>'
 )
 _TIMES = '<span class="key"><i class="median"></i>median<i class="p95"></i>95th percentile</span>'
 
@@ -103,7 +103,7 @@ def _ends(found: History) -> list[tuple[int, str]]:
         (total.completed, "completed"),
         (total.failed, "failed"),
         (total.canceled, "canceled"),
-        (total.running, "running"),
+        (total.running, "running or waiting"),
     ]
 
 

@@ -26,9 +26,9 @@ class Part(BaseModel):
 class Sums(Part):
     """Sums over runs. Times are seconds of completed runs that did all of their pipeline by themselves.
 
-    ``success_rate`` counts a run together with those that resumed it: it is that of the last one; None when none has
-    ended. ``cost`` is None as soon as the cost of one call is not known: ``known_cost`` is what is known, and
-    ``unpriced_calls`` are the others.
+    ``running`` are those that go on, or wait for the answer of a person. ``success_rate`` counts a run together with
+    those that resumed it: it is that of the last one; None when none has ended. ``cost`` is None as soon as the cost of
+    one call is not known: ``known_cost`` is what is known, and ``unpriced_calls`` are the others.
     """
 
     runs: int

@@ -15,6 +15,8 @@ from orchestrator_dagster.intelligence.structural import structural_architecture
 
 #: Most characters of one text, and of all facts together. A pipeline of 100 steps stays below the second.
 LONGEST_TEXT, LONGEST_FACTS = 800, 60_000
+#: What is shown of a step in a pipeline of very many.
+_ALWAYS = ("step", "description", "kind", "calls_tool", "waits_for", "kinds_of_control_flow")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -53,9 +55,14 @@ class Facts:
     def text(self) -> str:
         """The compiled pipeline as JSON text, cut to size."""
         for longest in (LONGEST_TEXT, LONGEST_TEXT // 4, LONGEST_TEXT // 16):
-            text = json.dumps(self._data(longest), ensure_ascii=False, default=str, indent=1)
+            text = json.dumps(self._data(longest), ensure_ascii=False, default=str)
             if len(text) <= LONGEST_FACTS:
                 return text
+        data = self._data(LONGEST_TEXT // 16)
+        data["steps"] = [{name: one[name] for name in _ALWAYS if name in one} for one in data["steps"]]
+        text = json.dumps(data, ensure_ascii=False, default=str)
+        if len(text) <= LONGEST_FACTS:
+            return text
         return f"{text[:LONGEST_FACTS]}… (cut: {len(text):,} characters)"
 
     @cached_property
@@ -114,6 +121,5 @@ def _cut(value: Any, longest: int) -> Any:
     if isinstance(value, Mapping):
         return {name: _cut(one, longest) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        shown = [_cut(one, longest) for one in value]
-        return shown if len(shown) <= 200 else [*shown[:200], f"and {len(shown) - 200} more"]
+        return [_cut(one, longest) for one in value]
     return value

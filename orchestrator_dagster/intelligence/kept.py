@@ -11,13 +11,13 @@ from pathlib import Path
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.fingerprint import digest
+from orchestrator_dagster.files.stored_files import write_whole
 from orchestrator_dagster.intelligence.description import (
     PROMPTS,
     Description,
     names_orchestrator,
     structural_description,
 )
-from orchestrator_dagster.stored_files import write_whole
 
 FOLDER = "descriptions"
 

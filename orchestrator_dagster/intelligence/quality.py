@@ -7,6 +7,7 @@ The judge is shown the intention, the rubric and the product, cut to size. Its q
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from orchestrator_dagster.runtime.services import Services
 
 #: Most characters that the judge is shown of all products of one judgement together.
 LONGEST = 24_000
+_IN_TAG = re.compile(r'[<>"\x00-\x1f]')
 _TAIL = 4  # one part in so many is from the end
 _MOST_FINDINGS, _LONGEST_TEXT, _LONGEST_QUOTE = 10, 600, 400
 _BINARY = frozenset(("parquet", "xlsx"))
@@ -192,8 +194,8 @@ def judge(
         answer = asker.ask(
             place,
             _SYSTEM,
-            _task(qc, intention),
-            {f"product {path}": text for path, text in shown.items()},
+            _task(qc),
+            {"intention": intention, **{_name(path): text for path, text in shown.items()}},
             _SCHEMA,
             lambda value: _problems(value, qc, list(shown.values())),
         )
@@ -224,10 +226,15 @@ def _said(error: StepError) -> str:
     return f"{error.message}{f'; next: {error.hint}' if error.hint else ''}"
 
 
-def _task(qc: Qc, intention: str) -> str:
+def _name(path: str) -> str:
+    """The name of a product's block: nothing in it can end the tag."""
+    return "product " + _IN_TAG.sub("_", path)
+
+
+def _task(qc: Qc) -> str:
     return (
-        "Judge the product of a pipeline. Judge all of its files together, when there are several.\n\n"
-        f"What the pipeline is meant to do:\n{intention}\n\n"
+        "Judge the product of a pipeline; all of its files together, when there are several. What the pipeline is "
+        "meant to do stands in `intention`.\n\n"
         f"The rubric, by which you judge and by nothing else:\n{qc.rubric.strip()}\n\n"
         "First give what does not meet the rubric, each with the exact words of the product that show it (leave the "
         "quote empty only for what is missing), then the judgement in one sentence, then the score from 0 to 1. A "

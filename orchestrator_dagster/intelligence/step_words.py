@@ -12,6 +12,13 @@ from orchestrator_dagster.compiler.routing import RoutePlan
 from orchestrator_dagster.language.auto_tags import auto_in
 
 _LONGEST_PROMPT, _LONGEST_VALUE, _MOST_VALUES = 200, 80, 4
+#: What is done with the `path` of a file tool.
+_FILE_WORDS = {
+    "filesystem.read": "reads the file",
+    "filesystem.read_many": "reads the files of",
+    "filesystem.list": "lists the files of",
+    "filesystem.write": "writes the file",
+}
 _SAID = {"on_success": "succeeds", "on_false": "is skipped by its condition", "on_failure": "fails"}
 
 
@@ -89,6 +96,15 @@ def does(step: CompiledStep) -> str:
     value = inner.parameters.get("message", inner.parameters.get("value"))
     said = f": “{cut(value, _LONGEST_VALUE)}”" if isinstance(value, str) and value else ""
     return as_sentence(f"{builtin_words(inner.action)}{said}")
+
+
+def calls(step: CompiledStep) -> str:
+    """What a step does that calls a tool, in a few words."""
+    name, path = f"{step.tool}.{step.action}", step.parameters.get("path")
+    words = _FILE_WORDS.get(name)
+    if words is not None and isinstance(path, str) and len(path) <= _LONGEST_VALUE:
+        return f"{words} {code(path)}"
+    return f"calls {code(name)}"
 
 
 def builtin_words(action: str | None) -> str:

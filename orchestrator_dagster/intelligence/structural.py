@@ -10,6 +10,7 @@ from orchestrator_dagster.intelligence.step_words import (
     as_sentence,
     budget_words,
     builtin_words,
+    calls,
     code,
     cut,
     does,
@@ -106,7 +107,7 @@ def _said(step: CompiledStep) -> str:
     if inner.pipeline is not None:
         return f"{code(step.id)} runs the pipeline {code(inner.pipeline.id)}{again}"
     if inner.kind == "tool":
-        return f"{code(step.id)} calls {code(f'{inner.tool}.{inner.action}')}{again}"
+        return f"{code(step.id)} {calls(inner)}{again}"
     if inner.kind == "model":
         about = f" (“{inline(inner.instruction, 80)}”)" if inner.instruction else ""
         return f"{code(step.id)} asks a model{again}{about}"
@@ -157,7 +158,7 @@ def _results(pipeline: CompiledPipeline) -> str:
     if pipeline.outputs:
         names = [code(name) for name in pipeline.outputs]
         parts.append(f"its output{'s' if len(names) > 1 else ''}: {joined(_some(names))}")
-    return as_sentence("; ".join(parts) or "it leaves no product and no output but the record of its run")
+    return as_sentence("; ".join(parts) or "it declares no product and no output")
 
 
 def _product(product: CompiledProduct) -> str:

@@ -81,6 +81,7 @@ def build_log(found: Recorded) -> Log:
     usage = sum((outcome.usage for outcome in found.outcomes.values()), UsageInfo())
     failures = failures_of(pipeline, found.outcomes, found.error)
     calls, left_out = calls_of(found.calls)
+    products, more_products = _products(found.outcomes)
     made = Log(
         pipeline=LogPipeline(
             id=pipeline.id,
@@ -103,7 +104,8 @@ def build_log(found: Recorded) -> Log:
         steps=tuple(sorted(steps, key=lambda step: (step.started_at is None, step.started_at or found.now))),
         calls=calls,
         calls_left_out=left_out,
-        products=tuple(_products(pipeline, found.outcomes)),
+        products=products,
+        products_left_out=more_products,
         usage=usage.model_copy(update={"models": {}}),
         models=dict(sorted(usage.models.items())),
         runs=tuple(found.runs),
@@ -165,7 +167,8 @@ def _step(found: Recorded, step: CompiledStep) -> LogStep:
 
 
 _MOST_PATHS = 50
-_MOST_PRODUCTS = 200
+#: The most products that a log has.
+MOST_PRODUCTS = 200
 _LONGEST = 80
 
 
@@ -188,13 +191,16 @@ def _model(use: ModelUse) -> LogModel:
     return LogModel.model_validate(use.model_dump())
 
 
-def _products(pipeline: CompiledPipeline, outcomes: Mapping[str, Outcome]) -> list[LogProduct]:
-    made = [
-        (outcome.completed_at, LogProduct(step=step, **product.model_dump(exclude={"column_types"})))
-        for step, outcome in outcomes.items()
+def _products(outcomes: Mapping[str, Outcome]) -> tuple[tuple[LogProduct, ...], int]:
+    """The products in the order in which their steps ended, and how many are left out of many."""
+    every = [
+        (step, product)
+        for step, outcome in sorted(outcomes.items(), key=lambda one: one[1].completed_at)
         for product in outcome.products
     ]
-    return [product for _, product in sorted(made, key=lambda one: one[0])][:_MOST_PRODUCTS]
+    shown = every[:MOST_PRODUCTS]
+    made = (LogProduct(step=step, **one.model_dump(exclude={"column_types"})) for step, one in shown)
+    return tuple(made), len(every) - len(shown)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

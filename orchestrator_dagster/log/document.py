@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator_dagster.errors import LogError
 from orchestrator_dagster.runtime.outcome import Decision, DecisionInfo, ModelUsage, UsageInfo
 
+#: The type of the failure of a step that waits for the answer of a person.
+WAITING = "WaitingForAnswerError"
 #: Version of the document. It is raised when a field changes its meaning or goes; new fields do not raise it.
 VERSION = 1
 
@@ -191,6 +193,11 @@ class LogStep(Entry):
     products: tuple[str, ...] = ()
     loop: LogLoop | None = None
 
+    @property
+    def shown(self) -> str:
+        """The status as a report has it."""
+        return "waiting" if self.error is not None and self.error.type == WAITING else self.status
+
 
 class LogNext(Entry):
     """What to do now, as a sentence, and the command for it."""
@@ -203,8 +210,9 @@ class Log(Entry):
     """The log of a run.
 
     ``failures`` has all of them, the one that ended the run first. ``runs`` are the run and those that it resumed, the
-    first one first. ``asked`` are the products that were asked for, None for the whole pipeline. ``calls`` are bounded:
-    ``calls_left_out`` more were made. ``notes`` say what the log does not have, and why.
+    first one first. ``asked`` are the products that were asked for, None for the whole pipeline. ``calls`` and
+    ``products`` are bounded: ``calls_left_out`` and ``products_left_out`` more were made. ``notes`` say what the log
+    does not have, and why.
     """
 
     version: int = VERSION
@@ -224,11 +232,18 @@ class Log(Entry):
     calls: tuple[LogCall, ...] = ()
     calls_left_out: int = 0
     products: tuple[LogProduct, ...] = ()
+    products_left_out: int = 0
     usage: UsageInfo = Field(default_factory=UsageInfo)
     models: dict[str, ModelUsage] = Field(default_factory=dict)
     runs: tuple[LogRun, ...] = ()
     resumed_by: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether all that it needs to go on are answers of people."""
+        open_ = [one for one in self.failures if not one.handled]
+        return self.status == "failed" and bool(open_) and all(one.type == WAITING for one in open_)
 
 
 def read_log(value: Mapping[str, Any]) -> Log:

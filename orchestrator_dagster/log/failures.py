@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.log.document import LogFailure
+from orchestrator_dagster.log.document import WAITING, LogFailure
 from orchestrator_dagster.runtime.outcome import ErrorInfo, Outcome
 
 #: The most failures that a log has.
@@ -48,7 +48,8 @@ def failure_of(error: ErrorInfo, outcome: Outcome) -> LogFailure:
         State.FAILED_SKIPPING: ("the run went on without the steps after it", True),
         State.FAILED_CONTINUED: (_WENT_ON, False),
     }
-    effect, handled = effects.get(outcome.state, ("it ended the run", False))
+    ended = "the run goes on when it is answered" if error.type == WAITING else "it ended the run"
+    effect, handled = effects.get(outcome.state, (ended, False))
     return LogFailure(**_said(error), effect=effect, handled=handled)
 
 

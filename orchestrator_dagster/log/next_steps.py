@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from orchestrator_dagster.log.document import Log, LogNext
+from orchestrator_dagster.log.document import WAITING, Log, LogNext
 from orchestrator_dagster.log.failures import ROUTED
 
 #: How many digits of a run's id stand for it in commands.
@@ -29,6 +29,13 @@ def _steps(log: Log, opened: bool) -> Iterator[LogNext]:
         yield LogNext(text="It goes on. Look again", command=f"orchestrator log {run}")
         return
     open_ = [one for one in log.failures if not one.handled]
+    questions = [one for one in open_ if one.type == WAITING]
+    if questions and log.resumed_by is None:
+        for one in questions[:_HINTS]:
+            yield LogNext(text="To answer it, and go on", command=one.hint)
+        open_ = [one for one in open_ if one.type != WAITING]
+        if not open_:
+            return
     hints = list(dict.fromkeys(one.hint for one in open_ if one.hint and not _resumes(one.hint)))
     for hint in hints[:_HINTS]:
         yield LogNext(text=_sentence(hint))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator_dagster.log.document import Log, LogFailure, LogStep
+from orchestrator_dagster.log.document import WAITING, Log, LogFailure, LogStep
 from orchestrator_dagster.log.model_words import models_part
 from orchestrator_dagster.log.timeline import timeline
 from orchestrator_dagster.log.words import block, brief, code, count, cut, dollars, duration, moment, plain, prose, size
@@ -15,6 +15,7 @@ from orchestrator_dagster.tables import cell_text, markdown_table
 _FAILURES, _STEPS, _CALLS, _ITEMS, _PRODUCTS, _VALUES = 10, 200, 50, 10, 20, 20
 #: What would be read as markup in a table.
 _MARKUP = re.compile(r"(?<!\\)(?:<(?!br>)[A-Za-z/!?]|\]\(|`|&#?\w+;)")
+_ENDS = ("failed", "waiting", "interrupted", "running", "skipped")
 _DONE = {"completed": "completed", "failed": "failed", "canceled": "was canceled", "running": "is running"}
 
 
@@ -48,7 +49,8 @@ def first_screen(log: Log, most_steps: int = _STEPS) -> str:
         most_steps: How many steps the table shows.
     """
     name = plain(log.pipeline.name or log.pipeline.id, 100)
-    parts = [f"# {name}: run {log.run_id[:8]} {_DONE[log.status]}", *_failures(log, handled=False)]
+    ended = "waits for an answer" if log.waits else _DONE[log.status]
+    parts = [f"# {name}: run {log.run_id[:8]} {ended}", *_failures(log, handled=False)]
     parts += [*_next(log), _summary(log)]
     parts += [f"> Note: {plain(note)}" for note in log.notes]
     parts.append(f"## Steps\n\n{_steps(log, most_steps)}")
@@ -77,6 +79,8 @@ def _failure(one: LogFailure) -> str:
     else:
         what = f"{code(one.step)} failed"
     said = one.message.strip()
+    if one.type == WAITING:
+        what, _, said = f"{code(one.step)} waits for an answer", *said.partition(": ")[1:]
     long = "\n" in said or len(said) > 300
     text = f"**{what}**\n\n{block(said, lines=15)}" if long else f"**{what}:** {prose(said)}"
     tried = f"after {one.attempts:,} tries" if one.attempts > 1 else ""
@@ -102,15 +106,19 @@ def _next(log: Log) -> Iterator[str]:
 
 
 def _summary(log: Log) -> str:
-    states = [one.status for one in log.steps]
+    states: list[str] = [one.shown for one in log.steps]
     done = f"{states.count('completed')} of {len(states)}"
-    others = [f"{states.count(one)} {one}" for one in ("failed", "interrupted", "running", "skipped") if one in states]
+    others = [
+        f"{states.count(one)} {one}"
+        for one in ("failed", "waiting", "interrupted", "running", "skipped")
+        if one in states
+    ]
     usage = log.usage
     row: dict[str, Any] = {
-        "status": log.status,
+        "status": "waiting" if log.waits else log.status,
         "duration": duration(log.seconds),
         "steps": ", ".join([done, *others]),
-        "products": f"{len(log.products):,}",
+        "products": f"{len(log.products) + log.products_left_out:,}",
         "model calls": f"{usage.calls:,}" + (f" + {usage.served:,} served" if usage.served else ""),
         "tokens": f"{usage.tokens:,}",
         "cost": dollars(usage.cost),
@@ -145,7 +153,7 @@ def _step_row(one: LogStep, log: Log) -> dict[str, str]:
     model = f"{one.model.provider}:{one.model.name}" if one.model else ""
     return {
         "step": one.id,
-        "status": one.status,
+        "status": one.shown,
         "time": duration(one.seconds) if one.status != "skipped" else "",
         "does": cut(model or one.does, 60),
         "tokens": f"{used.tokens:,}" if used.calls or used.served else "",
@@ -262,7 +270,8 @@ def _products(log: Log) -> str:
     ]
     if not any(row["rows"] for row in rows):
         rows = [{name: value for name, value in row.items() if name != "rows"} for row in rows]
-    parts = [markdown_table(rows, max_rows=100)]
+    left = len(rows) - 100 + log.products_left_out if len(rows) > 100 else log.products_left_out
+    parts = [markdown_table(rows[:100]) + (f"\n\n*and {left:,} more*" if left else "")]
     for one in log.products[:_PRODUCTS]:
         if one.preview:
             parts.append(f"{code(one.path)}\n\n{_preview(one.preview, one.format)}")

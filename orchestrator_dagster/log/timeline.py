@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from orchestrator_dagster.log.document import Log, LogAttempt, LogStep
 from orchestrator_dagster.log.words import duration
 
-_MARKS = {"completed": "█", "failed": "▓", "interrupted": "▓", "running": "▒", "skipped": "·"}
+_MARKS = {"completed": "█", "failed": "▓", "interrupted": "▓", "running": "▒", "waiting": "▒", "skipped": "·"}
 _ROWS, _NAME = 40, 28
 
 
@@ -68,8 +68,8 @@ def _row(one: LogStep, start: datetime, total: float, width: int, room: int) -> 
             seconds = ((tried.completed_at or _end(one, start)) - tried.started_at).total_seconds()
             _draw(bar, begin, seconds / total, _MARKS["completed" if tried.ended == "completed" else "failed"])
     else:
-        _draw(bar, (one.started_at - start).total_seconds() / total, (one.seconds or 0.0) / total, _MARKS[one.status])
-    said = "" if one.status == "completed" else f" {one.status}"
+        _draw(bar, (one.started_at - start).total_seconds() / total, (one.seconds or 0.0) / total, _MARKS[one.shown])
+    said = "" if one.status == "completed" else f" {one.shown}"
     tries = f", {len(_tries(one))} tries" if len(_tries(one)) > 1 else ""
     figures = "" if one.status == "skipped" else f" {duration(one.seconds)}"
     return f"{name:{room}}  {''.join(bar)} {figures}{said}{tries}".rstrip()

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from orchestrator_dagster.errors import StorageError
+from orchestrator_dagster.files.stored_files import open_folder, shown, write_whole
 from orchestrator_dagster.models.client import Message, ModelAnswer, ModelReference, ModelRequest, Usage
-from orchestrator_dagster.stored_files import open_folder, shown, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath

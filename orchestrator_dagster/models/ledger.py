@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from orchestrator_dagster.errors import StorageError
-from orchestrator_dagster.stored_files import append_whole, is_gone, shown, write_whole, writer_mark
+from orchestrator_dagster.files.stored_files import append_whole, is_gone, shown, write_whole, writer_mark
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from orchestrator_dagster.compiler.products import format_of_path
 from orchestrator_dagster.errors import OrchestratorError, ProductError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.template_filters import json_value
 from orchestrator_dagster.language.types import InputSpec
 from orchestrator_dagster.language.values import checked_value, sentences
 from orchestrator_dagster.runtime.decoding import text_of_bytes, value_of_bytes
-from orchestrator_dagster.workspace import Workspace
 
 
 @dataclass(frozen=True)

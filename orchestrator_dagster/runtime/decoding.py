@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_dagster.errors import FileMissingError, ProductError, SizeLimitError, StepError
-from orchestrator_dagster.remote_files import is_url, read_url
-from orchestrator_dagster.stored_files import shown
+from orchestrator_dagster.files.remote_files import is_url, read_url
+from orchestrator_dagster.files.stored_files import shown
 
 #: Formats whose files are tables.
 TABLES = frozenset(("csv", "tsv", "parquet", "xlsx"))

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.fingerprint import digest
+from orchestrator_dagster.files.stored_files import write_whole
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
-from orchestrator_dagster.stored_files import write_whole
 
 if TYPE_CHECKING:
+    from orchestrator_dagster.files.stored_files import AnyPath
     from orchestrator_dagster.runtime.scope import Scope
-    from orchestrator_dagster.stored_files import AnyPath
 
 #: Kinds of work that cost nothing to do again.
 _CHEAP = ("builtin",)

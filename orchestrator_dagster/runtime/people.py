@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
 from orchestrator_dagster.errors import ParametersError, StorageError, ToolError, WaitingForAnswerError
+from orchestrator_dagster.files.stored_files import write_whole
 from orchestrator_dagster.runtime.services import Services
-from orchestrator_dagster.stored_files import write_whole
 from orchestrator_dagster.tools.people_access import PersonAnswer, PersonQuestion, Source
 
 _ANSWER = ".answer.json"

@@ -13,16 +13,16 @@ from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledProduct
 from orchestrator_dagster.errors import ProductError, StepError
+from orchestrator_dagster.files.remote_files import allowed_url, is_url, joined_url, local_path, write_url
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.template_filters import json_value, to_text
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.language.types import type_of
-from orchestrator_dagster.remote_files import allowed_url, is_url, joined_url, local_path, write_url
 from orchestrator_dagster.runtime.outcome import ProductFile
 from orchestrator_dagster.runtime.previews import preview, table_rows
 from orchestrator_dagster.runtime.product_checks import READ_BACK, faults_of, spec_of
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tables import markdown_table
-from orchestrator_dagster.workspace import Workspace
 
 
 def write_product(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import StepInterruptedError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.settings import Budget
 from orchestrator_dagster.models.budget import Limit
 from orchestrator_dagster.models.call_store import CallStore
@@ -18,7 +19,6 @@ from orchestrator_dagster.models.run_clients import Clients
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.secrets import Redactor
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
     from orchestrator_dagster.runtime.people import People

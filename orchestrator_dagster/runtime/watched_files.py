@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from orchestrator_dagster.errors import FileMissingError, PathError, SizeLimitError
-from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.files.glob_pattern import GlobPattern
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.absent import Absent
-from orchestrator_dagster.workspace import Workspace
 
 #: The most files that a pattern may find: all of them are looked at, and remembered, at every tick.
 MOST_FILES = 10_000

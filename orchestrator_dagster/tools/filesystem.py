@@ -1,6 +1,6 @@
 """The tool ``filesystem``: read, write and manage the files of the workspace.
 
-Every path goes through :class:`~orchestrator_dagster.workspace.Workspace`. Paths in results are relative to the
+Every path goes through :class:`~orchestrator_dagster.files.workspace.Workspace`. Paths in results are relative to the
 workspace root where they stand below it, so that a later step can use them as they are.
 """
 
@@ -19,8 +19,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, SizeLimitError
-from orchestrator_dagster.folder import Entry
-from orchestrator_dagster.glob_pattern import GlobPattern
+from orchestrator_dagster.files.folder import Entry
+from orchestrator_dagster.files.glob_pattern import GlobPattern
+from orchestrator_dagster.files.workspace import MEGABYTE, Workspace, decode_text
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.filesystem_results import (
     DeleteResult,
@@ -39,7 +40,6 @@ from orchestrator_dagster.tools.filesystem_results import (
 )
 from orchestrator_dagster.tools.tool import Tool, ToolContext
 from orchestrator_dagster.tools.written_text import as_json, as_table
-from orchestrator_dagster.workspace import MEGABYTE, Workspace, decode_text
 
 MAX_ITEMS = 100_000
 """Most entries that one listing gives."""

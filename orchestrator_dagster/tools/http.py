@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator_dagster.errors import HttpStatusError, ParametersError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.retry_after import retry_after
 from orchestrator_dagster.tools.network.fetching import Fetched, Request, checked_url, fetch, shown
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import MEGABYTE
 
 http_client = Tool("http-client", summary="Sends HTTP requests to public hosts, and to those that the project allows.")
 

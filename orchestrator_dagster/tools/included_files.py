@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator_dagster.errors import FileMissingError, PathError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 def find_text(context: ToolContext, name: str) -> str:

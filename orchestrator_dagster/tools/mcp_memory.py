@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import FileMissingError
-from orchestrator_dagster.folder import locked
+from orchestrator_dagster.files.folder import locked
 from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.stored_json import as_json, checked_name, read_document, text_of

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator_dagster.errors import ParametersError, PathError, SizeLimitError, TemplateError
+from orchestrator_dagster.files.workspace import MEGABYTE, Workspace
 from orchestrator_dagster.language.templates import render as render_template
 from orchestrator_dagster.markdown_text import (
     Heading,
@@ -32,7 +33,6 @@ from orchestrator_dagster.tables import html_table
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.included_files import find_text
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import MEGABYTE, Workspace
 
 MAX_IMAGE_BYTES = 20 * MEGABYTE
 """Largest image that is put into a page; base64 makes it a third larger there."""

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from orchestrator_dagster.errors import ParametersError, ToolError
-from orchestrator_dagster.workspace import Workspace
+from orchestrator_dagster.files.workspace import Workspace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 

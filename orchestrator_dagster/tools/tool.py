@@ -34,13 +34,13 @@ from orchestrator_dagster.errors import (
     ToolError,
     UnknownToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.coroutines import run_coroutine
 from orchestrator_dagster.tools.model_access import ModelAccess
 from orchestrator_dagster.tools.people_access import PeopleAccess
 from orchestrator_dagster.tools.pipeline_access import PipelineAccess
 from orchestrator_dagster.tools.settings import ToolSettings
-from orchestrator_dagster.workspace import Workspace
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

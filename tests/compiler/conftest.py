@@ -11,7 +11,7 @@ import pytest
 from orchestrator_dagster.compiler.compile import Compilation
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.language.diagnostics import Diagnostic
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 HEAD = "id: p\ndefault_model: builtin:extractive\n"
 

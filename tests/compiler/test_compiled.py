@@ -17,7 +17,7 @@ from orchestrator_dagster.compiler.compile import compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.frozen import FrozenDict, freeze, thaw
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import compile_or_raise, known
+from orchestrator_dagster.project.loading import compile_or_raise, known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Compile = Callable[[str], CompiledPipeline]

@@ -15,7 +15,7 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.flow import find_cycle, levels
 from orchestrator_dagster.language.diagnostics import Diagnostic
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 
 Compile = Callable[[str], CompiledPipeline]
 Only = Callable[[str], Diagnostic]

@@ -16,7 +16,7 @@ from orchestrator_dagster.compiler.compile import compile_pipeline
 from orchestrator_dagster.compiler.compiled import CompiledLoop, CompiledPipeline, CompiledStep
 from orchestrator_dagster.drawing.from_pipeline import picture_of
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted([*(REPOSITORY / "pipelines").rglob("*.yaml"), *(REPOSITORY / "examples").rglob("*.yaml")])

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator_dagster.compiler.compile import Compilation
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted((Path(__file__).parent / "older").glob("*.yaml"))

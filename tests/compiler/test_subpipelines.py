@@ -11,7 +11,7 @@ from orchestrator_dagster.compiler import compile as compile_module
 from orchestrator_dagster.compiler.compile import Compilation
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.language.diagnostics import Diagnostic
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 HEAD = "default_model: builtin:extractive\n"
 LEAF = "inputs: {topic: None, deep: 3, style: {type: string, enum: [a, b], default: a}}\nsteps: [{id: s, prompt: '{{ topic }}', vars: {v: words}, products: {v: v.md}}]\noutputs: {o: '{{ s }}'}\n"

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator_dagster.compiler.compile import Compilation, compile_pipeline
 from orchestrator_dagster.language.read import read_pipeline
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 from orchestrator_dagster.tools.decorator import tool
 from orchestrator_dagster.tools.registry import ToolRegistry
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def dagster_dev(project: Path, tmp_path: Path) -> Iterator[Dev]:
-    """``dagster dev`` serving a project."""
+def dagster_dev(
+    project: Path, tmp_path: Path, command: Sequence[str] = ("dagster", "dev", "-w", "workspace.yaml")
+) -> Iterator[Dev]:
+    """``dagster dev``, or another command that is given as a module and its arguments, serving a project."""
     pytest.importorskip("dagster_webserver", reason="dagster-webserver is not installed (extra: ui)")
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
@@ -68,7 +70,7 @@ def dagster_dev(project: Path, tmp_path: Path) -> Iterator[Dev]:
     port = free_port()
     log = (tmp_path / "dev.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", *command, "--host", "127.0.0.1", "--port", str(port)],
         cwd=project,
         env={**os.environ, "DAGSTER_HOME": str(home)},
         stdout=log,

@@ -73,6 +73,9 @@ def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
     assert {"path": ["research_report", "findings"]} in by_name["report"]["dependencyKeys"]
     assert set(by_name["findings"]["kinds"]) == {"json", "extractive"}
     assert all(node["description"] for node in by_name.values())
+    # by this the UI knows that "Materialize" has to ask for config first
+    fields = dev.query("{ assetNodes { configField { isRequired } } }")["assetNodes"]
+    assert all(node["configField"]["isRequired"] for node in fields)
 
     # the launchpad refuses a launch without the required input
     refused = launch(dev, {})
@@ -96,6 +99,11 @@ def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
     assert dev.wait(started["run"]["runId"]) == "SUCCESS"
     assert materialization(dev, "research_report", "surface_table")["run"] == started["run"]["runId"]
     assert materialization(dev, "research_report", "findings")["run"] == run_id
+    tags = dev.query(
+        "query($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }", id=started["run"]["runId"]
+    )["runOrError"]["tags"]
+    assert {"key": "orchestrator/pipeline", "value": "research_report"} in tags
+    assert {"key": "domain", "value": "research"} in tags
 
     # "Materialize" on an asset's page: a part of Dagster's own job for all assets, with the graph's config
     config = {"ops": {"research_report": {"config": {"topic": "trees and drought"}}}}

@@ -12,6 +12,7 @@ import argparse
 import io
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ ARGUMENTS = (
 ).split()
 WIDTH, HEIGHT = 1280, 800
 #: How long a page may take on a busy machine, in milliseconds: a bound, no expectation.
-PATIENCE = 20_000
+PATIENCE = 90_000
 
 
 def browser_path() -> str | None:
@@ -76,12 +77,32 @@ class Walk:
         named = re.compile(rf"(^|\s){re.escape(name)}$")  # some have the name of an icon before it
         self.page.get_by_role(role, name=named).filter(visible=True).last.click()
 
+    def follow(self, name: str) -> None:
+        """Follow the link with this text."""
+        self.page.get_by_role("link", name=name).filter(visible=True).first.click()
+
+    def view(self) -> None:
+        """Open the run that a message at the bottom says was launched."""
+        self.see("Launched run")
+        self.page.get_by_text("View", exact=True).filter(visible=True).last.click()
+        self.rest()
+
     def picture(self, name: str, *texts: str) -> None:
         """Take a picture of what the reader sees, with these texts on it."""
         self.see(*texts)
         self.still()
         data = small(self.page.screenshot(animations="disabled"))
         (self.pictures / f"{name}.png").write_bytes(data)
+
+    def until(self, path: str, text: str) -> None:
+        """Look at a page again and again until the text is there: what the sensor does takes some ticks."""
+        from playwright.sync_api import TimeoutError
+
+        for _ in range(20):
+            self.go(path)
+            with suppress(TimeoutError):
+                return self.page.get_by_text(text).first.wait_for(timeout=6_000)
+        raise AssertionError(f'"{text}" did not come on {path}')
 
     def fill(self, name: str, value: str) -> None:
         """Give an input of the launchpad a value: type it over what stands behind its name."""
@@ -100,16 +121,27 @@ class Walk:
 
     def ended(self, how: str) -> None:
         """Wait on a run's page until it has ended, and its message of the start is gone."""
+        self.rest()
         self.page.wait_for_url(re.compile("/runs/[0-9a-f]"))
         self.page.get_by_text(how, exact=True).first.wait_for()
         self.page.get_by_text("Launched run").wait_for(state="hidden")
 
-    def gantt(self, name: str, *texts: str) -> None:
-        """Take a picture of the steps alone: the arrows above them hide the events."""
-        arrows = self.page.locator("button:has([aria-label=expand_arrows])").filter(visible=True)
-        arrows.first.click()
+    def gantt(self, name: str, *texts: str, icon: str = "gantt_flat") -> None:
+        """Take a picture of the steps alone: the arrows above them hide the events, the icon arranges them."""
+        self.page.reload()
+        self.icon(icon)
+        self.icon("expand_arrows")
+        self.rest()
         self.picture(name, *texts)
-        arrows.first.click()
+        self.icon("expand_arrows")
+
+    def rest(self) -> None:
+        """Put the mouse where nothing is: what is below it shows more of itself, and messages stay."""
+        self.page.mouse.move(110, 450)
+
+    def icon(self, name: str) -> None:
+        """Press the first button with this icon."""
+        self.page.locator(f"button:has([aria-label={name}])").filter(visible=True).first.click()
 
     def still(self) -> None:
         """Wait until the text of the page is at rest, or for some seconds where a clock goes on."""
@@ -118,7 +150,7 @@ class Walk:
         with suppress(TimeoutError):
             self.page.wait_for_function(
                 """() => { const text = document.body.innerText; const now = Date.now();
-                if (window.lastText !== text || text.includes("Loading")) { window.lastText = text; window.since = now; }
+                if (window.lastText !== text || /Loading|fetching/.test(text)) { window.lastText = text; window.since = now; }
                 return now - window.since > 700; }""",
                 polling=100,
                 timeout=6_000,
@@ -136,6 +168,7 @@ def small(png: bytes) -> bytes:
 
 def prepare(folder: Path) -> None:
     """What the guide tells its reader to do first: the pipelines of the tour beside the main one."""
+    folder.mkdir(exist_ok=True)
     shutil.copytree(REPOSITORY / "data", folder / "data")
     shutil.copytree(REPOSITORY / "pipelines", folder / "pipelines")
     shutil.copy(REPOSITORY / "workspace.yaml", folder)
@@ -150,7 +183,7 @@ def jobs(walk: Walk) -> None:
 
 def launch(walk: Walk) -> None:
     walk.go("/jobs")
-    walk.press("research_report_job", "link")
+    walk.follow("research_report_job")
     walk.picture("job", "Write a sourced report about a topic", "Extract findings", "Materialize all")
     walk.press("Materialize all")
     walk.press("Scaffold missing config")
@@ -161,12 +194,12 @@ def launch(walk: Walk) -> None:
     walk.picture("launchpad", "What the report is about", "No errors", "max_findings")
     walk.press("Materialize")
     walk.ended("Success")
-    walk.gantt("run", "research_report.extract_findings", "Succeeded")
+    walk.gantt("run", "Succeeded (12)", icon="timer")
 
 
 def lineage(walk: Walk) -> None:
     walk.go("/jobs")
-    walk.press("Lineage", "link")
+    walk.follow("Lineage")
     walk.see("Global asset lineage", "research_report", "sort_mail")
     walk.picture("lineage_all")
     walk.go("/locations/pipelines/asset-groups/research_report")
@@ -177,35 +210,50 @@ def product(walk: Walk) -> None:
     page = walk.page
     walk.go("/assets/research_report/findings")
     walk.picture("product", "Findings about the topic, each with its source", "quote", "Open research_", "Row count")
-    page.get_by_text("Filter metadata keys").or_(
-        page.get_by_placeholder("Filter metadata keys")
-    ).first.scroll_into_view_if_needed()
-    page.get_by_text("orchestrator/sha256").first.scroll_into_view_if_needed()
+    page.get_by_text("orchestrator/model_seconds", exact=True).first.scroll_into_view_if_needed()
     walk.picture("product_metadata", "orchestrator/model", "orchestrator/path")
     walk.press("Checks", "tab")
     walk.press("Execute all")
-    walk.picture("checks", "sound", "unchanged")
+    page.get_by_text("Succeeded", exact=True).nth(1).wait_for()
+    walk.picture("checks", "sound", "unchanged", "Passed")
 
 
 def alone(walk: Walk) -> None:
-    walk.go("/assets/research_report/surface_table")
+    page = walk.page
+    walk.go("/locations/pipelines/jobs/research_report_job")
+    page.get_by_text("surface_table", exact=True).first.click()
+    walk.picture("select", "Materialize selected", "Mean temperatures at 14:00 by surface and tree cover")
+    walk.press("Materialize selected")
+    walk.press("Scaffold missing config")
+    walk.press("Confirm")
+    walk.gone("Missing paths:")
+    walk.fill("topic", "shade and surface temperature")
+    walk.see("No errors")
     walk.press("Materialize")
-    walk.see("Launchpad (configure assets)")
-    walk.picture("alone")
+    walk.ended("Success")
+    walk.gantt("alone", "research_report.make_table", "Succeeded (5)")
+
+
+def figures(walk: Walk) -> None:
+    walk.go("/assets/research_report/run")
+    walk.picture("record", "its outputs, and the record of every step", "orchestrator/model_calls")
+    walk.press("Plots")
+    walk.page.get_by_text("orchestrator/seconds", exact=True).first.scroll_into_view_if_needed()
+    walk.picture("plots", "orchestrator/seconds")
 
 
 def routed(walk: Walk) -> None:
     page = walk.page
     walk.go("/locations/pipelines/jobs/sort_mail_job")
     walk.see("Hands a complaint to a person")
-    page.locator("button:has([aria-label=arrow_drop_down])").filter(visible=True).first.click()
+    walk.icon("arrow_drop_down")
     page.get_by_text("Open launchpad").click()
     walk.see("Launchpad (configure assets)")
     walk.fill("mail", "Where is your shop?")
     walk.picture("launchpad_routed")
     walk.press("Materialize")
     walk.ended("Success")
-    walk.gantt("routed", "sort_mail.standard_reply.run")
+    walk.gantt("routed", "sort_mail.escalate.run[?]", "Succeeded (8)")
     walk.filter("skipped because")
     walk.picture("routed_reason", "skipped because")
 
@@ -213,27 +261,27 @@ def routed(walk: Walk) -> None:
 def loop(walk: Walk) -> None:
     walk.go("/locations/pipelines/jobs/document_notes_job")
     walk.press("Materialize all")
-    walk.press("View")
+    walk.view()
     walk.ended("Success")
-    walk.gantt("loop", "document_notes.each_document.run")
+    walk.gantt("loop", "document_notes.inputs", "Succeeded (9)")
 
 
 def failed(walk: Walk) -> None:
     page = walk.page
     walk.go("/locations/pipelines/jobs/stock_report_job")
     walk.press("Materialize all")
-    walk.press("View")
+    walk.view()
     walk.ended("Failure")
     walk.gantt("failed", "stock_report.load_stock")
     walk.filter("type:STEP_FAILURE")
     page.get_by_text("View full message").filter(visible=True).first.click()
     walk.picture("error", "there is no file", "orchestrator/resume")
     walk.press("Done")
+    walk.still()
     table = walk.project / "incoming" / "stock.csv"
     table.parent.mkdir(exist_ok=True)
     table.write_text("article,pieces\nparasol,4\nawning,0\nlamp,12\n")
-    page.locator("button:has([aria-label=arrow_drop_down])").filter(visible=True).first.click()
-    walk.picture("resume", "From failure")
+    walk.icon("arrow_drop_down")
     page.get_by_text("From failure").click()
     walk.ended("Success")
     walk.gantt("resumed", "stock_report.write_report")
@@ -241,32 +289,71 @@ def failed(walk: Walk) -> None:
 
 def automation(walk: Walk) -> None:
     page = walk.page
-    walk.go("/automation")
-    walk.see("stock_report_schedule", "recompile_pipelines", "stock_report_trigger")
-    page.get_by_role("switch").or_(page.locator("input[type=checkbox]")).nth(4)
-    walk.picture("automation")
-    walk.press("recompile_pipelines", "link")
-    walk.picture("ticks", "pipelines are served")
+    walk.go("/jobs")
+    walk.follow("Automation")
+    walk.picture("automation", "stock_report_schedule", "recompile_pipelines", "stock_report_trigger")
+    walk.follow("stock_report_schedule")
+    walk.see("Stock report: 0 6 * * 1-5 (Europe/Berlin)", "Schedule has never run")
+    page.locator("label:has(input[type=checkbox])").first.click()
+    walk.picture("schedule", "Next tick")
+    page.locator("label:has(input[type=checkbox])").first.click()
+    walk.gone("Next tick")
+    walk.follow("Automation")
+    walk.follow("recompile_pipelines")
+    walk.picture("sensor", "Serves the pipeline files of pipelines/", "Latest tick")
 
 
-STEPS = {one.__name__: one for one in (jobs, launch, lineage, product, alone, routed, loop, failed, automation)}
+def stale(walk: Walk) -> None:
+    file = walk.project / "pipelines" / "sort_mail.yaml"
+    right = file.read_text(encoding="utf-8")
+    file.write_text(right.replace("on_false: standard_reply", "on_false: standard_repli"), encoding="utf-8")
+    walk.until("/assets/sort_mail/answer", "this is its last version without any")
+    walk.picture("stale", "Stale:", "standard_repli", "orchestrator/stale")
+    walk.go("/locations/pipelines/sensors/recompile_pipelines")
+    walk.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
+    walk.picture("tick", "stale, with errors")
+    file.write_text(right, encoding="utf-8")
+    walk.until("/assets/sort_mail/answer", "The answer, or the note for a person")
+    walk.gone("Stale:")
+
+
+STEPS = {
+    one.__name__: one
+    for one in (jobs, launch, lineage, product, alone, figures, routed, loop, failed, automation, stale)
+}
+
+
+def take(url: str, project: Path, pictures: Path) -> None:
+    """The whole walk.
+
+    Args:
+        url: Where the UI is.
+        project: The project that it serves, as :func:`prepare` has made it.
+        pictures: Folder of the pictures.
+    """
+    pictures.mkdir(parents=True, exist_ok=True)
+    with browser_page() as page:
+        walk = Walk(page, url, project, pictures)
+        for name, step in STEPS.items():
+            try:
+                step(walk)
+            except Exception as error:
+                page.screenshot(path=pictures / "failed_here.png")
+                raise AssertionError(f"{name}: {page.url}: {error}") from error
 
 
 def main() -> None:
-    """Take the pictures into the folder that the command names."""
-    parser = argparse.ArgumentParser()
+    """Take the pictures into the folder that the command names, of a project and a UI of their own."""
+    from live_dev import dagster_dev
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--url")
-    parser.add_argument("--only", nargs="*")
-    found = parser.parse_args()
-    with browser_page() as page:
-        walk = Walk(page, found.url, Path("/tmp/uix/p"), found.pictures)
-        try:
-            for name in found.only or STEPS:
-                STEPS[name](walk)
-        finally:
-            page.screenshot(path="/tmp/uix/last.png")
-            print(page.url)
+    pictures = parser.parse_args().pictures.absolute()
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        prepare(project)
+        with dagster_dev(project, Path(folder), command=("orchestrator_dagster.cli", "dev")) as dev:
+            take(dev.url, project, pictures)
 
 
 if __name__ == "__main__":

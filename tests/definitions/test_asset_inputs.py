@@ -15,7 +15,7 @@ from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.project import load_folder
+from orchestrator_dagster.project.loading import load_folder
 
 Locate = Callable[..., dg.Definitions]
 

@@ -22,7 +22,7 @@ from orchestrator_dagster.definitions.executor import threads_executor, tuned_mu
 from orchestrator_dagster.definitions.executor_choice import find_executor, leaves_the_process
 from orchestrator_dagster.definitions.factory import build_definitions
 from orchestrator_dagster.errors import ExecutorError, OrchestratorError
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 Write = Callable[[str, str], Path]
 STEPS = "steps:\n  - {id: say, action: echo, parameters: {message: hello}, vars: [said: '{{ result }}'], products: [said: said.txt]}\n"

@@ -58,6 +58,7 @@ outputs:
     (entry,) = instance.all_logs(result.run_id, of_type=DagsterEventType.STEP_FAILURE)
     said = entry.dagster_event.step_failure_data.user_failure_data  # type: ignore[union-attr]
     assert said.metadata["orchestrator/defined_at"].value == "pipelines/broken.yaml:7:5"
+    assert said.metadata["orchestrator/resume"].value == f"orchestrator resume {result.run_id}"
 
 
 def test_retries_become_the_ops_policy(write: Write, project: Path, instance: DagsterInstance) -> None:

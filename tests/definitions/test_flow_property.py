@@ -18,15 +18,15 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.in_place import run_body
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.workspace import Workspace
 
 reference = runpy.run_path(str(Path(__file__).parents[1] / "compiler" / "reference_flow.py"))
 

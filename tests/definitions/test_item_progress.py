@@ -10,7 +10,7 @@ from dagster import DagsterInstance
 from rich.console import Console
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.cli_progress import _View
+from orchestrator_dagster.cli.progress import _View
 from orchestrator_dagster.definitions import item_progress
 from orchestrator_dagster.definitions.progress import Progress
 

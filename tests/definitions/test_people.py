@@ -251,3 +251,52 @@ def test_on_a_terminal_it_is_asked_there(write: Write, project: Path) -> None:
     document = json.loads((project / "result.json").read_text())
     assert document["outputs"]["said"] == {"clear": 4, "long": False, "topics": ["rain"], "more": None}
     assert document["steps"]["name"]["value"]["source"] == "terminal"
+
+
+GATE = """\
+id: gated
+inputs: {given: {type: object, required: false}}
+steps:
+  - id: gate
+    tool: approval-gate
+    parameters:
+      {message: Send it?, details: first, allow_modifications: true, on_rejection: answer, answer: "{{ given }}"}
+  - {id: send, condition: gate.approved, action: echo, parameters: {message: "{{ gate.content }}"}}
+  - {id: keep, condition: not gate.approved, action: echo, parameters: {message: kept}}
+outputs: {end: "{{ send | default(keep) }}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        ({"approved": True}, "first"),
+        ({"approved": True, "content": "second"}, "second"),
+        ({"approved": False, "content": "second"}, "kept"),
+    ],
+)
+def test_what_is_approved_may_be_changed_and_a_rejection_may_be_an_answer(
+    write: Write, instance: DagsterInstance, given: dict[str, Any], end: str
+) -> None:
+    result = orc.compile(write("pipelines/gated.yaml", GATE)).run(instance=instance, given=given)
+    assert result.success, result.error
+    assert result.outputs["end"] == end
+
+
+def test_feedback_is_written_to_a_file_too(write: Write, project: Path, instance: DagsterInstance) -> None:
+    text = """\
+id: asks
+steps:
+  - id: ask
+    tool: feedback-collection
+    parameters:
+      questions: [{id: score, question: How good?, type: rating}]
+      save_to: outputs/feedback.json
+      anonymous: true
+      answer: {score: 4}
+"""
+    result = orc.compile(write("pipelines/asks.yaml", text)).run(instance=instance)
+    assert result.success, result.error
+    written = json.loads((project / "outputs/feedback.json").read_text())
+    assert written["responses"] == {"score": 4}
+    assert written["by"] is None

@@ -18,7 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 import orchestrator_dagster as orc
 from orchestrator_dagster.definitions.resources import WorkspaceResource
 from orchestrator_dagster.errors import PathError
-from orchestrator_dagster.remote_files import allowed_url
+from orchestrator_dagster.files.remote_files import allowed_url
 
 SALES = """id: sales
 inputs: {output_dir: "%s"}

@@ -14,7 +14,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.cli_prune import pruned_text
+from orchestrator_dagster.cli.prune import pruned_text
 from orchestrator_dagster.definitions.instance import open_instance
 from orchestrator_dagster.definitions.prune import prune
 from orchestrator_dagster.models.call_store import CallStore, StoredCall

@@ -17,8 +17,8 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG, give_up, lead
 from orchestrator_dagster.definitions.resume import resume_run
 from orchestrator_dagster.errors import ResumeError
-from orchestrator_dagster.kept_pipelines import keep_pipeline
-from orchestrator_dagster.stored_files import writer_mark
+from orchestrator_dagster.files.stored_files import writer_mark
+from orchestrator_dagster.project.kept_pipelines import keep_pipeline
 
 TEXT = """\
 id: p

@@ -253,7 +253,7 @@ steps:
     @pytest.fixture
     def compiled(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """The files that are compiled, as they are."""
-        from orchestrator_dagster import project as module
+        from orchestrator_dagster.project.loading import loading as module
 
         files: list[str] = []
         usual = module.compile_file
@@ -313,7 +313,7 @@ steps:
         self, including: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.load(including)
-        monkeypatch.setattr("orchestrator_dagster.compiled_cache._made_by", lambda: "another version")
+        monkeypatch.setattr("orchestrator_dagster.project.compiled_cache._made_by", lambda: "another version")
         self.load(including)
         assert len(compiled) == 4
 
@@ -335,7 +335,7 @@ steps:
     def test_a_file_that_changes_while_it_is_compiled(
         self, including: Path, write: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from orchestrator_dagster import project as module
+        from orchestrator_dagster.project.loading import loading as module
 
         usual = module.compile_file
 
@@ -366,7 +366,7 @@ def test_a_storage_that_cannot_be_written_is_no_error(
     def refuse(*_: Any) -> str:
         raise PermissionError("read only")
 
-    monkeypatch.setattr("orchestrator_dagster.compiled_cache.keep_pipeline", refuse)
+    monkeypatch.setattr("orchestrator_dagster.project.compiled_cache.keep_pipeline", refuse)
     found = load_served(location / "pipelines", location)
     assert ids(found.pipelines) == ["one", "two"]
     assert not found.metadata

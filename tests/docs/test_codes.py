@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from orchestrator_dagster.cli import main
 from orchestrator_dagster.language.diagnostics import CODES, Diagnostic
 from orchestrator_dagster.language.explanations import FOLDER, Role, as_text, explanation, parse
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 if TYPE_CHECKING:
     from orchestrator_dagster.language.explanations import Explanation

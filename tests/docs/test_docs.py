@@ -22,7 +22,7 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
 from orchestrator_dagster.definitions.instance import open_instance
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import compile_file, known
+from orchestrator_dagster.project.loading import compile_file, known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"

@@ -13,7 +13,7 @@ from orchestrator_dagster.drawing.from_pipeline import picture_of
 from orchestrator_dagster.drawing.picture import Edge, Node, Picture
 from orchestrator_dagster.drawing.step_text import listed
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import compile_or_raise, known
+from orchestrator_dagster.project.loading import compile_or_raise, known
 
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "pipelines" / "research_report.yaml"

@@ -32,8 +32,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model",
     "lineage_project", "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing",
-    "sub_pipelines", "tables", "tool_use",
-    "twelve_tools", "two_pipelines", "web",
+    "sub_pipelines", "tables", "tool_use", "twelve_tools", "two_pipelines", "ui_tour", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres", "production"}
@@ -541,3 +540,24 @@ def test_web_online(example: Path, instance: DagsterInstance) -> None:
     found = rows(example / "outputs/garden_online/pages.csv")
     assert [row["url"].rpartition("/")[2] for row in found] == ["beans.html", "water.html", "roses.html"]
     assert int(found[0]["words"]) > int(found[2]["words"]) > 20
+
+
+@of("ui_tour")
+def test_ui_tour(example: Path, instance: DagsterInstance) -> None:
+    shutil.copytree(EXAMPLES.parent / "data", example / "data")
+    complaint = orc.compile("sort_mail.yaml").run(instance=instance)
+    question = orc.compile("sort_mail.yaml").run(mail="Where is your shop?", instance=instance)
+    assert (complaint.outputs["escalated"], question.outputs["escalated"]) == (True, False)
+    assert "handbook" in (example / "outputs/sort_mail/answer.md").read_text(encoding="utf-8")
+
+    notes = orc.compile("document_notes.yaml").run(instance=instance)
+    assert notes.outputs == {"documents": 9}
+    assert len(list((example / "outputs/document_notes/notes").glob("*.md"))) == 9
+
+    stock = orc.compile("stock_report.yaml")
+    failed = stock.run(instance=instance)
+    assert not failed.success
+    assert failed.steps["terms"]["status"] == "completed"
+    (example / "incoming").mkdir()
+    (example / "incoming/stock.csv").write_text("article,pieces\nparasol,4\nawning,0\n", encoding="utf-8")
+    assert stock.run(instance=instance).outputs == {"articles": 1}

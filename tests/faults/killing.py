@@ -139,7 +139,7 @@ def run_until_done(project: Path, base_url: str, chance: random.Random | None, l
     from orchestrator_dagster.definitions.instance import open_instance
     from orchestrator_dagster.definitions.record import load_record
     from orchestrator_dagster.definitions.resume import resume_run
-    from orchestrator_dagster.project import compile_or_raise
+    from orchestrator_dagster.project.loading import compile_or_raise
 
     os.environ.update(OPENAI_API_BASE=base_url, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-test-0123456789")
     (project / "tools.py").write_text(TOOLS, encoding="utf-8")

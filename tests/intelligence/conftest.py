@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.resources import ModelEndpoint, ModelsResource
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.testing import ModelServer, Request
 
 Compile = Callable[[str], CompiledPipeline]

@@ -160,3 +160,22 @@ def test_the_sensor_has_changed_pipelines_described_and_shows_them(
     assert fourth.skip_message == "1 pipelines are served as their files say"
     assert "Letters to a town library" in shown(loaded)[0]
     assert len(orchestrator.asked()) == 3
+
+
+def test_materialize_asks_nobody(
+    project: Path, letters: str, orchestrator: Any, instance: DagsterInstance, home: None
+) -> None:
+    """Dagster executes the checks of assets that are materialized; those that cost wait until they are asked for."""
+    put(project, letters.replace("inputs:", "qc: {rubric: It is short., products: [summary]}\ninputs:", 1))
+    defs = orc.build_definitions("pipelines", root=project, resources=orchestrator.resources)
+    job = defs.resolve_implicit_global_asset_job_def()
+    for chosen in ({RUN, AssetKey(["letters", "summary"])}, None):
+        part = job.get_subset(asset_selection=chosen) if chosen else job
+        made = part.execute_in_process(instance=instance)
+        assert made.success
+        assert {event.asset_key for event in made.get_asset_materialization_events()} >= {RUN}
+    assert orchestrator.asked() == []
+    describe(defs, instance)
+    assert job.execute_in_process(instance=instance).success
+    assert len(orchestrator.asked()) == 3
+    assert evaluation(instance).metadata["orchestrator/kept"].value is True

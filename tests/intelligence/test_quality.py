@@ -207,7 +207,7 @@ def test_all_products_together_are_checked_at_the_run(
 def test_what_cannot_be_judged_is_said_when_the_file_is_checked(
     project: Path, change: tuple[str, str], code: str, said: str
 ) -> None:
-    from orchestrator_dagster.project import compile_file
+    from orchestrator_dagster.project.loading import compile_file
 
     text = LIST.replace("{more}", "products: [trees]").replace(*change)
     problems = [one for one in compile_file(write(project, text=text), project).problems if one.code == code]
@@ -250,3 +250,9 @@ def test_a_blocking_check_stops_other_pipelines(
     key = AssetCheckKey(TREES if "products" in more else RUN, "quality")
     assert execute(defs, instance, key).success  # judged again, and good
     assert reader.run(instance=instance).success
+
+
+def test_a_recorded_run_is_judged_later(run: Any, orchestrator: Any, instance: DagsterInstance, project: Path) -> None:
+    orchestrator.answers("quality", POOR)
+    recorded = orc.load_result(run().run_id, root=project, instance=instance)
+    assert recorded.qc(resources=orchestrator.resources).score == 0.4

@@ -17,7 +17,7 @@ from orchestrator_dagster.intelligence.structural import (
     structural_architecture,
     structural_intention,
 )
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 
 Compile = Callable[[str], CompiledPipeline]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -141,3 +141,16 @@ def test_a_sub_pipeline_is_shown_inside(compiled: Compile, project: Path) -> Non
     architecture = structural_architecture(pipeline)
     assert "**`call`**: Runs the pipeline `inner` (inner.yaml) with `word` = `ho`." in architecture
     assert "    - Inside `inner`: Says it.\n        1. **`say`**: Puts a text together" in architecture
+
+
+def test_of_a_pipeline_of_many_steps_every_step_is_shown(compiled: Compile) -> None:
+    steps = "".join(
+        f"  - {{id: step_{number}, action: echo, parameters: {{message: '{'word ' * 300}'}}}}\n"
+        for number in range(250)
+    )
+    pipeline = compiled(f"id: long\nsteps:\n{steps}")
+    facts = Facts(pipeline)
+    assert len(facts.text) <= 60_000
+    assert all(f'"step_{number}"' in facts.text for number in range(250))
+    least, most = sentence_bounds(pipeline)
+    assert least <= len(sentences(structural_intention(pipeline))) <= most

@@ -16,7 +16,7 @@ from orchestrator_dagster.cli import main
 from orchestrator_dagster.language.document import read_file, read_text
 from orchestrator_dagster.language.file_schema import pipeline_schema
 from orchestrator_dagster.language.read import read_pipeline_text
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = [

@@ -584,3 +584,73 @@ def test_the_guide_has_a_row_for_every_older_key() -> None:
 
     shown = {key for _, old, _ in guide_rows() for key in yaml.safe_load(old)}
     assert (_OLDER | set(CONSTANTS)) - shown == set()
+
+
+def test_a_field_is_said_where_it_stands_with_its_own_name_of_today() -> None:
+    text = """\
+parameters: {rows: a.csv}
+steps:
+  - {id: parse, tool: data-processing, action: convert, parameters: {data: "{{ rows }}", output_format: json}}
+  - {id: sums, tool: data-processing, action: aggregate, parameters: {data: "{{ parse.processed_data }}"}}
+  - {id: say, action: echo, parameters: {message: "{{ sums.result.processed_data }}, {{ 'sums.processed_data' }}"}}
+  - {id: ask, tool: user-prompt, parameters: {prompt: Who?}}
+  - {id: loud, action: echo, parameters: {message: "{{ ask.value | upper }}", data: "{{ rows | json }}"}}
+outputs: {all: "{{ sums.processed_data }}"}
+"""
+    document, problems = rewritten(text)
+    assert not problems.errors
+    assert [plain(document.root)["steps"][number]["parameters"] for number in (1, 2, 4)] == [
+        {"data": "{{ parse.content }}"},
+        {"message": "{{ sums.result.data }}, {{ 'sums.processed_data' }}"},
+        {"message": "{{ ask.answer | upper }}", "data": "{{ rows | to_json }}"},
+    ]
+    assert plain(document.root)["outputs"] == {"all": "{{ sums.data }}"}
+    said = [(one.span.line, one.step, one.hint) for one in problems if "{{" in (one.hint or "")]
+    assert said == [
+        (4, "sums", "write `{{ parse.content }}`"),
+        (5, "say", "write `{{ sums.result.data }}`"),
+        (7, "loud", "write `{{ ask.answer }}`"),
+        (8, None, "write `{{ sums.data }}`"),
+    ]
+
+
+def test_a_field_that_means_something_today_stays_in_a_file_of_today() -> None:
+    text = "steps:\n  - {id: ask, tool: user_prompt, parameters: {prompt: x}}\n  - {id: a, prompt: '{{ ask.value }}'}\n"
+    document, problems = rewritten(text)
+    assert plain(document.root) == tree(text)
+    assert list(problems) == []
+
+
+def test_the_model_of_auto_values_is_that_of_all_steps() -> None:
+    text = "model: openai:gpt-4o\nsteps:\n  - {id: a, action: echo, parameters: {message: <AUTO>greet</AUTO>}}\n"
+    document, _ = rewritten(text)
+    assert plain(document.root)["orchestrator"] == plain(document.root)["default_model"] == "openai:gpt-4o"
+    chosen, _ = rewritten("steps:\n  - {id: a, action: generate_text, parameters: {prompt: <AUTO>greet</AUTO>}}\n")
+    assert plain(chosen.root)["orchestrator"].startswith("<AUTO>")
+    today, _ = rewritten("steps:\n  - {id: a, action: echo, parameters: {message: <AUTO>greet</AUTO>}}\n")
+    assert "orchestrator" not in plain(today.root)
+
+
+def test_a_whole_file_below_pipeline_and_steps_by_their_ids() -> None:
+    text = "pipeline:\n  id: p\n  steps:\n    first: {prompt: x}\n    second: {prompt: y, depends_on: first}\n"
+    document, problems = rewritten(text)
+    assert not problems.errors
+    assert plain(document.root)["id"] == "p"
+    assert [step["id"] for step in steps(document)] == ["first", "second"]
+    named, _ = rewritten("steps:\n  - {name: Read the file, prompt: x}\n")
+    assert steps(named) == [{"id": "read_the_file", "name": "Read the file", "prompt": "x"}]
+
+
+def test_what_waits_for_a_branch_waits_for_the_steps_written_in_it() -> None:
+    text = """\
+steps:
+  - id: branch
+    if: {condition: x > 1, then: [{id: good, prompt: g}], else: [{id: bad, prompt: b}]}
+  - {id: end, prompt: e, dependencies: branch}
+"""
+    document, problems = rewritten(text)
+    assert not problems.errors
+    made = {step["id"]: step for step in steps(document)}
+    assert made["good"]["condition"] == "not branch.skipped"
+    assert made["bad"]["condition"] == "branch.skipped"
+    assert made["end"]["dependencies"] == ["branch", "good", "bad"]

@@ -156,6 +156,18 @@ def _long(text: str) -> bool:
     return "\n" in text.strip()
 
 
+def test_a_run_that_waits_for_a_person_is_no_failure() -> None:
+    value = log()
+    waiting = {**value["failures"][0], "type": "WaitingForAnswerError", "message": "waits for an answer: Send it?"}
+    value["failures"] = [waiting]
+    value["steps"][3]["error"] = waiting
+    made = orc.log.markdown(value)
+    assert made.splitlines()[0].endswith("run 1a2b3c4d waits for an answer")
+    assert "**`send` waits for an answer:** Send it?" in made
+    assert "1 waiting" in made
+    assert "failed, 2 tries" not in made
+
+
 def test_what_is_no_log_is_refused() -> None:
     with pytest.raises(LogError, match="no log of a run: pipeline"):
         orc.log.markdown({"version": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator_dagster.errors import UnknownModelError
 from orchestrator_dagster.model_words import CAPABILITIES, EXPERTISE, billions, capability, expertise, size_text
 from orchestrator_dagster.models import catalogue as module
 from orchestrator_dagster.models.catalogue import LOCAL_PROVIDERS, Catalogue, ModelCard, catalogue_date
@@ -107,3 +108,16 @@ def test_words() -> None:
         *[None] * 3,
     ]
     assert [size_text(one) for one in (70.0, 1.5, 0.35)] == ["70b", "1.5b", "350m"]
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("claude-3-5-sonnet-20241022", "anthropic"), ("gpt-4-1105", "openai"), ("gpt-4-nonsense", None)],
+)
+def test_a_version_with_a_date_is_of_the_provider_of_its_family(name: str, provider: str | None) -> None:
+    assert name not in price_map()
+    if provider is None:
+        with pytest.raises(UnknownModelError):
+            parse_reference(name)
+    else:
+        assert parse_reference(name).provider == provider

@@ -22,7 +22,7 @@ from orchestrator_dagster.models.provider_keys import key_variables
 from orchestrator_dagster.models.reach import Reach
 from orchestrator_dagster.models.references import parse_reference
 from orchestrator_dagster.models.selection import Needs, Rules, consider, score, select
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.model_choice import UNDECIDED, choose, needs_for
 
 FILE = yaml.safe_load(Path(__file__).with_name("selection_cases.yaml").read_text(encoding="utf-8"))

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.in_place import run_body
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
@@ -21,7 +22,6 @@ from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.workspace import Workspace
 
 RUN = RunInfo("run-1", datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc))
 Compile = Callable[[str], CompiledPipeline]

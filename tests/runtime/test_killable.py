@@ -27,6 +27,7 @@ from orchestrator_dagster.errors import (
     StepTimeoutError,
     ToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.runtime.killable import server, servers
 from orchestrator_dagster.runtime.killable.call import call_killable
@@ -38,7 +39,6 @@ from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.tools.decorator import tool
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 RUN = RunInfo("run-1", datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc))
 Compile = Callable[[str], CompiledPipeline]
@@ -588,7 +588,7 @@ from pathlib import Path
 from orchestrator_dagster.runtime.killable.call import call_killable
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
+from orchestrator_dagster.files.workspace import Workspace
 
 tools = ToolRegistry()
 tools.load_file("tools.py")

@@ -26,11 +26,12 @@ from orchestrator_dagster.errors import (
     ToolNotAllowedError,
     UnknownToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.client import ToolOffer
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.offered_tools import RESULT_CHARACTERS, offer, offered_actions
@@ -42,7 +43,6 @@ from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse, faults
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 RUN = RunInfo("run-1", datetime(2026, 1, 31, tzinfo=timezone.utc))
 SECRET = "s3cret-planted-\u00e4-0123"

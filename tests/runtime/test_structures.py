@@ -20,6 +20,7 @@ from orchestrator_dagster.errors import (
     ModelRefusalError,
     ModelRequestError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.json_schema import object_schema
 from orchestrator_dagster.language.types import VariableSpec
 from orchestrator_dagster.language.values import values_model
@@ -34,7 +35,6 @@ from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse, faults, schema_instance
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.workspace import Workspace
 
 RUN = RunInfo("run-1", datetime(2026, 1, 31, tzinfo=timezone.utc))
 Compile = Callable[[str], CompiledPipeline]

@@ -21,7 +21,7 @@ from orchestrator_dagster.errors import (
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.failure import usage_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import Outcome

@@ -12,6 +12,7 @@ import pytest
 from nasty_site import serve
 
 from orchestrator_dagster.errors import PathError, StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.browser import headless_browser
 from orchestrator_dagster.tools.commands.python import python_executor
 from orchestrator_dagster.tools.commands.terminal import terminal
@@ -19,7 +20,6 @@ from orchestrator_dagster.tools.http import http_client
 from orchestrator_dagster.tools.search import web_search
 from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 SECRET = "the secret outside"
 

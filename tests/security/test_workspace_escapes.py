@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator_dagster.errors import PathError, SizeLimitError
-from orchestrator_dagster.path_text import check_path_text
+from orchestrator_dagster.files.path_text import check_path_text
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.filesystem import filesystem
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 SECRET = "the secret outside"
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.errors import ModelError, NoModelError, ParametersError, PipelineError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
@@ -22,7 +23,6 @@ from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens, ToolUse
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 from tests.runtime.conftest import RUN
 
 Run = Callable[..., Outcome]
@@ -51,7 +51,7 @@ def test_a_prompt_is_routed_by_the_strategy_and_nothing_is_asked(run: Run, model
     cheap = run("multi-model-routing", "route", prompts=["a", "b"], models=[GOOD, CHEAP], strategy="cost").value
     assert [one["model"] for one in cheap["routes"]] == [CHEAP, CHEAP]
     assert "the cheapest of 2 candidates" in cheap["reason"]
-    best = run("multi-model-routing", "route", prompt="a", models=[CHEAP, GOOD], strategy="performance").value
+    best = run("multi-model-routing", "route", prompt="a", models=[CHEAP, GOOD], strategy="quality").value
     assert best["model"] == GOOD
     assert {one["model"] for one in best["routes"][0]["candidates"]} == {CHEAP, GOOD}
     assert best["estimated_cost"] > cheap["routes"][0]["estimated_cost"] > 0

@@ -17,12 +17,12 @@ from orchestrator_dagster.errors import (
     StepTimeoutError,
     ToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.browser import headless_browser
 from orchestrator_dagster.tools.browser.page import Parsed
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 pytest.importorskip("trafilatura", reason="the extra `web` is not installed")
 

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.charts import visualization
 from orchestrator_dagster.tools.charts.drawing import draw
 from orchestrator_dagster.tools.charts.spec import Chart
 from orchestrator_dagster.tools.charts.style import Look, number_text, number_texts
 from orchestrator_dagster.tools.data.plain import frame_of_rows
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 SALES = [
     {"shop": "north", "product": "tea", "units": 12, "price": 2.5, "day": "2026-01-01"},
@@ -261,7 +261,7 @@ def test_without_matplotlib_the_extra_is_named():
         "from pathlib import Path\n"
         "from orchestrator_dagster.tools.registry import ToolRegistry\n"
         "from orchestrator_dagster.tools.tool import ToolContext\n"
-        "from orchestrator_dagster.workspace import Workspace\n"
+        "from orchestrator_dagster.files.workspace import Workspace\n"
         "from orchestrator_dagster.errors import MissingExtraError\n"
         "try:\n"
         "    ToolRegistry().find('visualization').find(None).call(ToolContext(Workspace(Path('.'))), {'data': [{'a': 1}]})\n"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "from orchestrator_dagster.tools.registry import ToolRegistry\n"
         "from orchestrator_dagster.tools.tool import ToolContext\n"
-        "from orchestrator_dagster.workspace import Workspace\n"
+        "from orchestrator_dagster.files.workspace import Workspace\n"
         "save = ToolRegistry().find('checkpoint').find('save')\n"
         "for n in range(20):\n"
         "    save.call(ToolContext(Workspace(Path(sys.argv[1]))), {'name': 'n', 'data': [sys.argv[2], n], 'keep': 999})\n"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, StepError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.filesystem import filesystem
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture
@@ -213,3 +213,16 @@ def test_an_unreadable_encoding_is_an_error_of_the_step(call):
         with pytest.raises(StepError) as problem:
             call("write", path="b.txt", content="x" * 80 + "..", encoding=encoding)
         assert problem.value.permanent
+
+
+def test_tables_and_yaml_by_the_ending(call, tmp_path):
+    call("write", path="t.csv", content=[{"a": 1, "b": "x,y"}, {"a": 2}])
+    assert (tmp_path / "t.csv").read_text() == 'a,b\n1,"x,y"\n2,\n'
+    call("write", path="r.csv", content={"data": [{"a": 1}], "columns": ["a"], "row_count": 1})
+    assert (tmp_path / "r.csv").read_text() == "a\n1\n"
+    call("write", path="c.csv", content={"content": "a;b\n", "format": "csv", "row_count": 0})
+    assert (tmp_path / "c.csv").read_text() == "a;b\n"
+    call("write", path="v.yaml", content={"a": [1, None]})
+    assert (tmp_path / "v.yaml").read_text() == "a:\n- 1\n- null\n"
+    with pytest.raises(ParametersError, match="is not a JSON file"):
+        call("write", path="n.csv", content=[1, 2])

@@ -21,12 +21,12 @@ from orchestrator_dagster.errors import (
     StepTimeoutError,
     ToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.http import http_client
 from orchestrator_dagster.tools.network import fetching
 from orchestrator_dagster.tools.network.addresses import is_public
 from orchestrator_dagster.tools.settings import ToolSettings
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture

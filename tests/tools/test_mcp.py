@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,13 +25,13 @@ from orchestrator_dagster.errors import (
     ToolError,
     UnknownToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import known
+from orchestrator_dagster.project.loading import known
 from orchestrator_dagster.testing import Answer, ModelServer, ToolUse
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 from tests.runtime.conftest import Flow
 
 HERE = Path(__file__).parent
@@ -181,6 +182,12 @@ def test_what_cannot_be_reached(call: Any, servers: Path, monkeypatch: pytest.Mo
         ("servers:\n  a b: {command: x}\n", '"a b" is no name'),
         ("other: 1\n", "one key, `servers`"),
         ("servers: [\n", "cannot be used"),
+        ("servers:\n  a: {url: 'http://x', bearer: secret-value}\n", "a.bearer: what stands here names an environment"),
+        ("servers:\n  a: {url: 'http://x', headers: {X: secret-value}}\n", "names an environment variable"),
+        (
+            "servers:\n  a: {command: [x]}\n  b: {arg: 1}\n",
+            "a.command: expected a text, found a list\nmcp.yaml:3:7: b.arg",
+        ),
     ],
 )
 def test_a_wrong_file(project: Path, text: str, said: str) -> None:
@@ -190,6 +197,8 @@ def test_a_wrong_file(project: Path, text: str, said: str) -> None:
         known(project)
     assert said in wrong.value.message
     assert "secret-value" not in str(wrong.value)
+    assert re.search(r"^mcp\.yaml:\d+:\d+: ", str(wrong.value))
+    assert wrong.value.hint
 
 
 STEP = """\
@@ -250,7 +259,7 @@ def test_a_model_is_offered_what_the_server_has(
 
 def test_no_server_is_started_to_list_tools(servers: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from orchestrator_dagster.project import known\n"
+        "import sys; from pathlib import Path; from orchestrator_dagster.project.loading import known\n"
         "print(known(Path.cwd()).tools.find('mcp_notes').summary, 'mcp' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture

@@ -18,10 +18,11 @@ from orchestrator_dagster.errors import (
     PipelineError,
     StepError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.litellm_client import Endpoint
-from orchestrator_dagster.project import compile_or_raise
+from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.outcome import Outcome
 from orchestrator_dagster.runtime.scope import Scope
@@ -30,7 +31,6 @@ from orchestrator_dagster.runtime.step import run_step
 from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 from orchestrator_dagster.testing.openai_media import picture, silence
 from orchestrator_dagster.tools.registry import ToolRegistry
-from orchestrator_dagster.workspace import Workspace
 from tests.runtime.conftest import RUN
 
 KEY = "sk-planted-0123456789abcdef"

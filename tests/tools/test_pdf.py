@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.pdf import pdf_compiler
 from orchestrator_dagster.tools.report import report_generator
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_without_reportlab_the_extra_is_named():
         "from pathlib import Path\n"
         "from orchestrator_dagster.tools.registry import ToolRegistry\n"
         "from orchestrator_dagster.tools.tool import ToolContext\n"
-        "from orchestrator_dagster.workspace import Workspace\n"
+        "from orchestrator_dagster.files.workspace import Workspace\n"
         "from orchestrator_dagster.errors import MissingExtraError\n"
         "try:\n"
         "    ToolRegistry().find('pdf-compiler').find(None).call(ToolContext(Workspace(Path('.'))),"

@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from orchestrator_dagster.errors import ToolError, UnknownToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.decorator import tool
 from orchestrator_dagster.tools.registry import ALIASES, BUILTIN, ToolRegistry
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 OWN = '''
 from __future__ import annotations

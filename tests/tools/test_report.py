@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, TemplateError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.markdown_text import headings, nest_headings, render
 from orchestrator_dagster.tools.report import report_generator
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -269,3 +269,9 @@ def test_long_tables_are_cut_with_a_note(report):
     made = report(sections={"A": [{"n": n} for n in range(10)]}, max_rows=3)
     assert "|  2 |\n\n*7 more rows*" in made["content"]
     assert "|  3 |" not in made["content"]
+
+
+def test_a_report_is_written_to_a_file_too(report, tmp_path):
+    made = report(title="T", content="x", output_path="out/t.md")
+    assert made["path"] == "out/t.md"
+    assert (tmp_path / "out/t.md").read_text() == made["content"]

@@ -9,11 +9,11 @@ from nasty_site import serve
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.errors import FileMissingError, HttpStatusError, ParametersError, PathError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.search import web_search
 from orchestrator_dagster.tools.search.ranking import Index, Text, asked, words
 from orchestrator_dagster.tools.settings import SearchSettings, ToolSettings
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture

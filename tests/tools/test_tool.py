@@ -14,9 +14,9 @@ from orchestrator_dagster.errors import (
     ToolError,
     UnknownToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.decorator import tool
 from orchestrator_dagster.tools.tool import Tool, ToolContext, require
-from orchestrator_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import FileMissingError, ParametersError, PathError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.language.json_schema import schema_errors, schema_problems
 from orchestrator_dagster.tools.tool import ToolContext
 from orchestrator_dagster.tools.validation import validation
-from orchestrator_dagster.workspace import Workspace
 
 PERSON = {
     "type": "object",
@@ -267,3 +267,9 @@ def test_hostile_texts_end_soon(call):
         with pytest.raises(ToolError):
             call("extract_structured", text=text, schema=PEOPLE if "|" in text else PERSON)
         assert time.process_time() - begun < 20  # seconds; what would take forever takes hours
+
+
+def test_strict_in_words(call):
+    assert call("validate", data=1, schema={"type": "string"}, strict="LENIENT")["valid"] is False
+    with pytest.raises(ToolError):
+        call("validate", data=1, schema={"type": "string"}, strict="STRICT")

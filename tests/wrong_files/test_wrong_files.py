@@ -42,7 +42,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_dagster.language.diagnostics import CODES, Diagnostic
-from orchestrator_dagster.project import compile_file
+from orchestrator_dagster.project.loading import compile_file
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "cases"

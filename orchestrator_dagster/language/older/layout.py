@@ -32,6 +32,8 @@ _LOOP_ACTIONS = (
 _LOOP_KEYS = ("for_each", "foreach", "while", "until", "loop_condition", "action_loop", "steps", "items")
 _OLDER_ACTIONS = ("generate_text", "analyze_text", "generate_structured", "text_generation", "llm_generate")
 _RENAMED = {"when": "condition", "needs": "dependencies", "wait_for": "dependencies", "after": "dependencies"}
+#: Keys of a model as a map that name it.
+_MODEL_NAMES = frozenset(("name", "model", "id", "model_name"))
 #: Kinds of steps by the keys that say so.
 _TYPES = {
     "llm": ("prompt", "instruction", "model", "action"), "model": ("prompt", "model"), "prompt": ("prompt",),
@@ -97,7 +99,7 @@ def _rewrite_model(keys: Keys, notes: Notes) -> None:
     """The header's `model` is `default_model`; `<AUTO>` is what is done without any."""
     key, said = keys.key("model"), keys.text("model") or ""
     value = keys.value("model")
-    if isinstance(value, MappingNode):
+    if isinstance(value, MappingNode) and not _MODEL_NAMES.isdisjoint(value.pairs):
         value = model_name(value, notes)
         if value is None:
             keys.remove("model")
@@ -123,7 +125,7 @@ def model_name(
         notes.unsupported(said, "a model as a map has `provider` and `name`", hint="write `model: provider:name`")
         return None
     for one, (key, value) in said.pairs.items():
-        if one in ("name", "model", "id", "model_name", "provider"):
+        if one in _MODEL_NAMES or one == "provider":
             continue
         if settings is not None:
             settings[one] = (key, value)
@@ -322,11 +324,10 @@ def _rewrite_parameters(keys: Keys, notes: Notes) -> None:
 
 def _rewrite_step_model(keys: Keys, notes: Notes) -> None:
     """A model as a map of its provider and name, at the step or among its parameters; a provider beside the model."""
-    if isinstance(keys.value("model"), MappingNode):
+    model = keys.value("model")
+    if isinstance(model, MappingNode) and not _MODEL_NAMES.isdisjoint(model.pairs):
         settings: dict[str, tuple[ScalarNode, Node]] = {}
-        said = keys.value("model")
-        assert isinstance(said, MappingNode)
-        name = model_name(said, notes, settings)
+        name = model_name(model, notes, settings)
         if name is not None:
             notes.older(keys.key("model"), "model: {provider, name}", "model", line("model", name))
             keys.set("model", name, keys.key("model"))

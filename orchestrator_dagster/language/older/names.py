@@ -162,12 +162,13 @@ def rewrite_output_path(header: Keys, notes: Notes) -> None:
 
 def note_replaced(node: ScalarNode, made: Mapping[str, str], notes: Notes) -> None:
     """Warn of what was replaced in a node: ``made`` has what it was and what it is."""
-    for old, today in made.items():
+    said = {old: today for old, today in made.items() if old in str(node.value)} or made
+    for old, today in said.items():
         span = place_of_word(notes, node.span, old.rpartition(".")[2] or old)
         if span is not node.span:
             notes.older(span, old, today, f"{{{{ {today} }}}}" if "." in old else today)
             return
-    old, today = next(iter(made.items()))
+    old, today = next(iter(said.items()))
     notes.older(node.span, old, today, today)
 
 

@@ -65,7 +65,7 @@ class _FieldRule:
         else:
             today = known[name]
             made = today.replace("{}", step) if "{}" in today else f"{step}{between}.{today}"
-        self.made.append((f"{found['id']}.{name}", made))
+        self.made.append((f"{found['id']}{found['rest']}", made))
         return made
 
 

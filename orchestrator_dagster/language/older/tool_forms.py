@@ -76,7 +76,8 @@ _TABLE |= _same("cleaned_data joined_data pivoted_data sorted_data", "data") | _
 _PATHS = _same("file_path filepath filename file", "path")
 _FOLDERS = _same("create_dirs make_dirs create_parents parents", "folders are made where they are missing")
 _NO_SESSION = "a server is connected to when it is called"
-_STRATEGIES = {
+#: How a model is chosen, older word -> today's.
+STRATEGIES = {
     **_same("cost_optimized minimize_cost cheapest lowest_cost low_cost cost-optimized economy", "cost"),
     **_same("quality quality_optimized maximize_quality best best_quality quality-optimized", "performance"),
     **_same("balance capability_based", "balanced"),
@@ -292,7 +293,7 @@ FORMS: dict[str, ToolForm] = {
         Form(
             rename=_same("optimization_goal goal optimization routing_strategy", "strategy")
             | _same("tasks", "prompts"),
-            values={"strategy": _STRATEGIES},
+            values={"strategy": STRATEGIES},
             texts="prompts",
             fields=_same("selected_model recommended_model", "model")
             | _same("routing_reason reasoning reasons", "reason")

@@ -171,7 +171,7 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
         if said in words:
             value: object = {"true": True, "false": False}.get(words[said], words[said])
             made = scalar(value, inside.pairs[name][1].span)
-            notes.older(inside.key(name), inside.text(name) or "", str(value), line(name, made))
+            notes.older(inside.key(name), inside.text(name) or "", str(plain(made)).lower(), line(name, made))
             inside.set(name, made, inside.key(name))
     if action in ("clean", "transform"):
         _named_operations(inside, notes)

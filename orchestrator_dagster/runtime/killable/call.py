@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_dagster.errors import StepError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.processes import end_trees, kill
 from orchestrator_dagster.runtime.killable import wire
 from orchestrator_dagster.runtime.killable.server import DONE
@@ -21,7 +22,6 @@ from orchestrator_dagster.runtime.killable.servers import begin, remember
 from orchestrator_dagster.tools.coroutines import interrupted, timed_out
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import Action, ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 _LOOK = 0.1  # seconds between two looks at whether the run is stopped
 _LOAD = 120.0  # seconds that a process may take to load the tool, which are not counted as its work

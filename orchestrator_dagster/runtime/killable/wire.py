@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator_dagster.workspace import Workspace
+from orchestrator_dagster.files.workspace import Workspace
 
 HEADER = struct.Struct("<cQ")
 

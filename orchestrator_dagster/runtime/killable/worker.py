@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from orchestrator_dagster.errors import StepError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.runtime.killable import wire
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 #: What takes long to import and is safe to have loaded before a fork: once a tool has needed it, later calls have it.
 _WORTH_LOADING = ("numpy", "pandas", "openpyxl")

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from orchestrator_dagster.errors import ToolError
+from orchestrator_dagster.language.older.tool_forms import STRATEGIES
 from orchestrator_dagster.tools.model_access import ModelAccess, Strategy
 from orchestrator_dagster.tools.tool import ToolContext
 
@@ -22,8 +23,16 @@ Models = Annotated[
         validation_alias=AliasChoices("models", "candidates"),
     ),
 ]
+
+
+def _by_word(value: Any) -> Any:
+    """A strategy by an older word; it may come from a template."""
+    return STRATEGIES.get(value.strip().lower().replace("-", "_"), value) if isinstance(value, str) else value
+
+
 Choosing = Annotated[
     Strategy | None,
+    BeforeValidator(_by_word),
     Field(
         description="How a model is chosen; default as `selection_schema` says.",
         validation_alias=AliasChoices("strategy", "routing_strategy"),

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import HttpStatusError, ParametersError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.retry_after import retry_after
 from orchestrator_dagster.tools.browser.chromium import render
 from orchestrator_dagster.tools.browser.page import Link, Parsed, Table
@@ -20,7 +21,6 @@ from orchestrator_dagster.tools.network.decoding import decode
 from orchestrator_dagster.tools.network.fetching import Request, checked_url, fetch, shown
 from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import MEGABYTE
 
 headless_browser = Tool("headless-browser", summary="Reads web pages: their main text, links and tables.")
 

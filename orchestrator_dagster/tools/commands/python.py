@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.tools.commands.running import run_command, variables
 from orchestrator_dagster.tools.commands.terminal import (
     Check,
@@ -28,7 +29,6 @@ from orchestrator_dagster.tools.commands.terminal import (
 )
 from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import MEGABYTE
 
 python_executor = Tool("python-executor", summary="Runs Python code in a process with limits.", model_may_call=False)
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError, StepTimeoutError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.tools.coroutines import timed_out
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import MEGABYTE
 
 DEFAULT_SECONDS = 300.0
 """How long a command may take when neither it nor its step says so."""

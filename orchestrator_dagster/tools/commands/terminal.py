@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import ParametersError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.shell_text import shell_operator
 from orchestrator_dagster.tools.commands.running import (
     DEFAULT_SECONDS,
@@ -23,7 +24,6 @@ from orchestrator_dagster.tools.commands.running import (
 )
 from orchestrator_dagster.tools.private_folder import private_folder
 from orchestrator_dagster.tools.tool import Tool, ToolContext
-from orchestrator_dagster.workspace import MEGABYTE
 
 terminal = Tool("terminal", summary="Runs a command of the system within limits.", model_may_call=False)
 

@@ -16,18 +16,22 @@ from __future__ import annotations
 
 import functools
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator_dagster.errors import ToolError
+from orchestrator_dagster.language.diagnostics import Span
+from orchestrator_dagster.language.document import read_file
+from orchestrator_dagster.language.wording import faults
 from orchestrator_dagster.text import nearest
 
 FILE = "mcp.yaml"
-_LARGEST = 1 << 20  # bytes of the file
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class ServerConfig(BaseModel):
@@ -53,6 +57,16 @@ class ServerConfig(BaseModel):
         if isinstance(value, dict):
             raise ValueError(
                 "env is a list of names of environment variables; their values do not belong into the file"
+            )
+        return value
+
+    @field_validator("env", "bearer", "headers")
+    @classmethod
+    def _variables(cls, value: Any) -> Any:
+        named = value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else value or ()
+        if not all(map(_VARIABLE.match, named)):
+            raise ValueError(
+                "what stands here names an environment variable; the value itself never stands in the file"
             )
         return value
 
@@ -89,37 +103,49 @@ def read_servers(root: Path) -> dict[str, ServerConfig]:
 
 @functools.lru_cache(maxsize=32)
 def _read(path: Path, changed: int, size: int) -> dict[str, ServerConfig]:
-    if size > _LARGEST:
-        raise _wrong(path, f"it has {size:,} bytes")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise _wrong(path, " ".join(str(error).split())) from None
-    found = document.get("servers") if isinstance(document, dict) and set(document) == {"servers"} else None
+    document, problems = read_file(path, FILE)
+    if problems.errors:
+        first = problems.errors[0]
+        raise _wrong([(first.span, first.message)], first.hint)
+    value = document.value()
+    found = value.get("servers") if isinstance(value, dict) and set(value) == {"servers"} else None
     if not isinstance(found, dict):
-        raise _wrong(path, "it is a map with one key, `servers`: a map of servers by name")
+        raise _wrong([(Span(1, 1), "it is a map with one key, `servers`: a map of servers by name")])
     servers: dict[str, ServerConfig] = {}
-    problems: list[str] = []
-    for name, value in found.items():
+    wrong: list[tuple[Span, str]] = []
+    for name, given in found.items():
         if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
-            problems.append(f'"{name}" is no name of a server: letters, digits, "_" and "-"')
+            said = f'"{name}" is no name of a server: letters, digits, "_" and "-"'
+            wrong.append((document.key_span(("servers", name)), said))
             continue
         try:
-            servers[name] = ServerConfig.model_validate(value)
+            servers[name] = ServerConfig.model_validate(given)
         except ValidationError as error:
-            for one in error.errors(include_url=False):
-                place = ".".join(map(str, (name, *one["loc"])))
-                said = str(one["msg"]).removeprefix("Value error, ")
-                if one["type"] == "extra_forbidden":
-                    said = f"there is no such key{nearest(str(one['loc'][-1]), ServerConfig.model_fields)}"
-                problems.append(f"{place}: {said}")
-    if problems:
-        raise _wrong(path, "; ".join(problems))
+            for fault in faults(error.errors(include_url=False), lambda one: tuple(one["loc"])):
+                place = ("servers", name, *fault.place)
+                while not document.has(place):
+                    place = place[:-1]
+                unknown = fault.kind == "extra_forbidden"
+                near = nearest(str((name, *fault.place)[-1]), ServerConfig.model_fields)
+                said = f"there is no such key{near}" if unknown else fault.sentence
+                shown = ".".join(map(str, (name, *fault.place)))
+                at = document.key_span(place) if unknown or len(place) == 2 else document.span(place)
+                wrong.append((at, f"{shown}: {said}"))
+    if wrong:
+        raise _wrong(wrong)
     return servers
 
 
-def _wrong(path: Path, said: str) -> ToolError:
-    return ToolError(f"{FILE} cannot be used: {said}", location=f"{path}:1", permanent=True)
+def _wrong(problems: Sequence[tuple[Span, str]], hint: str | None = None) -> ToolError:
+    """The error for a wrong file: every problem, the later ones with their places before them."""
+    (first, said), *others = sorted(problems, key=lambda one: (one[0].line, one[0].column))
+    more = "".join(f"\n{FILE}:{span.line}:{span.column}: {text}" for span, text in others)
+    return ToolError(
+        f"{FILE} cannot be used: {said}{more}",
+        location=f"{FILE}:{first.line}:{first.column}",
+        hint=hint or "write below `servers` for each name `command: python` and `args: […]`, or `url: https://…`",
+        permanent=True,
+    )
 
 
 def find_server(root: Path, name: str) -> ServerConfig:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TextIO, cast
 
-from orchestrator_dagster.errors import ParametersError, StepError, ToolError, UnknownToolError
+from orchestrator_dagster.errors import ParametersError, StepError, StepInterruptedError, ToolError, UnknownToolError
 from orchestrator_dagster.language.json_schema import schema_problems
 from orchestrator_dagster.text import nearest
 from orchestrator_dagster.tools.mcp.config import ServerConfig, environment_value, find_server
@@ -58,7 +58,10 @@ class Session:
         content = [_block(one) for one in answer.content]
         text = "\n".join(one["text"] for one in content if one.get("type") == "text")
         if answer.is_error:
-            raise ToolError(f"{self.name}.{tool} failed: {text or 'it gave no reason'}")
+            raise ToolError(
+                f"{self.name}.{tool} failed: {text or 'it gave no reason'}",
+                hint="what the server's tool says must be mended there, or in what the step gives it",
+            )
         data = answer.structured_content
         return {"server": self.name, "tool": tool, "text": text, "data": data, "content": content}
 
@@ -85,6 +88,8 @@ async def open_session(context: ToolContext, name: str) -> AsyncIterator[Session
                 await stack.enter_async_context(client)
                 yield Session(name, client, context.timeout or _LONGEST)
         except BaseException as error:
+            if context.interrupted() and isinstance(error, Exception):
+                raise StepInterruptedError("the run was stopped") from None
             raise _translated(error, name, config, said) from None
 
 

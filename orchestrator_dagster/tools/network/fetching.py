@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError, StepTimeoutError, ToolError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.tools.network.addresses import resolve
 from orchestrator_dagster.tools.network.decoding import decode
 from orchestrator_dagster.tools.settings import ToolSettings
-from orchestrator_dagster.workspace import MEGABYTE
 
 if TYPE_CHECKING:
     import httpx

@@ -15,13 +15,13 @@ from urllib.parse import unquote
 from pydantic import AliasChoices, BaseModel, Field
 
 from orchestrator_dagster.errors import ParametersError, PathError, SizeLimitError
+from orchestrator_dagster.files.workspace import MEGABYTE
 from orchestrator_dagster.markdown_text import Heading, headings, headings_in, markdown_value, nest_headings, tokens_of
 from orchestrator_dagster.tables import escape_markdown
 from orchestrator_dagster.tools.pdf.letters import EXTRA, SANS, SERIF, TOOL, Letters
 from orchestrator_dagster.tools.pdf.pages import LINE, MILLIMETRE, SIZES, Layout, PageSize, Styles, build
 from orchestrator_dagster.tools.pdf.story import FindImage, Story
 from orchestrator_dagster.tools.tool import ToolContext, require
-from orchestrator_dagster.workspace import MEGABYTE
 
 MAX_CHARACTERS = 10_000_000
 MAX_IMAGE_BYTES = 20 * MEGABYTE

@@ -10,10 +10,10 @@ import pytest
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.errors import ParametersError, SizeLimitError, StepTimeoutError, ToolError
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.commands.python import python_executor
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from orchestrator_dagster.errors import (
     StepTimeoutError,
     ToolError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.commands.terminal import terminal
 from orchestrator_dagster.tools.registry import ToolRegistry
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_when_the_run_is_killed_the_command_ends(work):
     """The run's process gets SIGKILL and can do nothing: the keeper sees its end."""
     mark = f"5{os.getpid()}.5"
     script = (
-        "import sys; from pathlib import Path; from orchestrator_dagster.workspace import Workspace;"
+        "import sys; from pathlib import Path; from orchestrator_dagster.files.workspace import Workspace;"
         "from orchestrator_dagster.tools.tool import ToolContext;"
         "from orchestrator_dagster.tools.commands.terminal import terminal;"
         "terminal.find(None).call(ToolContext(Workspace(Path(sys.argv[1]))),"

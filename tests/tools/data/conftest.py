@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.data import data_processing
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 Run = Callable[..., dict[str, Any]]
 

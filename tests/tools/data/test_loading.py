@@ -20,10 +20,10 @@ from orchestrator_dagster.errors import (
     ProductError,
     SizeLimitError,
 )
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.tools.data import data_processing
 from orchestrator_dagster.tools.data import plain as plain_module
 from orchestrator_dagster.tools.tool import ToolContext
-from orchestrator_dagster.workspace import Workspace
 
 FORMATS = ["csv", "tsv", "json", "jsonl", "parquet", "xlsx"]
 
@@ -346,7 +346,7 @@ def test_a_missing_library_names_its_extra(tmp_path: Path):
         "from pathlib import Path\n"
         "from orchestrator_dagster.tools.data import data_processing as tool\n"
         "from orchestrator_dagster.tools.tool import ToolContext\n"
-        "from orchestrator_dagster.workspace import Workspace\n"
+        "from orchestrator_dagster.files.workspace import Workspace\n"
         "from orchestrator_dagster.errors import MissingExtraError\n"
         "context = ToolContext(Workspace(Path('.')))\n"
         "for call in (dict(path='a.parquet'), dict(path='a.xlsx'), None):\n"

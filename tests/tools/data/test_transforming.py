@@ -167,6 +167,11 @@ def test_bin(run):
             after(run, rows, {"operation": "bin", "column": "n", **wrong})
 
 
+def test_rows_are_sorted_between_other_operations(run):
+    rows = [{"a": 1}, {"a": None}, {"a": 3}]
+    assert after(run, rows, {"type": "sort", "by": "a", "order": "desc"}, {"drop_null": ["a"]}) == [{"a": 3}, {"a": 1}]
+
+
 @pytest.mark.parametrize(
     ("operation", "message"),
     [

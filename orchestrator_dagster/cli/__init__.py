@@ -1,0 +1,3 @@
+"""The command ``orchestrator``: :func:`main`, with a module for each of its larger parts."""
+
+from orchestrator_dagster.cli.main import main as main

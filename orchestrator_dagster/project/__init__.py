@@ -1,0 +1,1 @@
+"""The project around pipeline files: what is in it, compiled, and kept for the next time."""
