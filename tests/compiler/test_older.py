@@ -8,12 +8,23 @@ import pytest
 
 from orchestrator_dagster.compiler.compile import Compilation
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
+from orchestrator_dagster.language.older.tool_forms import FORMS
 from orchestrator_dagster.project.loading import compile_file
+from orchestrator_dagster.tools.registry import ToolRegistry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted((Path(__file__).parent / "older").glob("*.yaml"))
 #: What a release that does not run everything says.
 LATER = {"not-supported", "no-orchestrator", "no-model"}
+
+
+def test_no_older_spelling_is_a_parameter_of_today() -> None:
+    registry = ToolRegistry()
+    for name, tool in FORMS.items():
+        for action in registry.find(name).actions.values():
+            form, today = tool.form(action.name), set(action.parameters.model_fields)
+            assert not today & (form.rename.keys() - set(form.rename.values())), f"{name}.{action.name}"
+            assert not today & {*form.settings, *form.lift, *form.sections}, f"{name}.{action.name}"
 
 
 def compiled(name: str) -> CompiledPipeline:

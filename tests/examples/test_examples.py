@@ -30,9 +30,10 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
-    "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model",
-    "lineage_project", "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality",
-    "routing", "sub_pipelines", "tables", "tool_use", "twelve_tools", "two_pipelines", "ui_tour", "web",
+    "approval", "auto_values", "charts", "commands", "described", "desk", "extract", "first_pipeline",
+    "hosted_model", "lineage_project", "loops", "mcp", "media", "model_choice", "own_assets", "own_tool",
+    "pdf_report", "quality", "routing", "sub_pipelines", "tables", "tool_use", "twelve_tools",
+    "two_pipelines", "ui_tour", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres", "production"}
@@ -561,3 +562,22 @@ def test_ui_tour(example: Path, instance: DagsterInstance) -> None:
     (example / "incoming").mkdir()
     (example / "incoming/stock.csv").write_text("article,pieces\nparasol,4\nawning,0\n", encoding="utf-8")
     assert stock.run(instance=instance).outputs == {"articles": 1}
+
+
+@of("desk")
+def test_desk(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    answer = "Dear Ana, you may keep the book for two more weeks. On Sunday we are open from ten to four."
+    assert capsys.readouterr().out.splitlines()[-2:] == [f"letter 1: {answer}", f"letter 2: {answer}"]
+    assert (example / "outputs/desk/answer.txt").read_text() == answer
+    kept = json.loads(next((example / ".orchestrator/checkpoints/desk").glob("*2.json")).read_text())
+    assert (kept["data"], kept["note"]) == ({"answered": 2}, "ana")
+
+
+@of("media")
+def test_media(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert loaded(example / "local.py").main() == 0
+    said = "A pump stands in a garden. Water drips from it. The roses are dry"
+    assert capsys.readouterr().out.splitlines()[-2:] == [f"heard: {said}", "calls: 5"]
+    assert (example / "outputs/media/scene.png").read_bytes().startswith(b"\x89PNG")
+    assert (example / "outputs/media/seen.txt").read_text() == said

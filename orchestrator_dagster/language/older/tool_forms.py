@@ -390,11 +390,13 @@ FORMS: dict[str, ToolForm] = {
     ),
     "audio_processing": ToolForm(
         "transcribe",
-        Form(
-            rename=_same("path audio_path audio_file file", "audio"),
-            settings=("model",),
-            fields=_same("transcription transcript", "text"),
-        ),
+        Form(settings=("model",)),
+        {
+            "transcribe": Form(
+                rename=_same("path audio_path audio_file file", "audio"),
+                fields=_same("transcription transcript", "text"),
+            ),
+        },
     ),
     "checkpoint": ToolForm("save", Form(fields={"checkpoint_id": "name", "checkpoints": "items"})),
 }
