@@ -30,6 +30,9 @@ class WorkspaceSettings(dg.Model, dg.Resolvable):
     max_file_bytes: Optional[int] = Field(  # noqa: UP045 - Dagster reads the annotations on Python 3.10 too
         default=None, description="Largest file that is read or written, in bytes.", gt=0
     )
+    max_run_bytes: Optional[int] = Field(  # noqa: UP045
+        default=None, description="Bytes that one run may write below the roots in all.", gt=0
+    )
 
 
 class FromEnvironment(dg.Model, dg.Resolvable):
@@ -102,8 +105,7 @@ def resources_of(
 def _resource(name: str, root: Path, settings: str) -> Any:
     if name == "workspace":
         said = WorkspaceSettings.model_validate_json(settings)
-        more = {} if said.max_file_bytes is None else {"max_file_bytes": said.max_file_bytes}
-        return WorkspaceResource(root=str(root), extra_roots=said.extra_roots, environment=said.environment, **more)
+        return WorkspaceResource(root=str(root), **said.model_dump(exclude_none=True))
     if name == "models":
         how = ModelsSettings.model_validate_json(settings)
         return ModelsResource(endpoints=[_endpoint(one) for one in how.endpoints], call_store=how.call_store)
