@@ -39,6 +39,8 @@ PATIENCE = 6
 #: Seconds after which a reload that was asked for, and has not come, is asked for again and otherwise.
 RELOAD_SECONDS = 60.0
 _SHOWN = 10
+#: Between two sentences of a tick: the UI shows an end of line as a blank.
+_NEXT = ";\n"
 #: What is a matter of two files: one of them has to change.
 _OF_SEVERAL_FILES = ("duplicate-id", "product-collision", "asset-cycle")
 
@@ -141,12 +143,12 @@ def _load_anew(watch: _Watch, what: Sequence[object], report: str, context: Sens
     again = watch.asked is not None and time.monotonic() - watch.asked >= RELOAD_SECONDS
     watch.asked, watch.asked_for = time.monotonic(), what
     if not again and reload_through_proxy(context.code_location_origin, context.instance):
-        return f"{report}\nthe location is loaded anew"
+        return f"{report}{_NEXT}the location is loaded anew"
     origin = context.code_location_origin
     problem = reload_through_webserver(origin.location_name if origin else "")
     if problem is not None:
         context.log.warning(problem)
-    return f"{report}\n{problem or 'the location is loaded anew'}"
+    return f"{report}{_NEXT}{problem or 'the location is loaded anew'}"
 
 
 def _report(files: Sequence[LoadedFile], changed: Sequence[Path], root: Path) -> str:
@@ -158,7 +160,7 @@ def _report(files: Sequence[LoadedFile], changed: Sequence[Path], root: Path) ->
             more = f" (and {len(file.errors) - 1} more)" if len(file.errors) > 1 else ""
             what = "its last good version is served" if file.stale else "it is left out"
             lines.append(f"{first.location}: error[{first.code}] {first.message}{more}; {what}")
-    return "\n".join(lines)
+    return _NEXT.join(lines)
 
 
 def _listed(paths: Sequence[Path], root: Path) -> str:
@@ -209,7 +211,7 @@ def _state(watch: _Watch, new: Sequence[CompiledPipeline]) -> str:
         if files:
             lines.append(f"{word}: {_listed([file.path for file in files], watch.root)}")
             lines += [file.errors[0].render().splitlines()[0] for file in files[:_SHOWN] if file.errors]
-    return "\n".join(lines)
+    return _NEXT.join(lines)
 
 
 def _cursor(text: str | None) -> Mapping[str, str] | None:

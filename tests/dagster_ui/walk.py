@@ -87,22 +87,25 @@ class Walk:
         self.page.get_by_text("View", exact=True).filter(visible=True).last.click()
         self.rest()
 
-    def picture(self, name: str, *texts: str) -> None:
-        """Take a picture of what the reader sees, with these texts on it."""
+    def picture(self, name: str, *texts: str, height: int = HEIGHT) -> None:
+        """Take a picture of what the reader sees, with these texts on it; of the upper part where less will do."""
         self.see(*texts)
         self.still()
-        data = small(self.page.screenshot(animations="disabled"))
+        part = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+        data = small(self.page.screenshot(animations="disabled", clip=part))
         (self.pictures / f"{name}.png").write_bytes(data)
 
-    def until(self, path: str, text: str) -> None:
-        """Look at a page again and again until the text is there: what the sensor does takes some ticks."""
+    def until(self, path: str, text: str, without: str = "") -> None:
+        """Look at a page again and again until a text is there, or another is not: the sensor takes some ticks."""
         from playwright.sync_api import TimeoutError
 
         for _ in range(20):
             self.go(path)
             with suppress(TimeoutError):
-                return self.page.get_by_text(text).first.wait_for(timeout=6_000)
-        raise AssertionError(f'"{text}" did not come on {path}')
+                self.page.get_by_text(text).first.wait_for(timeout=6_000)
+                if not without or not self.page.get_by_text(without).count():
+                    return
+        raise AssertionError(f"{path} did not come to say {text!r}{f' without {without!r}' if without else ''}")
 
     def fill(self, name: str, value: str) -> None:
         """Give an input of the launchpad a value: type it over what stands behind its name."""
@@ -184,7 +187,7 @@ def jobs(walk: Walk) -> None:
 def launch(walk: Walk) -> None:
     walk.go("/jobs")
     walk.follow("research_report_job")
-    walk.picture("job", "Write a sourced report about a topic", "Extract findings", "Materialize all")
+    walk.picture("job", "Structural description", "write a sourced report about a topic", "Show more")
     walk.press("Materialize all")
     walk.press("Scaffold missing config")
     walk.see("Missing paths:")
@@ -236,7 +239,9 @@ def alone(walk: Walk) -> None:
 
 def figures(walk: Walk) -> None:
     walk.go("/assets/research_report/run")
-    walk.picture("record", "its outputs, and the record of every step", "orchestrator/model_calls")
+    walk.see("its outputs, and the record of every step", "orchestrator/model_calls")
+    walk.page.get_by_text("orchestrator/model_calls", exact=True).first.scroll_into_view_if_needed()
+    walk.picture("record", "orchestrator/steps")
     walk.press("Plots")
     walk.page.get_by_text("orchestrator/seconds", exact=True).first.scroll_into_view_if_needed()
     walk.picture("plots", "orchestrator/seconds")
@@ -245,7 +250,7 @@ def figures(walk: Walk) -> None:
 def routed(walk: Walk) -> None:
     page = walk.page
     walk.go("/locations/pipelines/jobs/sort_mail_job")
-    walk.see("Hands a complaint to a person")
+    walk.see("hands a complaint to a person")
     walk.icon("arrow_drop_down")
     page.get_by_text("Open launchpad").click()
     walk.see("Launchpad (configure assets)")
@@ -275,7 +280,7 @@ def failed(walk: Walk) -> None:
     walk.gantt("failed", "stock_report.load_stock")
     walk.filter("type:STEP_FAILURE")
     page.get_by_text("View full message").filter(visible=True).first.click()
-    walk.picture("error", "there is no file", "orchestrator/resume")
+    walk.picture("error", "there is no file", "orchestrator/resume", height=364)  # Dagster's own stack is below
     walk.press("Done")
     walk.still()
     table = walk.project / "incoming" / "stock.csv"
@@ -313,8 +318,7 @@ def stale(walk: Walk) -> None:
     walk.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
     walk.picture("tick", "stale, with errors")
     file.write_text(right, encoding="utf-8")
-    walk.until("/assets/sort_mail/answer", "The answer, or the note for a person")
-    walk.gone("Stale:")
+    walk.until("/assets/sort_mail/answer", "The answer, or the note for a person", without="Stale:")
 
 
 STEPS = {

@@ -31,8 +31,8 @@ from orchestrator_dagster.testing import Answer, ModelServer, Tokens
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = {
     "approval", "auto_values", "charts", "commands", "described", "extract", "first_pipeline", "hosted_model",
-    "lineage_project", "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality", "routing",
-    "sub_pipelines", "tables", "tool_use", "twelve_tools", "two_pipelines", "ui_tour", "web",
+    "lineage_project", "loops", "mcp", "model_choice", "own_assets", "own_tool", "pdf_report", "quality",
+    "routing", "sub_pipelines", "tables", "tool_use", "twelve_tools", "two_pipelines", "ui_tour", "web",
 }  # fmt: skip
 #: Those that need a service; tests/services runs them.
 WITH_SERVICES = {"celery", "postgres", "production"}
