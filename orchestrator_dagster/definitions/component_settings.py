@@ -17,6 +17,7 @@ from orchestrator_dagster.definitions.resources import (
     ToolsResource,
     WorkspaceResource,
 )
+from orchestrator_dagster.models.litellm_client import STREAM_FROM
 
 
 class WorkspaceSettings(dg.Model, dg.Resolvable):
@@ -29,6 +30,9 @@ class WorkspaceSettings(dg.Model, dg.Resolvable):
     environment: list[str] = Field(default=[], description="Environment variables that templates may read.")
     max_file_bytes: Optional[int] = Field(  # noqa: UP045 - Dagster reads the annotations on Python 3.10 too
         default=None, description="Largest file that is read or written, in bytes.", gt=0
+    )
+    max_run_bytes: Optional[int] = Field(  # noqa: UP045
+        default=None, description="Bytes that one run may write below the roots in all.", gt=0
     )
 
 
@@ -46,6 +50,13 @@ class EndpointSettings(dg.Model, dg.Resolvable):
     api_key: Optional[FromEnvironment] = Field(  # noqa: UP045
         default=None, description="The environment variable that has its key: `{env: NAME}`."
     )
+    timeout: Optional[float] = Field(default=None, gt=0, description="Seconds that a call may take.")  # noqa: UP045
+    requests_per_minute: Optional[int] = Field(  # noqa: UP045
+        default=None, ge=1, description="Calls that may begin in a minute, in one process."
+    )
+    tokens_per_minute: Optional[int] = Field(  # noqa: UP045
+        default=None, ge=1, description="Tokens that the calls of a minute may take, in one process."
+    )
 
 
 class ModelsSettings(dg.Model, dg.Resolvable):
@@ -54,6 +65,23 @@ class ModelsSettings(dg.Model, dg.Resolvable):
     endpoints: list[EndpointSettings] = Field(default=[], description="Providers with an own URL or key.")
     call_store: Optional[str] = Field(  # noqa: UP045
         default=None, description="Folder, below the workspace root, or URL where accepted answers are kept."
+    )
+    timeout: Optional[float] = Field(default=None, gt=0, description="Seconds that a call may take.")  # noqa: UP045
+    retries: Optional[int] = Field(  # noqa: UP045
+        default=None, ge=0, description="Times that a call which the provider turned away is made again."
+    )
+    longest_wait: Optional[float] = Field(  # noqa: UP045
+        default=None, ge=0, description="Seconds that a call waits at most for a provider."
+    )
+    cool_down_after: Optional[int] = Field(  # noqa: UP045
+        default=None, ge=1, description="Failures in a row after which a provider is left alone."
+    )
+    cool_down: Optional[float] = Field(default=None, ge=0, description="Seconds that it is left alone.")  # noqa: UP045
+    stream_from: Optional[int] = Field(  # noqa: UP045
+        default=STREAM_FROM, description="Answers that may have as many tokens come as a stream; null for never."
+    )
+    stall: Optional[float] = Field(  # noqa: UP045
+        default=None, gt=0, description="Seconds without a word after which a stream is given up."
     )
 
 
@@ -102,11 +130,13 @@ def resources_of(
 def _resource(name: str, root: Path, settings: str) -> Any:
     if name == "workspace":
         said = WorkspaceSettings.model_validate_json(settings)
-        more = {} if said.max_file_bytes is None else {"max_file_bytes": said.max_file_bytes}
-        return WorkspaceResource(root=str(root), extra_roots=said.extra_roots, environment=said.environment, **more)
+        return WorkspaceResource(root=str(root), **said.model_dump(exclude_none=True))
     if name == "models":
         how = ModelsSettings.model_validate_json(settings)
-        return ModelsResource(endpoints=[_endpoint(one) for one in how.endpoints], call_store=how.call_store)
+        more = how.model_dump(exclude={"endpoints"})
+        # None stands for the resource's own default, save where it means never.
+        own = {name: value for name, value in more.items() if value is not None or name == "stream_from"}
+        return ModelsResource(endpoints=[_endpoint(one) for one in how.endpoints], **own)
     which = ToolsSettings.model_validate_json(settings)
     search = SearchConfig(**which.search.model_dump()) if which.search is not None else None
     return ToolsResource(**which.model_dump(exclude={"search"}), search=search)
@@ -114,7 +144,7 @@ def _resource(name: str, root: Path, settings: str) -> Any:
 
 def _endpoint(said: EndpointSettings) -> ModelEndpoint:
     key: Any = dg.EnvVar(said.api_key.env) if said.api_key is not None else None
-    return ModelEndpoint(provider=said.provider, base_url=said.base_url, api_key=key)
+    return ModelEndpoint(**said.model_dump(exclude={"api_key"}), api_key=key)
 
 
 @functools.lru_cache(maxsize=16)

@@ -128,6 +128,7 @@ def test_the_component_of_the_guide(sandbox: DefsFolderSandbox) -> None:
         resources = definitions.resources or {}
         assert resources["workspace"].environment == ["CITY"]
         assert resources["models"].endpoints[0].provider == "openai"
+        assert resources["models"].stream_from == ModelsResource().stream_from
         assert resources["tools"].allowed_hosts == ["intranet.local"]
 
 
@@ -164,13 +165,17 @@ def test_every_setting_of_the_resources_is_there(tmp_path: Path) -> None:
     for resource, settings in pairs.items():
         assert set(resource.model_fields) - {"root"} == set(settings.model_fields)
     models = component_settings.ModelsSettings.model_validate(
-        {"endpoints": [{"provider": "openai", "base_url": "http://127.0.0.1:1/v1", "api_key": {"env": "MY_KEY"}}]}
+        {
+            "endpoints": [{"provider": "openai", "base_url": "http://127.0.0.1:1/v1", "api_key": {"env": "MY_KEY"}}],
+            "retries": 1,
+        }
     )
     tools = component_settings.ToolsSettings.model_validate(
         {"search": {"backend": "folder", "folder": "notes"}, "allowed_hosts": ["a.example"]}
     )
     made = component_settings.resources_of(tmp_path, None, models, tools)
     assert made["models"].endpoints[0].api_key == dg.EnvVar("MY_KEY")
+    assert (made["models"].retries, made["models"].stall) == (1, ModelsResource().stall)
     assert made["tools"].search.folder == "notes"
     assert component_settings.resources_of(tmp_path, None, models, None)["models"] is made["models"]
     with pytest.raises(ValidationError):
