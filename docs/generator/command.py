@@ -7,7 +7,8 @@ import inspect
 import click
 
 from generator.markdown import code, join, table
-from orchestrator_dagster.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG, main
+from orchestrator_dagster.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG
+from orchestrator_dagster.cli.main import main
 
 
 def page() -> str:

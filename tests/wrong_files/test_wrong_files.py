@@ -73,8 +73,6 @@ WITHOUT_CASE = {
     "file-size": "about the file, not what stands in it",
     "file-suffix": "about the file, not what stands in it",
     "no-model": "where nothing is named, the schema picks a model: that is known at run time only",
-    "asset-cycle": "about several files: tests/definitions/test_asset_inputs.py",
-    "unknown-asset": "about several files: tests/definitions/test_asset_inputs.py",
     "executor-missing": "about what is installed: asked when the location loads",
     "not-supported": "the whole language is meant to run",
     "older-unsupported": "every key of the earlier dialect that the contract names is honoured or had no effect",
