@@ -253,7 +253,7 @@ steps:
     @pytest.fixture
     def compiled(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """The files that are compiled, as they are."""
-        from orchestrator_dagster.project.loading import loading as module
+        from orchestrator_dagster.project import loading as module
 
         files: list[str] = []
         usual = module.compile_file
@@ -335,7 +335,7 @@ steps:
     def test_a_file_that_changes_while_it_is_compiled(
         self, including: Path, write: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from orchestrator_dagster.project.loading import loading as module
+        from orchestrator_dagster.project import loading as module
 
         usual = module.compile_file
 
