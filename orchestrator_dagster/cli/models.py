@@ -94,7 +94,10 @@ def _show(found: Sequence[tuple[ModelCard, Reach]], known: KnownModels, everythi
     if shown:
         out.print(_table(shown, everything))
     else:
-        out.print("No model can be reached.\n")
+        out.print(
+            "No model can be reached. builtin:extractive, which is no language model, needs neither a key nor a server;"
+            " it is used where a file names it.\n"
+        )
     if not everything:
         for title, group in (("reached", there), ("not reached", [one for one in found if not one[1].ok])):
             if group:

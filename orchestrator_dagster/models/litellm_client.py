@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from orchestrator_dagster.errors import ModelAnswerError, ModelError, ModelRefusalError, ModelRequestError
+from orchestrator_dagster.errors import (
+    ModelAnswerError,
+    ModelError,
+    ModelRefusalError,
+    ModelRequestError,
+    StepInterruptedError,
+)
 from orchestrator_dagster.models import litellm_errors
 from orchestrator_dagster.models.client import (
     FinishReason,
@@ -155,7 +161,7 @@ class LiteLLMClient:
                     return _streamed(litellm, request, arguments, self._stall)
                 finally:
                     _streams_going.release()
-            return within(request.timeout + _GRACE, lambda: litellm.completion(**arguments))
+            return within(request.timeout + _GRACE, lambda: litellm.completion(**arguments), request.watch)
 
         response = self._tried(request.model, endpoint, request.timeout, call)
         try:
@@ -178,7 +184,7 @@ class LiteLLMClient:
         started = time.monotonic()
 
         def call() -> Any:
-            return within(request.timeout + _GRACE, lambda: made(litellm, request, where))
+            return within(request.timeout + _GRACE, lambda: made(litellm, request, where), request.watch)
 
         answer: MediaAnswer = self._tried(request.model, endpoint, request.timeout, call)
         return replace(answer, latency=time.monotonic() - started)
@@ -194,6 +200,8 @@ class LiteLLMClient:
         failure: ModelError | None = None
         try:
             return call()
+        except StepInterruptedError:
+            raise
         except TimeoutError:
             failure = litellm_errors.timed_out(model, timeout)
         except StalledError as stalled:
@@ -278,7 +286,7 @@ def _streamed(litellm: Any, request: ModelRequest, arguments: Mapping[str, Any],
         return litellm.completion(**arguments, stream=True, stream_options={"include_usage": True})
 
     said = progress_of(request.model, request.watch)
-    chunks = collected(open_stream, request.timeout + _GRACE, stall, said)
+    chunks = collected(open_stream, request.timeout + _GRACE, stall, said, request.watch)
     response = litellm.stream_chunk_builder(chunks, messages=arguments["messages"])
     if response is None:
         raise ModelAnswerError(f"{request.model} gave no answer at all", hint="try again")

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator_dagster.models.client import ModelReference, Watch
+from orchestrator_dagster.errors import StepInterruptedError
+from orchestrator_dagster.models.client import UNWATCHED, ModelReference, Watch
 
 _CHARACTERS_PER_TOKEN = 4
 _FIRST_SAID = 10.0  # seconds after which a long answer is first spoken of; then each time half as long again
 _PACE = 1.5
+_LOOK = 0.2  # seconds between two looks at whether the run was stopped
 
 
 class StalledError(Exception):
@@ -29,11 +31,15 @@ class _End:
     error: BaseException | None = None
 
 
-def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """What ``call`` gives, or TimeoutError.
+def within(seconds: float, call: Callable[[], Any], watch: Watch = UNWATCHED) -> Any:
+    """What ``call`` gives.
 
     The HTTP clients only bound the wait for the next byte, and some providers send blanks to stay connected. A thread
     cannot be stopped: a call that is given up goes on until its connection ends, and nobody hears of it.
+
+    Raises:
+        TimeoutError: It took longer than ``seconds``.
+        StepInterruptedError: The run was stopped meanwhile.
     """
     done: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
@@ -45,7 +51,7 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
 
     threading.Thread(target=run, name="model-call", daemon=True).start()
     try:
-        value, error = done.get(timeout=seconds)
+        value, error = _next_of(done, time.monotonic() + seconds, watch)
     except queue.Empty:
         raise TimeoutError from None
     if error is not None:
@@ -53,8 +59,30 @@ def within(seconds: float, call: Callable[[], Any]) -> Any:
     return value
 
 
+def _next_of(arrived: queue.SimpleQueue[Any], end: float, watch: Watch) -> Any:
+    """What comes next, until a time of ``time.monotonic``, and while the run goes on.
+
+    Raises:
+        queue.Empty: Nothing came.
+        StepInterruptedError: The run was stopped.
+    """
+    while True:
+        left = end - time.monotonic()
+        try:
+            return arrived.get(timeout=max(0.0, left if watch.interrupted is None else min(left, _LOOK)))
+        except queue.Empty:
+            if watch.interrupted is not None and watch.interrupted():
+                raise StepInterruptedError("the run was stopped while a model was asked") from None
+            if time.monotonic() >= end:
+                raise
+
+
 def collected(
-    open_stream: Callable[[], Iterable[Any]], seconds: float, stall: float, said: Callable[[int], None]
+    open_stream: Callable[[], Iterable[Any]],
+    seconds: float,
+    stall: float,
+    said: Callable[[int], None],
+    watch: Watch = UNWATCHED,
 ) -> list[Any]:
     """All chunks of a stream.
 
@@ -63,10 +91,12 @@ def collected(
         seconds: For all of it.
         stall: For the wait for the next chunk; the first one may take all of ``seconds``, since models think first.
         said: Called with the tokens so far, about, at every chunk.
+        watch: Says when the run is stopped.
 
     Raises:
         TimeoutError: It took longer than ``seconds``.
         StalledError: A chunk took longer than ``stall``.
+        StepInterruptedError: The run was stopped meanwhile.
     """
     arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
     given_up = threading.Event()
@@ -86,7 +116,10 @@ def collected(
     while True:
         left = end - time.monotonic()
         try:
-            found = arrived.get(timeout=max(0.0, min(left, stall) if chunks else left))
+            found = _next_of(arrived, time.monotonic() + (min(left, stall) if chunks else left), watch)
+        except StepInterruptedError:
+            given_up.set()
+            raise
         except queue.Empty:
             given_up.set()
             if chunks and stall < left:

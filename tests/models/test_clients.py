@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -13,10 +14,11 @@ from orchestrator_dagster.errors import (
     ModelKeyError,
     ModelRateLimitError,
     ModelStalledError,
+    StepInterruptedError,
 )
 from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest, ToolOffer, Watch
 from orchestrator_dagster.models.clients import Calling, ModelClients
-from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.models.litellm_client import Endpoint, LiteLLMClient
 from orchestrator_dagster.models.media import MediaClient, MediaRequest
 from orchestrator_dagster.models.run_clients import RunClients
 from orchestrator_dagster.models.streaming import progress_of
@@ -267,3 +269,20 @@ def test_calls_at_once_of_a_run(model_server: ModelServer) -> None:
         one.join()
     assert most == 2
     assert len(model_server.calls) == 6
+
+
+def test_a_stopped_run_does_not_wait_for_the_answer(model_server: ModelServer) -> None:
+    """Neither for one in a piece, nor for a stream that has begun."""
+    model_server.when("x", reply=Answer("late", delay=60))
+    stopped = threading.Event()
+    threading.Timer(0.5, stopped.set).start()
+    client = LiteLLMClient({"openai": Endpoint(model_server.url, "k")})
+    asked = ModelRequest(
+        ModelReference("openai", "gpt-4o-mini"),
+        (Message("user", "x"),),
+        timeout=50,
+        watch=Watch(interrupted=stopped.is_set),
+    )
+    for request in (asked, replace(asked, max_tokens=5000)):
+        with pytest.raises(StepInterruptedError, match="stopped while a model was asked"):
+            client.complete(request)
