@@ -202,6 +202,8 @@ def launch(walk: Walk) -> None:
 
 def lineage(walk: Walk) -> None:
     walk.go("/jobs")
+    walk.see("research_report_job")
+    walk.rest()  # a link that is pressed while the page still moves leads nowhere
     walk.follow("Lineage")
     walk.see("Global asset lineage", "research_report", "sort_mail")
     walk.picture("lineage_all")

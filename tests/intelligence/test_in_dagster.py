@@ -151,7 +151,7 @@ def test_the_sensor_has_changed_pipelines_described_and_shows_them(
     assert chosen.execute_in_process(instance=instance).success
     assert len(orchestrator.asked()) == 3
     third = tick(defs, second.cursor)
-    assert third.skip_message == "described anew: letters\nthe location is loaded anew"
+    assert third.skip_message == "described anew: letters;\nthe location is loaded anew"
     assert len(reloads) == 1
     assert not tick(defs, third.cursor).skip_message.startswith("described anew")
     assert len(reloads) == 1

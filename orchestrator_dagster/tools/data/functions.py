@@ -55,6 +55,8 @@ def arithmetic(symbol: str, left: Any, right: Any) -> Any:
     left, right = _number(left), _number(right)
     if not columns:
         return _scalar(symbol, left, right)
+    if left is None or right is None:  # pandas takes a missing number beside a column for some signs only
+        return _missing(right if left is None else left)
     if symbol == "**" and _whole(left) and not (isinstance(right, int) and right >= 0):
         left = left.astype("Float64")
     if symbol in ("/", "//", "%"):

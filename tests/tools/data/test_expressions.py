@@ -4,7 +4,7 @@ import math
 import operator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError
@@ -170,6 +170,8 @@ WORDS += ["in", "is", "not", "and", "or", "lambda", "if", "else", "for", "year"]
         ).map(" ".join),
     )
 )
+@example("price%null")
+@example("null / price")
 def test_any_text_gives_a_column_or_is_refused(text: str):
     frame = frame_of_rows([{"price": 2, "name": "x"}, {"price": None, "name": None}])
     try:
