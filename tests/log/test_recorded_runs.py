@@ -228,7 +228,7 @@ def test_runs_of_a_product_and_runs_that_were_stopped_or_go_on(
     seen: list[dict[str, Any]] = []
 
     def look(event: orc.Progress) -> None:
-        if event.kind == "completed" and event.step == "b":  # what stands before it is recorded by then
+        if event.kind == "started" and event.step == "c":  # what it waits for is recorded by then
             run = instance.get_runs(limit=1)[0]
             seen.append(load_log(instance, run.run_id, pipeline.compiled).model_dump(mode="json"))
             (folder / "seen").touch()
