@@ -21,7 +21,15 @@ from orchestrator_dagster.project.loading import compile_or_raise
 
 Compile = Callable[[str], CompiledPipeline]
 REPOSITORY = Path(__file__).resolve().parents[2]
-NOT_PIPELINES = ("workspace.yaml", "dagster.yaml", "models.yaml", "celery.yaml", "mcp.yaml", "compose.yaml", "defs.yaml")
+NOT_PIPELINES = (
+    "workspace.yaml",
+    "dagster.yaml",
+    "models.yaml",
+    "celery.yaml",
+    "mcp.yaml",
+    "compose.yaml",
+    "defs.yaml",
+)
 EVERY = [
     path.relative_to(REPOSITORY)
     for path in sorted((*REPOSITORY.glob("pipelines/*.yaml"), *REPOSITORY.glob("examples/**/*.yaml")))
