@@ -78,7 +78,7 @@ class Walk:
         self.page.get_by_role(role, name=named).filter(visible=True).last.click()
 
     def follow(self, name: str) -> None:
-        """Follow the link with this text. One that is pressed while the page is still made leads nowhere: again then."""
+        """Follow the link with this text; press it again where the page did not change."""
         from playwright.sync_api import TimeoutError
 
         here = self.page.url
