@@ -10,7 +10,7 @@ CONSTRAINTS = constraints/py$(shell $(PYTHON) -c 'import sys; print("%d%d" % sys
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev check format bench clean
+.PHONY: help demo test browser dev check format bench clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,8 +41,14 @@ demo: $(VENV)/.runs  ## Run the main pipeline here and say where its products ar
 dev: $(VENV)/.runs  ## Open the Dagster UI
 	@$(BIN)/orchestrator dev
 
+# The walk through the UI needs Chromium. On CI, where the machine is thrown away, it is installed; it is skipped without.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ apt-get -qq update && apt-get -qq --yes --no-install-recommends install chromium; } >/dev/null 2>&1 || \
+		echo "There is no Chromium, and none could be installed: the tests that need a browser are skipped."
+
 # On CI, which sets CI, also those that take long.
-test: $(VENV)/.develops  ## Run the tests; with CI=1 also the slow ones
+test: $(VENV)/.develops $(if $(CI),browser)  ## Run the tests; with CI=1 also the slow ones
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(if $(CI),,-m "not slow")
 
 check: $(VENV)/.develops  ## Lint and check types

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance, DagsterRun
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.jobs import FINGERPRINT_TAG, job_name
@@ -14,8 +15,11 @@ from orchestrator_dagster.project.kept_pipelines import keep_pipeline, kept_pipe
 
 #: Tag of a run: the id of its pipeline. Jobs have it; it is given to runs from the asset pages as well.
 ID_TAG = "orchestrator/pipeline"
-#: Tags of a run: the key of its pipeline among those that are kept, its workspace root, the products asked for.
-PIPELINE_TAG, ROOT_TAG, PRODUCTS_TAG = "orchestrator/pipeline_key", "orchestrator/root", "orchestrator/products"
+#: Tag of a run: the products asked for.
+PRODUCTS_TAG = "orchestrator/products"
+#: Tags of a run that its pages do not show: the key of its pipeline among those that are kept, its workspace root.
+PIPELINE_TAG = f"{HIDDEN_TAG_PREFIX}orchestrator/pipeline_key"
+ROOT_TAG = f"{HIDDEN_TAG_PREFIX}orchestrator/root"
 
 
 def kept_tags(pipeline: CompiledPipeline, root: Path, instance: DagsterInstance) -> dict[str, str]:

@@ -7,10 +7,12 @@ import socket
 from pathlib import Path
 
 from dagster import DagsterRun
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
-#: Tags of a run: the process that leads it, when that process began, and its machine.
-PROCESS_TAG, BEGAN_TAG, HOST_TAG = "orchestrator/process", "orchestrator/process_began", "orchestrator/host"
-
+#: Tags of a run that its pages do not show: the process that leads it, when that process began, and its machine.
+PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}orchestrator/process"
+BEGAN_TAG = f"{HIDDEN_TAG_PREFIX}orchestrator/process_began"
+HOST_TAG = f"{HIDDEN_TAG_PREFIX}orchestrator/host"
 
 _led: set[str] = set()
 

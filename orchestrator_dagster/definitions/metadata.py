@@ -125,7 +125,9 @@ def usage_metadata(usage: UsageInfo) -> dict[str, Any]:
 
 
 def run_metadata(usage: UsageInfo) -> dict[str, Any]:
-    """Metadata of what a whole run took: sums, also by model, each a number that plots, and a table to read.
+    """Metadata of what a whole run took: sums, each a number that plots, and by model a table to read.
+
+    Where several models were asked, each has numbers of its own; those of a single one are the sums.
 
     ``model_calls`` and ``cost`` are there for a run without calls too, so that their plot has no gaps.
     """
@@ -144,9 +146,10 @@ def run_metadata(usage: UsageInfo) -> dict[str, Any]:
             f"| {name.replace('|', '')} | {one.calls:,} | {one.input_tokens:,} | {one.output_tokens:,} | "
             f"{one.cached_tokens:,} | {cost} | {one.seconds:.1f} |"
         )
-        key = f"orchestrator/by_model/{name}"
-        found |= {f"{key}/calls": one.calls, f"{key}/tokens": one.input_tokens + one.output_tokens}
-        found |= {f"{key}/seconds": one.seconds, **({} if one.cost is None else {f"{key}/cost": one.cost})}
+        if len(usage.models) > 1:
+            key = f"orchestrator/by_model/{name}"
+            found |= {f"{key}/calls": one.calls, f"{key}/tokens": one.input_tokens + one.output_tokens}
+            found |= {f"{key}/seconds": one.seconds, **({} if one.cost is None else {f"{key}/cost": one.cost})}
     return {**found, "orchestrator/by_model": dg.MarkdownMetadataValue("\n".join(lines))}
 
 

@@ -13,6 +13,7 @@ from dagster._core.storage.tags import PARENT_RUN_ID_TAG
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.audit import calls_on_record
 from orchestrator_dagster.definitions.launched import products_of
+from orchestrator_dagster.definitions.leader import PROCESS_TAG
 from orchestrator_dagster.definitions.record import ReadRun, read_run, record_of, running_steps, status_of
 from orchestrator_dagster.definitions.recorded import launched_by, partition_of_run
 from orchestrator_dagster.definitions.tries import Try
@@ -120,7 +121,7 @@ def _gone(run: DagsterRun, status: str) -> dict[str, Any] | None:
     """The failure of a run whose process is gone and could not say so."""
     if run.is_finished or status == "running":
         return None
-    message = f"the process {run.tags.get('orchestrator/process', '')} that led the run is gone"
+    message = f"the process {run.tags.get(PROCESS_TAG, '')} that led the run is gone"
     return {"type": "RunError", "message": message, "step": None}
 
 

@@ -41,19 +41,18 @@ def sentence_bounds(pipeline: CompiledPipeline) -> tuple[int, int]:
 
 
 def structural_intention(pipeline: CompiledPipeline) -> str:
-    """What the pipeline is for, in 3 to 10 sentences: Markdown."""
-    return " ".join(_intention(pipeline))
+    """What the pipeline is for, in 3 to 10 sentences: Markdown, a paragraph for each of aim, steps, means and results."""
+    return "\n\n".join(" ".join(sentences) for sentences in _intention(pipeline))
 
 
-def _intention(pipeline: CompiledPipeline) -> list[str]:
-    who = [_models(pipeline), _decisions(pipeline)]
-    left = [_results(pipeline), _when(pipeline)]
-    most = sentence_bounds(pipeline)[1]
-    first = [_purpose(pipeline), _inputs(pipeline), *_work(pipeline)]
-    said = [one for one in (*first, *who, *left) if one]
-    if len(said) > most:
-        said = [one for one in (*first, _together(who), *left) if one]
-    return said if len(said) <= most else [one for one in (*first, _together(who), _together(left)) if one]
+def _intention(pipeline: CompiledPipeline) -> list[list[str]]:
+    aim, work = [_purpose(pipeline), _inputs(pipeline)], list(_work(pipeline))
+    who = [one for one in (_models(pipeline), _decisions(pipeline)) if one]
+    left = [one for one in (_results(pipeline), _when(pipeline)) if one]
+    most = sentence_bounds(pipeline)[1] - len(aim) - len(work)
+    if len(who) + len(left) > most:
+        who = [_together(who)]
+    return [aim, work, who, left if len(who) + len(left) <= most else [_together(left)]]
 
 
 def _together(sentences: Sequence[str]) -> str:

@@ -62,11 +62,16 @@ def free_port() -> int:
 def dagster_dev(
     project: Path, tmp_path: Path, command: Sequence[str] = ("dagster", "dev", "-w", "workspace.yaml")
 ) -> Iterator[Dev]:
-    """``dagster dev``, or another command that is given as a module and its arguments, serving a project."""
+    """``dagster dev``, or another command that is given as a module and its arguments, serving a project.
+
+    A project that has recorded runs is served with them, another one with an instance of its own in ``tmp_path``.
+    """
     pytest.importorskip("dagster_webserver", reason="dagster-webserver is not installed (extra: ui)")
-    home = tmp_path / "home"
-    home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    home = project / ".orchestrator"
+    if not home.exists():
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     port = free_port()
     log = (tmp_path / "dev.log").open("wb")
     process = subprocess.Popen(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 import walk
+from browsing import browser_path
 from live_dev import dagster_dev
 
 GUIDE = walk.REPOSITORY / "docs" / "guides" / "ui.md"
@@ -29,8 +29,7 @@ def test_the_guide_shows_every_picture() -> None:
 @pytest.mark.slow
 @pytest.mark.ui
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not os.environ.get("UI_WALK"), reason="takes the pictures of the guide anew: set UI_WALK=1")
-@pytest.mark.skipif(walk.browser_path() is None, reason="Chromium is not installed")
+@pytest.mark.skipif(browser_path() is None, reason="Chromium is not installed")
 def test_a_person_can_do_what_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("playwright", reason="playwright is not installed (extra: browser)")
     pytest.importorskip("PIL", reason="pillow is not installed (extra: charts)")

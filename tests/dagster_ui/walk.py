@@ -9,199 +9,55 @@ a text that the guide names is not on the page. By hand::
 from __future__ import annotations
 
 import argparse
-import io
+import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from browsing import Walk, browser_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
-WIDTH, HEIGHT = 1280, 800
-#: How long a page may take on a busy machine, in milliseconds: a bound, no expectation.
-PATIENCE = 90_000
-
-
-def browser_path() -> str | None:
-    """Where Chromium is on this machine, None when it is not there."""
-    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
-
-
-@contextmanager
-def browser_page() -> Iterator[Any]:
-    """A page of headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=ARGUMENTS)
-        try:
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-            page.set_default_timeout(PATIENCE)
-            yield page
-        finally:
-            browser.close()
-
-
-@dataclass
-class Walk:
-    """One walk: the page, the address of the UI, the project that it serves, where pictures go."""
-
-    page: Any
-    url: str
-    project: Path
-    pictures: Path
-
-    def go(self, path: str) -> None:
-        self.page.goto(self.url + path)
-
-    def see(self, *texts: str) -> None:
-        """Wait until each text is on the page."""
-        for text in texts:
-            self.page.get_by_text(text).filter(visible=True).first.wait_for()
-
-    def gone(self, text: str) -> None:
-        """Wait until a text is not on the page any more, and nothing moves: a dialog gives the focus back as it goes."""
-        self.page.get_by_text(text).first.wait_for(state="hidden")
-        self.still()
-
-    def press(self, name: str, role: str = "button") -> None:
-        """Press the button with this name, of several the last one: that of the dialog in front."""
-        named = re.compile(rf"(^|\s){re.escape(name)}$")  # some have the name of an icon before it
-        self.page.get_by_role(role, name=named).filter(visible=True).last.click()
-
-    def follow(self, name: str) -> None:
-        """Follow the link with this text; press it again where the page did not change."""
-        from playwright.sync_api import TimeoutError
-
-        here = self.page.url
-        for _ in range(6):
-            self.page.get_by_role("link", name=name).filter(visible=True).first.click()
-            with suppress(TimeoutError):
-                self.page.wait_for_url(lambda url: url != here, timeout=5_000)
-                return
-        raise AssertionError(f"{here}: the link {name!r} leads nowhere")
-
-    def view(self) -> None:
-        """Open the run that a message at the bottom says was launched."""
-        self.see("Launched run")
-        self.page.get_by_text("View", exact=True).filter(visible=True).last.click()
-        self.rest()
-
-    def picture(self, name: str, *texts: str, height: int = HEIGHT) -> None:
-        """Take a picture of what the reader sees, with these texts on it; of the upper part where less will do."""
-        self.see(*texts)
-        self.still()
-        part = {"x": 0, "y": 0, "width": WIDTH, "height": height}
-        data = small(self.page.screenshot(animations="disabled", clip=part))
-        (self.pictures / f"{name}.png").write_bytes(data)
-
-    def until(self, path: str, text: str, without: str = "") -> None:
-        """Look at a page again and again until a text is there, or another is not: the sensor takes some ticks."""
-        from playwright.sync_api import TimeoutError
-
-        for _ in range(20):
-            self.go(path)
-            with suppress(TimeoutError):
-                self.page.get_by_text(text).first.wait_for(timeout=6_000)
-                if not without or not self.page.get_by_text(without).count():
-                    return
-        raise AssertionError(f"{path} did not come to say {text!r}{f' without {without!r}' if without else ''}")
-
-    def fill(self, name: str, value: str) -> None:
-        """Give an input of the launchpad a value: type it over what stands behind its name."""
-        line = self.page.locator(".CodeMirror-line", has_text=re.compile(rf"^\s*{name}:")).filter(visible=True).first
-        line.click()
-        self.page.keyboard.press("End")
-        before = line.inner_text()
-        for _ in before[before.index(":") + 1 :].strip():
-            self.page.keyboard.press("Backspace")
-        self.page.keyboard.insert_text(value)
-
-    def filter(self, text: str) -> None:
-        """Have the events of a run filtered."""
-        self.page.get_by_placeholder("Filter…").fill(text)
-        self.page.keyboard.press("Enter")
-
-    def ended(self, how: str) -> None:
-        """Wait on a run's page until it has ended, and its message of the start is gone."""
-        self.rest()
-        self.page.wait_for_url(re.compile("/runs/[0-9a-f]"))
-        self.page.get_by_text(how, exact=True).first.wait_for()
-        self.page.get_by_text("Launched run").wait_for(state="hidden")
-
-    def gantt(self, name: str, *texts: str, icon: str = "gantt_flat") -> None:
-        """Take a picture of the steps alone: the arrows above them hide the events, the icon arranges them."""
-        self.page.reload()
-        self.icon(icon)
-        self.icon("expand_arrows")
-        self.rest()
-        self.picture(name, *texts)
-        self.icon("expand_arrows")
-
-    def rest(self) -> None:
-        """Put the mouse where nothing is: what is below it shows more of itself, and messages stay."""
-        self.page.mouse.move(110, 450)
-
-    def icon(self, name: str) -> None:
-        """Press the first button with this icon."""
-        self.page.locator(f"button:has([aria-label={name}])").filter(visible=True).first.click()
-
-    def still(self) -> None:
-        """Wait until the text of the page is at rest, or for some seconds where a clock goes on."""
-        from playwright.sync_api import TimeoutError
-
-        with suppress(TimeoutError):
-            self.page.wait_for_function(
-                """() => { const text = document.body.innerText; const now = Date.now();
-                if (window.lastText !== text || /Loading|fetching/.test(text)) { window.lastText = text; window.since = now; }
-                return now - window.since > 700; }""",
-                polling=100,
-                timeout=6_000,
-            )
-
-
-def small(png: bytes) -> bytes:
-    """The picture with 128 colours, which is enough for a page of text."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-    return out.getvalue()
+#: What of the repository the guide's commands work with.
+NEEDED = ("Makefile", "pyproject.toml", "workspace.yaml", "constraints", "data", "pipelines", "examples/ui_tour")
+STOCK = "article,pieces\nparasol,4\nawning,0\nlamp,12\n"
+TOPIC = "shade and surface temperature"
 
 
 def prepare(folder: Path) -> None:
-    """What the guide tells its reader to do first: the pipelines of the tour beside the main one."""
-    folder.mkdir(exist_ok=True)
-    shutil.copytree(REPOSITORY / "data", folder / "data")
-    shutil.copytree(REPOSITORY / "pipelines", folder / "pipelines")
-    shutil.copy(REPOSITORY / "workspace.yaml", folder)
-    for file in (REPOSITORY / "examples" / "ui_tour").glob("*.yaml"):
+    """What the guide tells its reader to do first, in a copy of the repository: run the demo, copy the tour."""
+    for name in NEEDED:
+        source, target = REPOSITORY / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+    installed = ["--old-file", f"{sys.prefix}/.runs", f"VENV={sys.prefix}"]  # in the environment of this process
+    subprocess.run(["make", *installed, "demo"], cwd=folder, env=environment(), check=True)
+    for file in (folder / "examples" / "ui_tour").glob("*.yaml"):
         shutil.copy(file, folder / "pipelines")
 
 
+def environment() -> dict[str, str]:
+    """Of a shell in which the package is installed and nothing is set."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**{name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}, "PATH": path}
+
+
 def jobs(walk: Walk) -> None:
-    walk.go("/jobs")
+    walk.go("/")
+    walk.follow("Jobs")
     walk.picture("jobs", "document_notes_job", "research_report_job", "sort_mail_job", "stock_report_job")
 
 
 def launch(walk: Walk) -> None:
-    walk.go("/jobs")
     walk.follow("research_report_job")
     walk.picture("job", "Structural description", "write a sourced report about a topic", "Show more")
+    walk.press("Show more")
+    walk.see("Show less")
     walk.press("Materialize all")
-    walk.press("Scaffold missing config")
-    walk.see("Missing paths:")
-    walk.press("Confirm")
-    walk.gone("Missing paths:")
-    walk.fill("topic", "shade and surface temperature")
+    walk.scaffold("topic", TOPIC)
     walk.picture("launchpad", "What the report is about", "No errors", "max_findings")
     walk.press("Materialize")
     walk.ended("Success")
@@ -209,20 +65,23 @@ def launch(walk: Walk) -> None:
 
 
 def lineage(walk: Walk) -> None:
-    walk.go("/jobs")
-    walk.see("research_report_job")
-    walk.see("Lineage")
-    walk.go("/asset-groups")  # where that link leads
-    walk.see("Global asset lineage", "research_report", "sort_mail")
-    walk.picture("lineage_all")
-    walk.go("/locations/pipelines/asset-groups/research_report")
+    walk.follow("Lineage")
+    walk.picture("lineage_all", "Global asset lineage", "research_report", "sort_mail")
+    walk.page.get_by_text("research_report", exact=True).filter(visible=True).last.click(button="right")
+    walk.page.get_by_text("Filter to this group").click()
+    walk.gone("document_notes")
+    walk.icon("zoom_in")
     walk.picture("lineage", "findings", "surface_table", "report", "page", "run", "Materialized")
 
 
 def product(walk: Walk) -> None:
     page = walk.page
-    walk.go("/assets/research_report/findings")
+    walk.pick("findings")
+    walk.follow("View in Asset Catalog")
     walk.picture("product", "Findings about the topic, each with its source", "quote", "Open research_", "Row count")
+    opens = page.get_by_role("link").filter(has_text="Open research_").first.get_attribute("href")
+    file, line = re.fullmatch(r"vscode://file/(.+\.yaml):(\d+)", opens or "").groups()  # type: ignore[union-attr]
+    assert "findings" in Path(file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
     page.get_by_text("orchestrator/model_seconds", exact=True).first.scroll_into_view_if_needed()
     walk.picture("product_metadata", "orchestrator/model", "orchestrator/path")
     walk.press("Checks", "tab")
@@ -231,24 +90,9 @@ def product(walk: Walk) -> None:
     walk.picture("checks", "sound", "unchanged", "Passed")
 
 
-def alone(walk: Walk) -> None:
-    page = walk.page
-    walk.go("/locations/pipelines/jobs/research_report_job")
-    page.get_by_text("surface_table", exact=True).first.click()
-    walk.picture("select", "Materialize selected", "Mean temperatures at 14:00 by surface and tree cover")
-    walk.press("Materialize selected")
-    walk.press("Scaffold missing config")
-    walk.press("Confirm")
-    walk.gone("Missing paths:")
-    walk.fill("topic", "shade and surface temperature")
-    walk.see("No errors")
-    walk.press("Materialize")
-    walk.ended("Success")
-    walk.gantt("alone", "research_report.make_table", "Succeeded (5)")
-
-
 def figures(walk: Walk) -> None:
-    walk.go("/assets/research_report/run")
+    walk.follow("research_report")
+    walk.follow("run")
     walk.see("its outputs, and the record of every step", "orchestrator/model_calls")
     walk.page.get_by_text("orchestrator/model_calls", exact=True).first.scroll_into_view_if_needed()
     walk.picture("record", "orchestrator/steps")
@@ -257,12 +101,33 @@ def figures(walk: Walk) -> None:
     walk.picture("plots", "orchestrator/seconds")
 
 
+def alone(walk: Walk) -> None:
+    walk.job("research_report_job")
+    walk.pick("surface_table")
+    walk.picture("select", "Materialize selected", "Mean temperatures at 14:00 by surface and tree cover")
+    walk.press("Materialize selected")
+    walk.scaffold("topic", TOPIC)
+    walk.see("No errors")
+    walk.press("Materialize")
+    walk.ended("Success")
+    walk.gantt("alone", "research_report.make_table", "Succeeded (5)")
+    walk.job("research_report_job")
+    walk.pick("surface_table")
+    walk.follow("View in Asset Catalog")
+    walk.press("Materialize")
+    walk.scaffold("topic", TOPIC)
+    walk.picture("launchpad_asset", "No errors", "resources:")
+    walk.press("Materialize")
+    walk.ended("Success")
+    walk.filter("make_table")
+    walk.see("Finished execution of step \"research_report.make_table\"")
+
+
 def routed(walk: Walk) -> None:
-    page = walk.page
-    walk.go("/locations/pipelines/jobs/sort_mail_job")
+    walk.job("sort_mail_job")
     walk.see("hands a complaint to a person")
     walk.icon("arrow_drop_down")
-    page.get_by_text("Open launchpad").click()
+    walk.page.get_by_text("Open launchpad").click()
     walk.see("Launchpad (configure assets)")
     walk.fill("mail", "Where is your shop?")
     walk.picture("launchpad_routed")
@@ -274,7 +139,7 @@ def routed(walk: Walk) -> None:
 
 
 def loop(walk: Walk) -> None:
-    walk.go("/locations/pipelines/jobs/document_notes_job")
+    walk.job("document_notes_job")
     walk.press("Materialize all")
     walk.view()
     walk.ended("Success")
@@ -282,37 +147,63 @@ def loop(walk: Walk) -> None:
 
 
 def failed(walk: Walk) -> None:
-    page = walk.page
-    walk.go("/locations/pipelines/jobs/stock_report_job")
-    walk.press("Materialize all")
-    walk.view()
-    walk.ended("Failure")
-    walk.gantt("failed", "stock_report.load_stock")
-    walk.filter("type:STEP_FAILURE")
-    page.get_by_text("View full message").filter(visible=True).first.click()
+    page, table = walk.page, walk.project / "incoming" / "stock.csv"
+    _fail(walk)
+    walk.gantt("failed", "stock_report.load_stock", "stock_report.terms")
+    _error(walk)
     walk.picture("error", "there is no file", "orchestrator/resume", height=364)  # Dagster's own stack is below
     walk.press("Done")
     walk.still()
-    table = walk.project / "incoming" / "stock.csv"
-    table.parent.mkdir(exist_ok=True)
-    table.write_text("article,pieces\nparasol,4\nawning,0\nlamp,12\n")
+    table.parent.mkdir()
+    table.write_text(STOCK)
     walk.icon("arrow_drop_down")
     page.get_by_text("From failure").click()
     walk.ended("Success")
     walk.gantt("resumed", "stock_report.write_report")
+    assert not page.get_by_text("stock_report.terms").count()
+    table.unlink()  # once more, to go on by the command
+    _fail(walk)
+    _error(walk)
+    command = page.get_by_text(re.compile("^orchestrator resume ")).filter(visible=True).first.inner_text()
+    table.write_text(STOCK)
+    options = {"cwd": walk.project, "env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    said = subprocess.run(shlex.split(command), text=True, timeout=120, **options)
+    assert said.returncode == 0, said.stdout
+    assert "wrote outputs/stock_report/stock.md" in said.stdout, said.stdout
+    assert "terms: started" not in said.stdout, said.stdout
+    walk.press("Done")
+
+
+def _fail(walk: Walk) -> None:
+    walk.job("stock_report_job")
+    walk.press("Materialize all")
+    walk.view()
+    walk.ended("Failure")
+
+
+def _error(walk: Walk) -> None:
+    walk.filter("type:STEP_FAILURE")
+    walk.page.get_by_text("View full message").filter(visible=True).first.click()
+    walk.see("there is no file")
 
 
 def automation(walk: Walk) -> None:
-    page = walk.page
-    walk.go("/jobs")
     walk.follow("Automation")
     walk.picture("automation", "stock_report_schedule", "recompile_pipelines", "stock_report_trigger")
     walk.follow("stock_report_schedule")
     walk.see("Stock report: 0 6 * * 1-5 (Europe/Berlin)", "Schedule has never run")
-    page.locator("label:has(input[type=checkbox])").first.click()
+    walk.switch()
     walk.picture("schedule", "Next tick")
-    page.locator("label:has(input[type=checkbox])").first.click()
+    walk.switch()
     walk.gone("Next tick")
+    walk.follow("Automation")
+    walk.follow("stock_report_trigger")
+    walk.switch()
+    walk.page.get_by_text("1 run requested").nth(1).wait_for()  # above, and in the list of ticks
+    walk.picture("trigger", "Stock report: files incoming/*.csv")
+
+
+def sensor(walk: Walk) -> None:
     walk.follow("Automation")
     walk.follow("recompile_pipelines")
     walk.picture("sensor", "Serves the pipeline files of pipelines/", "Latest tick")
@@ -324,7 +215,8 @@ def stale(walk: Walk) -> None:
     file.write_text(right.replace("on_false: standard_reply", "on_false: standard_repli"), encoding="utf-8")
     walk.until("/assets/sort_mail/answer", "this is its last version without any")
     walk.picture("stale", "Stale:", "standard_repli", "orchestrator/stale")
-    walk.go("/locations/pipelines/sensors/recompile_pipelines")
+    walk.follow("Automation")
+    walk.follow("recompile_pipelines")
     walk.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
     walk.picture("tick", "stale, with errors")
     file.write_text(right, encoding="utf-8")
@@ -333,7 +225,7 @@ def stale(walk: Walk) -> None:
 
 STEPS = {
     one.__name__: one
-    for one in (jobs, launch, lineage, product, alone, figures, routed, loop, failed, automation, stale)
+    for one in (jobs, launch, lineage, product, figures, alone, routed, loop, failed, automation, sensor, stale)
 }
 
 
@@ -364,7 +256,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     pictures = parser.parse_args().pictures.absolute()
     with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+        project = Path(folder) / "reports"
         prepare(project)
         with dagster_dev(project, Path(folder), command=("orchestrator_dagster.cli", "dev")) as dev:
             take(dev.url, project, pictures)
