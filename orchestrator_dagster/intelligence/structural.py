@@ -41,7 +41,7 @@ def sentence_bounds(pipeline: CompiledPipeline) -> tuple[int, int]:
 
 
 def structural_intention(pipeline: CompiledPipeline) -> str:
-    """What the pipeline is for, in 3 to 10 sentences: Markdown, a paragraph for each of aim, steps, means and results."""
+    """What the pipeline is for, in 3 to 10 sentences: Markdown, with paragraphs of aim, steps, means and results."""
     return "\n\n".join(" ".join(sentences) for sentences in _intention(pipeline))
 
 

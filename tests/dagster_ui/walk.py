@@ -120,7 +120,7 @@ def alone(walk: Walk) -> None:
     walk.press("Materialize")
     walk.ended("Success")
     walk.filter("make_table")
-    walk.see("Finished execution of step \"research_report.make_table\"")
+    walk.see('Finished execution of step "research_report.make_table"')
 
 
 def routed(walk: Walk) -> None:
