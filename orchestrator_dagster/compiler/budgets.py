@@ -1,4 +1,4 @@
-"""Budgets in US dollars over models without a known price: an unknown price is not zero."""
+"""Budgets that bound nothing, or US dollars over models without a known price: an unknown price is not zero."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from orchestrator_dagster.compiler.bodies import Body, Draft
 from orchestrator_dagster.compiler.kinds import Place
 from orchestrator_dagster.language.base import has_template
+from orchestrator_dagster.language.nodes import MappingNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import Budget
 
@@ -15,11 +16,13 @@ IsPriced = Callable[[str], bool]
 
 
 def check_budgets(reading: Reading, top: Body, is_priced: IsPriced) -> None:
-    """Note each step under a budget of ``cost`` alone whose model is fixed and has no known price.
+    """Note each empty budget, and each step under one of ``cost`` alone whose model is fixed and has no known price.
 
     A model that is only known when the step runs is refused then.
     """
+    _check_bounds(reading, ())
     for draft in top.walk():
+        _check_bounds(reading, draft.place, draft.step.id)
         if draft.work is None or draft.models is None or len(draft.models.names) != 1:
             continue
         name = draft.models.names[0]
@@ -36,6 +39,18 @@ def check_budgets(reading: Reading, top: Body, is_priced: IsPriced) -> None:
                 hint=f"bound {owner} by `tokens` or `calls` as well: `budget: {{cost: …, calls: 50}}`",
             )
             break
+
+
+def _check_bounds(reading: Reading, owner: Place, step: str | None = None) -> None:
+    node, span = reading.document.locate((*owner, "budget"))
+    if isinstance(node, MappingNode) and not node.pairs:
+        reading.problems.add(
+            "wrong-value",
+            "this `budget` bounds nothing",
+            span,
+            step=step,
+            hint="write one or more of `cost`, `tokens` and `calls`",
+        )
 
 
 def _bare(draft: Draft, reading: Reading) -> list[tuple[Place, str]]:

@@ -46,6 +46,8 @@ MODEL_KEYS = (
 
 #: Those of them that have no use in a step whose tool asks a model: it decides by itself what it calls.
 _OFFERS = ("tools", "max_tool_calls")
+#: Keys without a use in a step that asks no model, and has none inside.
+_ASKING = (*MODEL_KEYS, "budget")
 
 Place = tuple[str | int, ...]
 
@@ -244,7 +246,7 @@ def _bare_action(
         message = action.strip()[len("echo") :].strip() if first == "echo" and word != "echo" else None
         if message:
             parameters = {"message": message, **parameters}
-        _no_model_keys(step, f"does `{first}`", place, document, problems)
+        _no_model_keys(step, f"does `{first}`", place, document, problems, _ASKING)
         return Work("builtin", None, first, None, ("action",), parameters)
     if word in LATER_TOOLS or word in {name.replace("-", "_") for name in tools.names()}:
         return _tool_work(step, word, parameters, place, tools, document, problems, bare=True)
@@ -341,7 +343,7 @@ def _tool_work(
         return None
     if action is None and _wrong_operation(step, tool, shape, parameters, place, document, problems):
         return None
-    _no_model_keys(step, "calls a tool", place, document, problems, _OFFERS if shape.uses_models else MODEL_KEYS)
+    _no_model_keys(step, "calls a tool", place, document, problems, _OFFERS if shape.uses_models else _ASKING)
     literals = {name: parameters.pop(name) for name in _plain(shape, parameters)}
     return Work("tool", tool.name, shape.name, None, ("tool",), parameters, {}, shape, literals)
 

@@ -81,6 +81,7 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
         if not reading.lost(("experts", step.expert)):
             _unknown_expert(reading, step, place)
         return None
+    _note_unread(reading, step, place)
     schema = step.selection_schema or pipeline.selection_schema
     found = _named(reading, step, work, place, names)
     if found is None and (
@@ -116,6 +117,22 @@ def model_of(reading: Reading, step: Step, work: Work, place: Place, names: Mode
             selection=schema or SelectionSchema(strategy="balanced"), needs=needs_of(step), catalogue=True
         ),
     )
+
+
+def _note_unread(reading: Reading, step: Step, place: Place) -> None:
+    """Warn of keys that choose a model in a step that names it."""
+    if step.model is None or len(step.model) != 1 or AUTO in step.model[0]:
+        return
+    chooses = step.selection_schema is not None and step.selection_schema.model_fields_set == {"strategy"}
+    for key in (*(["expert"] if step.expert is not None else []), *(["selection_schema"] if chooses else [])):
+        reading.problems.add(
+            "unused-key",
+            f'step "{step.id}" names its `model`, so `{key}` is not read',
+            reading.document.key_span((*place, key)),
+            severity="warning",
+            step=step.id,
+            hint="remove one of them",
+        )
 
 
 def _catalogue_reason(step: Step, schema: SelectionSchema | None, found: _Named | None) -> str | None:

@@ -99,7 +99,7 @@ def parse_reference(text: str, own: UserModels = MappingProxyType({})) -> ModelR
         raise UnknownModelError(f'the model "{text}" names no provider', hint="write builtin:extractive")
     head = name.partition(":")[0].partition("/")[0]
     if head != name:
-        suggestion = nearest_name(head, COMMON_PROVIDERS)
+        suggestion = nearest_provider(head)
         raise UnknownModelError(
             f'the model "{text}" names no known provider{nearest(head, COMMON_PROVIDERS)}',
             hint=f"write {suggestion or 'provider'}:{name[len(head) + 1 :]}",
@@ -156,16 +156,26 @@ def price_map() -> dict[str, dict[str, Any]]:
 
     It is the JSON file in the installed litellm package, read without importing litellm.
     """
-    spec = importlib.util.find_spec("litellm")
-    if spec is None or not spec.origin:
-        return {}
-    path = Path(spec.origin).with_name("model_prices_and_context_window_backup.json")
-    if not path.is_file():
-        return {}
-    entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    entries: dict[str, dict[str, Any]] = json.loads(_of_litellm("model_prices_and_context_window_backup.json") or "{}")
     return {name: entry for name, entry in entries.items() if entry.get("litellm_provider") and name != "sample_spec"}
 
 
 @functools.lru_cache(maxsize=1)
 def _providers() -> frozenset[str]:
-    return frozenset(_family(str(entry["litellm_provider"])) for entry in price_map().values())
+    """Every provider of litellm: those of its price map and of its enumeration, read without importing it."""
+    priced = {_family(str(entry["litellm_provider"])) for entry in price_map().values()}
+    enumeration = _of_litellm("types/utils.py").partition("\nclass LlmProviders(")[2]
+    members = re.split(r"\n(?=\S)", enumeration, maxsplit=1)[0]
+    return frozenset(priced | set(re.findall(r'^    [A-Z]\w* = "([^"]+)"', members, re.MULTILINE)))
+
+
+def _of_litellm(name: str) -> str:
+    """A text file of the installed litellm package, empty when there is none."""
+    spec = importlib.util.find_spec("litellm")
+    path = Path(spec.origin).parent / name if spec is not None and spec.origin else None
+    return path.read_text(encoding="utf-8") if path is not None and path.is_file() else ""
+
+
+def nearest_provider(name: str) -> str | None:
+    """The usual provider whose name is most like this one, None when none is."""
+    return nearest_name(name, COMMON_PROVIDERS)

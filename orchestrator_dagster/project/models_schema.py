@@ -15,7 +15,8 @@ from orchestrator_dagster.language.document import Document, MappingNode, Node, 
 from orchestrator_dagster.language.settings import usual_words
 from orchestrator_dagster.language.wording import Fault, described, faults, path_text
 from orchestrator_dagster.model_words import CAPABILITIES, EXPERTISE, billions, capability, expertise
-from orchestrator_dagster.models.user_models import UserModel
+from orchestrator_dagster.models.references import BUILTIN, nearest_provider, provider_of
+from orchestrator_dagster.models.user_models import OWN, UserModel
 from orchestrator_dagster.text import nearest_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
@@ -58,6 +59,19 @@ class OwnModel(Model):
     quality: Number | None = Field(None, gt=0, le=3000, description="An Elo figure on the catalogue's scale.")
     size: str | None = Field(None, description="Parameters, such as `70b`.")
     expertise: Names = Field((), description=f"What it is good at: {', '.join(EXPERTISE)}.")
+
+    @field_validator("provider")
+    @classmethod
+    def _provider(cls, value: str) -> str:
+        provider = provider_of(value)
+        if provider is None or provider in (BUILTIN, OWN):
+            raise problem(
+                "unknown-model",
+                f'litellm knows no provider "{value}"',
+                suggestion=nearest_provider(value),
+                hint="remove it, or write `openai`, when the server speaks OpenAI's protocol, as most do",
+            )
+        return provider
 
     @field_validator("base_url")
     @classmethod

@@ -9,8 +9,9 @@ from orchestrator_dagster.model_words import CAPABILITIES, EXPERTISE, billions, 
 from orchestrator_dagster.models import catalogue as module
 from orchestrator_dagster.models.catalogue import LOCAL_PROVIDERS, Catalogue, ModelCard, catalogue_date
 from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.models.litellm_module import litellm_module
 from orchestrator_dagster.models.provider_keys import key_variables
-from orchestrator_dagster.models.references import parse_reference, price_map
+from orchestrator_dagster.models.references import parse_reference, price_map, provider_of
 from orchestrator_dagster.models.user_models import UserModel
 
 KEYS = {"model", "quality", "row", "size", "expertise", "capabilities", "only_named"}
@@ -121,3 +122,9 @@ def test_a_version_with_a_date_is_of_the_provider_of_its_family(name: str, provi
             parse_reference(name)
     else:
         assert parse_reference(name).provider == provider
+
+
+def test_every_provider_of_litellm_is_known() -> None:
+    names = {str(getattr(one, "value", one)) for one in litellm_module().provider_list}
+    assert len(names) > 100
+    assert not {name for name in names if provider_of(name) is None}

@@ -98,6 +98,21 @@ def test_all_problems_are_said_at_their_places_and_no_key_is_shown(write: Write,
     assert "write `api_key: env:MY_SERVER_KEY`" in said
 
 
+@pytest.mark.parametrize("name", ["opnai", "own", "builtin"])
+def test_a_provider_that_litellm_does_not_know_is_refused(write: Write, project: Path, name: str) -> None:
+    file = write("models.yaml", f"models: {{m: {{provider: {name}, model: x}}}}")
+    (one,) = read_models_file(file, "models.yaml")[1]
+    assert (one.code, one.location) == ("unknown-model", "models.yaml:1:24")
+    assert name != "opnai" or one.suggestion == "openai"
+
+
+@pytest.mark.parametrize("name", ["openai", "hosted_vllm", "litellm_proxy", "openai_like", "lm_studio", "llamafile"])
+def test_a_provider_without_prices_is_known(write: Write, project: Path, name: str) -> None:
+    models, problems = read_models_file(write("models.yaml", f"models: {{m: {{provider: {name}, model: x}}}}"))
+    assert not list(problems)
+    assert models["m"].provider == name
+
+
 def test_a_name_with_blanks_is_refused(write: Write, project: Path) -> None:
     _, problems = read_models_file(write("models.yaml", "models:\n  bad one: {model: x}\n"), "models.yaml")
     (one,) = problems
