@@ -15,7 +15,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from benchmarks.measuring import Row, medians
-from orchestrator_dagster.definitions.executor import threads_executor, tuned_multiprocess_executor
+from orchestrator_dagster.definitions.executors.executor import threads_executor, tuned_multiprocess_executor
 
 WAITING = 50
 CHAIN = 50

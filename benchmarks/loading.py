@@ -160,7 +160,7 @@ def load_by_hand(count: int) -> None:
 
 def load_ours(root: Path, *, cold: bool) -> None:
     """The location of a project, with every job; cold is without what was kept."""
-    from orchestrator_dagster.definitions.factory import build_definitions
+    from orchestrator_dagster.definitions.location.factory import build_definitions
 
     if cold:
         shutil.rmtree(root / ".orchestrator", ignore_errors=True)
@@ -208,7 +208,7 @@ def measure() -> list[Row]:
         processes = cpu_medians(
             {
                 "dagster": process("-c", "import dagster", cwd=some),
-                "ours": process("-c", "import dagster, orchestrator_dagster.definitions.factory", cwd=some),
+                "ours": process("-c", "import dagster, orchestrator_dagster.definitions.location.factory", cwd=some),
                 "validate": process("-m", "orchestrator_dagster.cli", "validate", "pipelines/p0.yaml", cwd=some),
             }
         )

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from orchestrator_dagster.api import Result as Result
     from orchestrator_dagster.api import compile as compile
     from orchestrator_dagster.api import load_result as load_result
-    from orchestrator_dagster.definitions.component import PipelinesComponent as PipelinesComponent
-    from orchestrator_dagster.definitions.factory import build_definitions as build_definitions
-    from orchestrator_dagster.definitions.progress import Progress as Progress
+    from orchestrator_dagster.definitions.executors.executor import (
+        tuned_multiprocess_executor as tuned_multiprocess_executor,
+    )
+    from orchestrator_dagster.definitions.instance.home import open_instance as open_instance
+    from orchestrator_dagster.definitions.io_managers import OutcomeIOManager as OutcomeIOManager
+    from orchestrator_dagster.definitions.location.component import PipelinesComponent as PipelinesComponent
+    from orchestrator_dagster.definitions.location.factory import build_definitions as build_definitions
+    from orchestrator_dagster.definitions.pipelines.translator import PipelineAsset as PipelineAsset
+    from orchestrator_dagster.definitions.pipelines.translator import PipelinesTranslator as PipelinesTranslator
     from orchestrator_dagster.definitions.resources import ModelEndpoint as ModelEndpoint
     from orchestrator_dagster.definitions.resources import ModelsResource as ModelsResource
+    from orchestrator_dagster.definitions.resources import SearchConfig as SearchConfig
     from orchestrator_dagster.definitions.resources import ToolsResource as ToolsResource
     from orchestrator_dagster.definitions.resources import WorkspaceResource as WorkspaceResource
-    from orchestrator_dagster.definitions.translator import PipelineAsset as PipelineAsset
-    from orchestrator_dagster.definitions.translator import PipelinesTranslator as PipelinesTranslator
+    from orchestrator_dagster.definitions.steps.audit import calls_on_record as calls_on_record
+    from orchestrator_dagster.definitions.steps.progress import Progress as Progress
     from orchestrator_dagster.errors import AlignmentError as AlignmentError
     from orchestrator_dagster.errors import InputsError as InputsError
     from orchestrator_dagster.errors import OrchestratorError as OrchestratorError
@@ -50,13 +57,18 @@ _HOME = {
     "load_pipelines": "library",
     "load_result": "api",
     "log": "",
-    "build_definitions": "definitions.factory",
-    "PipelinesComponent": "definitions.component",
-    "PipelineAsset": "definitions.translator",
-    "PipelinesTranslator": "definitions.translator",
-    "Progress": "definitions.progress",
+    "build_definitions": "definitions.location.factory",
+    "calls_on_record": "definitions.steps.audit",
+    "open_instance": "definitions.instance.home",
+    "tuned_multiprocess_executor": "definitions.executors.executor",
+    "PipelinesComponent": "definitions.location.component",
+    "PipelineAsset": "definitions.pipelines.translator",
+    "PipelinesTranslator": "definitions.pipelines.translator",
+    "Progress": "definitions.steps.progress",
     "ModelEndpoint": "definitions.resources",
     "ModelsResource": "definitions.resources",
+    "OutcomeIOManager": "definitions.io_managers",
+    "SearchConfig": "definitions.resources",
     "ToolsResource": "definitions.resources",
     "WorkspaceResource": "definitions.resources",
     "AlignmentError": "errors",

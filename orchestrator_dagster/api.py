@@ -17,8 +17,8 @@ from orchestrator_dagster.project.loading import compile_or_raise, find_project,
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestrator_dagster.definitions.progress import OnProgress
-    from orchestrator_dagster.definitions.translator import PipelinesTranslator
+    from orchestrator_dagster.definitions.pipelines.translator import PipelinesTranslator
+    from orchestrator_dagster.definitions.steps.progress import OnProgress
     from orchestrator_dagster.intelligence.description import Description
     from orchestrator_dagster.intelligence.quality import Quality
 
@@ -113,7 +113,7 @@ class Pipeline:
 
         storage = None
         if names_orchestrator(self.compiled):
-            from orchestrator_dagster.definitions.served import storage_if_there
+            from orchestrator_dagster.definitions.location.served import storage_if_there
 
             storage = storage_if_there(self.root)
         return description_of(self.compiled, storage)
@@ -147,8 +147,8 @@ class Pipeline:
             resources: Resources by key, instead of the usual ones.
             instance: Where the description is kept, default the project's instance.
         """
-        from orchestrator_dagster.definitions.outside_runs import described_here
-        from orchestrator_dagster.definitions.served import storage_of
+        from orchestrator_dagster.definitions.location.outside_runs import described_here
+        from orchestrator_dagster.definitions.location.served import storage_of
 
         storage = Path(instance.storage_directory()) if instance is not None else storage_of(self.root)
         found, _ = described_here(
@@ -159,7 +159,7 @@ class Pipeline:
     @cached_property
     def assets(self) -> dg.AssetsDefinition:
         """The pipeline as Dagster's graph-backed multi-asset."""
-        from orchestrator_dagster.definitions.assets import pipeline_assets
+        from orchestrator_dagster.definitions.pipelines.assets import pipeline_assets
 
         refuse_unsupported(self.compiled)
         return pipeline_assets(self.compiled)
@@ -167,7 +167,7 @@ class Pipeline:
     @cached_property
     def graph(self) -> dg.GraphDefinition:
         """The pipeline as Dagster's graph of ops."""
-        from orchestrator_dagster.definitions.graphs import pipeline_graph
+        from orchestrator_dagster.definitions.pipelines.graphs import pipeline_graph
 
         refuse_unsupported(self.compiled)
         return pipeline_graph(self.compiled)
@@ -184,8 +184,8 @@ class Pipeline:
         Raises:
             TranslationError: The translator fails, or says what runs could not keep to.
         """
-        from orchestrator_dagster.definitions.factory import definitions_of
-        from orchestrator_dagster.definitions.translation import translate_one
+        from orchestrator_dagster.definitions.location.factory import definitions_of
+        from orchestrator_dagster.definitions.pipelines.translation import translate_one
 
         refuse_unsupported(self.compiled)
         pipeline, specs = translate_one(self.compiled, translator)
@@ -219,8 +219,8 @@ class Pipeline:
             >>> result = compile("pipelines/report.yaml").run(topic="trees")  # doctest: +SKIP
             >>> result.outputs["report"]  # doctest: +SKIP
         """
-        from orchestrator_dagster.definitions.execution import run_pipeline
-        from orchestrator_dagster.definitions.instance import open_instance
+        from orchestrator_dagster.definitions.instance.home import open_instance
+        from orchestrator_dagster.definitions.runs.execution import run_pipeline
 
         options = {
             "root": self.root,
@@ -257,7 +257,7 @@ def _result(
 
     @contextlib.contextmanager
     def opened() -> Iterator[dg.DagsterInstance]:
-        from orchestrator_dagster.definitions.instance import open_instance
+        from orchestrator_dagster.definitions.instance.home import open_instance
 
         if instance is not None:
             yield instance
@@ -266,13 +266,13 @@ def _result(
                 yield found
 
     def load() -> dict[str, Any]:
-        from orchestrator_dagster.definitions.run_log import load_log
+        from orchestrator_dagster.definitions.runs.run_log import load_log
 
         with opened() as found:
             return load_log(found, run_id, pipeline).model_dump(mode="json")
 
     def judge(resources: Mapping[str, Any] | None) -> Quality:
-        from orchestrator_dagster.definitions.outside_runs import judge_run
+        from orchestrator_dagster.definitions.location.outside_runs import judge_run
 
         if pipeline.qc is None:
             raise OrchestratorError(
@@ -308,9 +308,9 @@ def load_result(
         >>> result = load_result("1a2b3c4d")  # doctest: +SKIP
         >>> result.log["failures"]  # doctest: +SKIP
     """
-    from orchestrator_dagster.definitions.instance import open_instance
-    from orchestrator_dagster.definitions.record import load_record
-    from orchestrator_dagster.definitions.recorded import find_run, pipeline_of_run
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.record import load_record
+    from orchestrator_dagster.definitions.runs.recorded import find_run, pipeline_of_run
 
     base = Path(root).resolve() if root else Path.cwd()
 

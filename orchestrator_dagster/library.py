@@ -15,7 +15,7 @@ from orchestrator_dagster.text import nearest_name
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestrator_dagster.definitions.translator import PipelinesTranslator
+    from orchestrator_dagster.definitions.pipelines.translator import PipelinesTranslator
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Pipelines(Mapping[str, Pipeline]):
             ExecutorError: An executor is not there.
             TranslationError: The translator fails, or says what runs could not keep to.
         """
-        from orchestrator_dagster.definitions.factory import fixed_definitions
+        from orchestrator_dagster.definitions.location.factory import fixed_definitions
 
         wanted = [self[name].compiled for name in (self.by_id if only is None else only)]
         return fixed_definitions(wanted, root=self.root, resources=resources, executor=executor, translator=translator)

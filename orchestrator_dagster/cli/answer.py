@@ -53,7 +53,7 @@ def answer(
 
     STEP may be left out where one question is open.
     """
-    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.instance.home import open_instance
     from orchestrator_dagster.project.loading import find_project
 
     try:
@@ -80,7 +80,7 @@ def answer(
 
 
 def _store(instance: DagsterInstance) -> Any:
-    from orchestrator_dagster.definitions.step_context import QUESTIONS
+    from orchestrator_dagster.definitions.steps.step_context import QUESTIONS
     from orchestrator_dagster.runtime.people import QuestionStore
 
     return QuestionStore(Path(instance.storage_directory()) / QUESTIONS)
@@ -108,7 +108,7 @@ def _list(instance: DagsterInstance, as_json: bool) -> None:
 
 def _go_on(instance: DagsterInstance) -> None:
     """Resume every run that need not wait any longer, one after the other; what each comes to is one line."""
-    from orchestrator_dagster.definitions.resume import resume_run
+    from orchestrator_dagster.definitions.runs.resume import resume_run
 
     for run in dict.fromkeys(one.run for one in _store(instance).due()):
         try:
@@ -122,7 +122,7 @@ def _go_on(instance: DagsterInstance) -> None:
 
 
 def _find(instance: DagsterInstance, run_id: str, step: str | None) -> OpenQuestion:
-    from orchestrator_dagster.definitions.recorded import find_run
+    from orchestrator_dagster.definitions.runs.recorded import find_run
     from orchestrator_dagster.runtime.people import find_open
 
     run = find_run(run_id, instance)

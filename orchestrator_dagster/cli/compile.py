@@ -33,8 +33,8 @@ def compile(file: Path, as_json: bool, refresh: bool) -> None:
     try:
         pipeline = compile_or_raise(file, root)
         if names_orchestrator(pipeline):
-            from orchestrator_dagster.definitions.outside_runs import described_here
-            from orchestrator_dagster.definitions.served import storage_of
+            from orchestrator_dagster.definitions.location.outside_runs import described_here
+            from orchestrator_dagster.definitions.location.served import storage_of
 
             found, kept = described_here(pipeline, root, storage=storage_of(root), refresh=refresh)
         else:

@@ -24,7 +24,7 @@ def dev(arguments: tuple[str, ...]) -> None:
     project = find_project(Path.cwd())
     try:
         _check(project)
-        from orchestrator_dagster.definitions.instance import instance_home  # it imports Dagster
+        from orchestrator_dagster.definitions.instance.home import instance_home  # it imports Dagster
 
         home = instance_home(project)
     except OrchestratorError as error:

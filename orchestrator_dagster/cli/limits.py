@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
 def set_(provider: str, number: int) -> None:
     """Let NUMBER calls of PROVIDER go at once."""
     with _instance() as instance:
-        from orchestrator_dagster.definitions.call_slots import pool_of
+        from orchestrator_dagster.definitions.instance.call_slots import pool_of
 
         name = _provider(provider)
         try:
@@ -58,7 +58,7 @@ def set_(provider: str, number: int) -> None:
 def unset(provider: str) -> None:
     """Take the limit of PROVIDER away."""
     with _instance() as instance:
-        from orchestrator_dagster.definitions.call_slots import free_abandoned, pool_of, pool_sizes
+        from orchestrator_dagster.definitions.instance.call_slots import free_abandoned, pool_of, pool_sizes
         from orchestrator_dagster.text import nearest
 
         known = pool_sizes(instance)
@@ -81,7 +81,7 @@ def unset(provider: str) -> None:
 
 def _list(as_json: bool) -> None:
     with _instance() as instance:
-        from orchestrator_dagster.definitions.call_slots import free_abandoned, pool_of, pool_sizes
+        from orchestrator_dagster.definitions.instance.call_slots import free_abandoned, pool_of, pool_sizes
 
         found: list[dict[str, Any]] = []
         for provider, number in sorted(pool_sizes(instance).items()):
@@ -103,7 +103,7 @@ def _list(as_json: bool) -> None:
 @contextmanager
 def _instance() -> Iterator[DagsterInstance]:
     """The project's instance; an error ends the command with one line and the next step."""
-    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.instance.home import open_instance
     from orchestrator_dagster.project.loading import find_project
 
     try:

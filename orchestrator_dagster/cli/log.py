@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from orchestrator_dagster.definitions.recorded import RunLine
+    from orchestrator_dagster.definitions.runs.recorded import RunLine
 
 _COLOURS = {"completed": "green", "failed": "red", "canceled": "yellow", "running": "cyan"}
 
@@ -38,7 +38,7 @@ def log(
     RUN_ID may be the beginning of an id; without it, it is the last run.
     """
     from orchestrator_dagster.cli.common import stop, writable
-    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.instance.home import open_instance
     from orchestrator_dagster.errors import OrchestratorError
     from orchestrator_dagster.project.loading import compile_or_raise, find_project
 
@@ -51,7 +51,7 @@ def log(
     try:
         with open_instance(find_project(Path.cwd())) as instance:
             if listed:
-                from orchestrator_dagster.definitions.recorded import recent_runs
+                from orchestrator_dagster.definitions.runs.recorded import recent_runs
 
                 _list(recent_runs(instance, limit, pipeline), form, output)
                 return
@@ -63,8 +63,8 @@ def log(
 
 
 def _text(instance: Any, run_id: str | None, pipeline: str | None, given: Any, form: str) -> str:
-    from orchestrator_dagster.definitions.recorded import find_run, last_run, pipeline_of_run
-    from orchestrator_dagster.definitions.run_log import load_log
+    from orchestrator_dagster.definitions.runs.recorded import find_run, last_run, pipeline_of_run
+    from orchestrator_dagster.definitions.runs.run_log import load_log
     from orchestrator_dagster.log.report import report
 
     run = find_run(run_id, instance) if run_id else last_run(instance, pipeline)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from orchestrator_dagster.cli.people import people_at_terminal
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.progress import OnProgress, Progress
+from orchestrator_dagster.definitions.steps.progress import OnProgress, Progress
 from orchestrator_dagster.text import visible
 
 _AROUND = 4  # lines around the table: the title, the sums, the rest, the shell's own

@@ -12,7 +12,7 @@ from orchestrator_dagster.cli.common import EXIT_FAILED, stop
 from orchestrator_dagster.errors import OrchestratorError
 
 if TYPE_CHECKING:
-    from orchestrator_dagster.definitions.prune import Pruned, Removed
+    from orchestrator_dagster.definitions.runs.prune import Pruned, Removed
 
 
 def seconds(context: click.Context, parameter: click.Parameter, value: str) -> float:
@@ -67,8 +67,8 @@ def prune(older_than: float, dry_run: bool, call_store: str | None, outcomes: st
 
     Runs in progress, what locations serve, products and records of runs are left alone.
     """
-    from orchestrator_dagster.definitions.instance import open_instance
-    from orchestrator_dagster.definitions.prune import prune as prune_files
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.prune import prune as prune_files
     from orchestrator_dagster.project.loading import find_project
 
     try:

@@ -27,8 +27,8 @@ def report(pipeline: str | None, since: str, form: str | None, output: Path | No
     from datetime import datetime, timedelta, timezone
 
     from orchestrator_dagster.cli.common import stop, writable
-    from orchestrator_dagster.definitions.instance import open_instance
-    from orchestrator_dagster.definitions.run_figures import known_pipelines, run_figures
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.run_figures import known_pipelines, run_figures
     from orchestrator_dagster.errors import OrchestratorError, RunNotFoundError
     from orchestrator_dagster.history.report import history
     from orchestrator_dagster.project.loading import find_project

@@ -50,8 +50,8 @@ def run(
     except (PipelineError, InputsError) as error:
         stop(error)
     from orchestrator_dagster.cli.progress import progress_view
-    from orchestrator_dagster.definitions.execution import run_pipeline
-    from orchestrator_dagster.definitions.instance import open_instance
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.execution import run_pipeline
 
     try:
         with (
@@ -94,8 +94,8 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
     except PipelineError as error:
         stop(error)
     from orchestrator_dagster.cli.progress import progress_view
-    from orchestrator_dagster.definitions.instance import open_instance
-    from orchestrator_dagster.definitions.resume import pipeline_of, resume_run
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.resume import pipeline_of, resume_run
 
     try:
         with open_instance(find_project(root)) as instance:

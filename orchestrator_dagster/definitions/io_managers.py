@@ -12,10 +12,10 @@ from dagster import InputContext, OutputContext
 from pydantic import BaseModel, Field
 
 from orchestrator_dagster.compiler.products import format_of_path
-from orchestrator_dagster.definitions.asset_values import find
-from orchestrator_dagster.definitions.metadata import usage_metadata
-from orchestrator_dagster.definitions.progress import op_of
-from orchestrator_dagster.definitions.step_context import failure_of
+from orchestrator_dagster.definitions.pipelines.asset_values import find
+from orchestrator_dagster.definitions.steps.metadata import usage_metadata
+from orchestrator_dagster.definitions.steps.progress import op_of
+from orchestrator_dagster.definitions.steps.step_context import failure_of
 from orchestrator_dagster.errors import FileMissingError, ProductError, StorageError
 from orchestrator_dagster.files.stored_files import shown, write_whole
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles, AssetMissing, AssetParts, Found

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import dagster as dg
 from pydantic import Field, PrivateAttr, ValidationError
 
-from orchestrator_dagster.definitions.call_slots import PoolSlots
+from orchestrator_dagster.definitions.instance.call_slots import PoolSlots
 from orchestrator_dagster.errors import ModelRequestError, PipelineError, ToolError
 from orchestrator_dagster.files.remote_files import is_url, local_path, plain_url
 from orchestrator_dagster.files.run_quota import RunQuota

@@ -1,6 +1,6 @@
 """Inputs that are loaded from assets: what was found of an asset becomes the value of an input.
 
-Finding it is Dagster's part (``definitions/asset_values.py``); what is read from files here goes through the workspace.
+Finding it is Dagster's part (``definitions/pipelines/asset_values.py``). Files are read through the workspace.
 """
 
 from __future__ import annotations

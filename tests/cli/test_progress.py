@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orchestrator_dagster.cli.progress import _plain, _View
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.progress import Progress
+from orchestrator_dagster.definitions.steps.progress import Progress
 from orchestrator_dagster.text import visible
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,23 @@ class Walk:
         self.see("Materialize")
         self.still()
         self.page.get_by_text(name, exact=True).filter(visible=True).first.click()
+
+    def choose(self, item: str, open_menu: Callable[[], None] | None = None) -> None:
+        """Choose an item of a menu, by default that of the first arrow; open it again when the page has closed it."""
+        from playwright.sync_api import TimeoutError
+
+        for _ in range(6):
+            self.still()
+            (open_menu or self.arrow)()
+            with suppress(TimeoutError):
+                self.page.get_by_text(item).click(timeout=PATIENCE / 6)
+                return
+            self.page.keyboard.press("Escape")
+        raise AssertionError(f"{self.page.url}: no menu with {item!r} stays open")
+
+    def arrow(self) -> None:
+        """Press the arrow beside the first button that has one."""
+        self.icon("arrow_drop_down")
 
     def switch(self) -> None:
         """Press the switch of a schedule or sensor."""

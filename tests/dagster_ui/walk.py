@@ -67,8 +67,8 @@ def launch(walk: Walk) -> None:
 def lineage(walk: Walk) -> None:
     walk.follow("Lineage")
     walk.picture("lineage_all", "Global asset lineage", "research_report", "sort_mail")
-    walk.page.get_by_text("research_report", exact=True).filter(visible=True).last.click(button="right")
-    walk.page.get_by_text("Filter to this group").click()
+    group = walk.page.get_by_text("research_report", exact=True).filter(visible=True).last
+    walk.choose("Filter to this group", lambda: group.click(button="right"))
     walk.gone("document_notes")
     walk.icon("zoom_in")
     walk.picture("lineage", "findings", "surface_table", "report", "page", "run", "Materialized")
@@ -126,8 +126,7 @@ def alone(walk: Walk) -> None:
 def routed(walk: Walk) -> None:
     walk.job("sort_mail_job")
     walk.see("hands a complaint to a person")
-    walk.icon("arrow_drop_down")
-    walk.page.get_by_text("Open launchpad").click()
+    walk.choose("Open launchpad")
     walk.see("Launchpad (configure assets)")
     walk.fill("mail", "Where is your shop?")
     walk.picture("launchpad_routed")
@@ -156,8 +155,7 @@ def failed(walk: Walk) -> None:
     walk.still()
     table.parent.mkdir()
     table.write_text(STOCK)
-    walk.icon("arrow_drop_down")
-    page.get_by_text("From failure").click()
+    walk.choose("From failure")
     walk.ended("Success")
     walk.gantt("resumed", "stock_report.write_report")
     assert not page.get_by_text("stock_report.terms").count()

@@ -6,7 +6,7 @@ import sys
 
 from dagster import DagsterInstance
 
-from orchestrator_dagster.definitions.call_slots import PoolSlots
+from orchestrator_dagster.definitions.instance.call_slots import PoolSlots
 from orchestrator_dagster.models.client import UNWATCHED
 
 if __name__ == "__main__":

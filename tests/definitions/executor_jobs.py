@@ -16,8 +16,8 @@ from dagster import DagsterInstance
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
-from orchestrator_dagster.definitions.executor import threads_executor, tuned_multiprocess_executor
-from orchestrator_dagster.definitions.interruption import interruption
+from orchestrator_dagster.definitions.executors.executor import threads_executor, tuned_multiprocess_executor
+from orchestrator_dagster.definitions.steps.interruption import interruption
 
 FOLDER = {"folder": str}
 
@@ -95,7 +95,7 @@ def one() -> int:
 @dg.op
 def loaded_before(before: int) -> int:
     """The process that loaded this package's definitions: not this one, when it was forked from a server."""
-    from orchestrator_dagster.definitions import preloaded
+    from orchestrator_dagster.definitions.executors import preloaded
 
     return before if os.getpid() == preloaded.PROCESS else -before
 

@@ -9,8 +9,8 @@ from typing import Any
 from dagster import DagsterInstance
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions.execution import run_pipeline
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.runs.execution import run_pipeline
+from orchestrator_dagster.definitions.runs.resume import resume_run
 from orchestrator_dagster.project.loading import compile_or_raise
 
 TOOLS = '''

@@ -260,7 +260,7 @@ def test_partitions(way: str, locate: Locate, project: Path, instance: DagsterIn
 
 
 def test_a_resume_goes_on_with_what_was_loaded(project: Path, instance: DagsterInstance) -> None:
-    from orchestrator_dagster.definitions.resume import resume_run
+    from orchestrator_dagster.definitions.runs.resume import resume_run
 
     sales, _ = both(project)
     path = project / "pipelines" / "late.yaml"

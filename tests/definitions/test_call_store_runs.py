@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.definitions.io_managers import OutcomeIOManager
-from orchestrator_dagster.definitions.shared_parts import OUTCOMES_IO
+from orchestrator_dagster.definitions.steps.shared_parts import OUTCOMES_IO
 from orchestrator_dagster.testing import ModelServer, Request
 
 Write = Callable[[str, str], Path]

@@ -19,8 +19,8 @@ from dagster.components.testing.utils import DefsFolderSandbox, create_defs_fold
 from pydantic import ValidationError
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions import component_settings
-from orchestrator_dagster.definitions.component import PipelinesComponent
+from orchestrator_dagster.definitions.location import component_settings
+from orchestrator_dagster.definitions.location.component import PipelinesComponent
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.errors import ExecutorError, PathError
 

@@ -32,13 +32,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions import _dagster_private, executor
-from orchestrator_dagster.definitions._dagster_private import InstanceConcurrencyContext, PromptClaims
-from orchestrator_dagster.definitions.event_log import event_log_open
-from orchestrator_dagster.definitions.executor import default_executor, threads_executor, was_interrupted
-from orchestrator_dagster.definitions.factory import definitions_of
-from orchestrator_dagster.definitions.jobs import job_name
-from orchestrator_dagster.definitions.multiprocess import PRELOADED
+from orchestrator_dagster.definitions.executors import _dagster_private, executor
+from orchestrator_dagster.definitions.executors._dagster_private import InstanceConcurrencyContext, PromptClaims
+from orchestrator_dagster.definitions.executors.executor import default_executor, threads_executor, was_interrupted
+from orchestrator_dagster.definitions.executors.multiprocess import PRELOADED
+from orchestrator_dagster.definitions.instance.event_log import event_log_open
+from orchestrator_dagster.definitions.location.factory import definitions_of
+from orchestrator_dagster.definitions.pipelines.jobs import job_name
 
 JOBS = Path(__file__).with_name("executor_jobs.py")
 #: Seconds after which a test gives up waiting for something that must come.
@@ -524,7 +524,7 @@ def test_what_escapes_from_a_step_ends_the_run(instance: DagsterInstance) -> Non
         raise KeyboardInterrupt
 
     def looks(context: dg.OpExecutionContext) -> None:
-        from orchestrator_dagster.definitions.interruption import interruption
+        from orchestrator_dagster.definitions.steps.interruption import interruption
 
         running.set()
         assert interruption().wait(PATIENCE)
@@ -745,7 +745,9 @@ def test_what_is_preloaded_is_there(module: str) -> None:
     try:
         import_module(module)
     except ImportError:
-        pytest.fail(f"Dagster {dagster_version} has no {module}: adapt PRELOADED in definitions/multiprocess.py")
+        pytest.fail(
+            f"Dagster {dagster_version} has no {module}: adapt PRELOADED in definitions/executors/multiprocess.py"
+        )
 
 
 @pytest.mark.parametrize(("module", "name"), private_names())
@@ -756,7 +758,7 @@ def test_dagster_still_has_what_the_executors_stand_on(module: str, name: str) -
         found = False
     assert found, (
         f"Dagster {dagster_version} has no {module}.{name}; the executors were tried with Dagster "
-        f"{', '.join(executor.TRIED_WITH)}: adapt definitions/_dagster_private.py"
+        f"{', '.join(executor.TRIED_WITH)}: adapt definitions/executors/_dagster_private.py"
     )
 
 
@@ -765,8 +767,8 @@ def test_without_them_steps_run_in_process() -> None:
 import logging, dagster as dg, dagster._core.execution.plan.active as active
 del active.ActiveExecution
 logging.basicConfig()
-from orchestrator_dagster.definitions.event_log import event_log_open
-from orchestrator_dagster.definitions.executor import default_executor, threads_executor
+from orchestrator_dagster.definitions.instance.event_log import event_log_open
+from orchestrator_dagster.definitions.executors.executor import default_executor, threads_executor
 assert default_executor() is dg.in_process_executor
 try:
     threads_executor.executor_creation_fn(None)

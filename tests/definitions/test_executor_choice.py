@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.compiler.executors import INTEGRATIONS, NAMES, split_address
-from orchestrator_dagster.definitions.executor import threads_executor, tuned_multiprocess_executor
-from orchestrator_dagster.definitions.executor_choice import find_executor, leaves_the_process
-from orchestrator_dagster.definitions.factory import build_definitions
+from orchestrator_dagster.definitions.executors.executor import threads_executor, tuned_multiprocess_executor
+from orchestrator_dagster.definitions.executors.executor_choice import find_executor, leaves_the_process
+from orchestrator_dagster.definitions.location.factory import build_definitions
 from orchestrator_dagster.errors import ExecutorError, OrchestratorError
 from orchestrator_dagster.project.loading import compile_file
 

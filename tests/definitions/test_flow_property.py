@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import orchestrator_dagster as orc
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.routes import State
-from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.definitions.runs.record import load_record
 from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.project.loading import compile_or_raise

@@ -14,7 +14,7 @@ import pytest
 from dagster import AssetKey, DagsterEventType, DagsterInstance
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.record import load_record
+from orchestrator_dagster.definitions.runs.record import load_record
 from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.project.loading import compile_or_raise

@@ -11,8 +11,8 @@ from rich.console import Console
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli.progress import _View
-from orchestrator_dagster.definitions import item_progress
-from orchestrator_dagster.definitions.progress import Progress
+from orchestrator_dagster.definitions.steps import item_progress
+from orchestrator_dagster.definitions.steps.progress import Progress
 
 Write = Callable[[str, str], Path]
 LOOP = """\

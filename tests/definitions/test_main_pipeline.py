@@ -12,7 +12,7 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.metadata import ProductMetadata
+from orchestrator_dagster.definitions.steps.metadata import ProductMetadata
 
 TOPIC = "shade and surface temperature"
 

@@ -13,7 +13,7 @@ from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.definitions.partitions import partitions_at, partitions_of
+from orchestrator_dagster.definitions.pipelines.partitions import partitions_at, partitions_of
 from orchestrator_dagster.errors import InputsError
 
 Locate = Callable[..., dg.Definitions]

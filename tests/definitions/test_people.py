@@ -19,9 +19,9 @@ from dagster import DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.resume import resume_run
-from orchestrator_dagster.definitions.step_context import WAITING_TAG
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.steps.step_context import WAITING_TAG
 
 Write = Callable[[str, str], Path]
 

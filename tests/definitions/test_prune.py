@@ -15,8 +15,8 @@ from dagster import DagsterInstance, DagsterRunStatus
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli.prune import pruned_text
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.prune import prune
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.prune import prune
 from orchestrator_dagster.models.call_store import CallStore, StoredCall
 from orchestrator_dagster.models.client import Message, ModelReference, ModelRequest, Usage
 

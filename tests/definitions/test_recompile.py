@@ -14,7 +14,7 @@ import pytest
 from dagster import DagsterInstance, build_sensor_context
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions import recompile, reloading
+from orchestrator_dagster.definitions.location import recompile, reloading
 
 Write = Callable[[str, str], Path]
 PIPELINE = """\

@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance
 from resuming import Lab, statuses
 
-from orchestrator_dagster.definitions.recorded import find_run
+from orchestrator_dagster.definitions.runs.recorded import find_run
 from orchestrator_dagster.errors import ResumeError, RunNotFoundError
 
 LINE = """\

@@ -14,8 +14,8 @@ from killing import forked
 from resuming import Lab, statuses
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG, give_up, lead
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.runs.leader import BEGAN_TAG, HOST_TAG, PROCESS_TAG, give_up, lead
+from orchestrator_dagster.definitions.runs.resume import resume_run
 from orchestrator_dagster.errors import ResumeError
 from orchestrator_dagster.files.stored_files import writer_mark
 from orchestrator_dagster.project.kept_pipelines import keep_pipeline
@@ -103,7 +103,7 @@ def test_who_leads_a_run(lab: Lab) -> None:
     assert tags[PROCESS_TAG] == str(os.getpid())
 
     def started(**changed: str) -> str:
-        named = {f"orchestrator/{name}": value for name, value in changed.items()}
+        named = {f"{PROCESS_TAG.removesuffix('process')}{name}": value for name, value in changed.items()}
         run = lab.instance.create_run_for_job(
             dg.JobDefinition(name="p_job", graph_def=dg.GraphDefinition(name="g")),
             tags={**tags, **named},
@@ -168,7 +168,7 @@ def test_a_materialization_from_the_asset_pages(lab: Lab) -> None:
 def reconstructable(lab: Lab, text: str) -> dg.ReconstructableJob:  # type: ignore[name-defined]
     storage = lab.instance.storage_directory()
     arguments = (storage, keep_pipeline(Path(storage), lab.compiled(text)), str(lab.folder), None)
-    return dg.build_reconstructable_job("orchestrator_dagster.definitions.command_job", "job_of_kept", arguments)
+    return dg.build_reconstructable_job("orchestrator_dagster.definitions.runs.command_job", "job_of_kept", arguments)
 
 
 def test_dagsters_own_re_execution_from_failure(lab: Lab) -> None:

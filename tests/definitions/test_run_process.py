@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.executor.multiprocess import MultiprocessExecutorChildProcessCommand
 from dagster._grpc.types import ExecuteRunArgs
 
-from orchestrator_dagster.definitions.run_process import Purpose, purpose_of_process
+from orchestrator_dagster.definitions.location.run_process import Purpose, purpose_of_process
 
 
 @pytest.fixture

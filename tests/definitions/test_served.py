@@ -25,9 +25,9 @@ from dagster._utils.test.definitions import scoped_reconstruction_metadata
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
-from orchestrator_dagster.definitions import served
-from orchestrator_dagster.definitions.run_process import Purpose
-from orchestrator_dagster.definitions.served import load_served, told_to_fork_server
+from orchestrator_dagster.definitions.location import served
+from orchestrator_dagster.definitions.location.run_process import Purpose
+from orchestrator_dagster.definitions.location.served import load_served, told_to_fork_server
 
 Write = Callable[[str, str], Path]
 HERE = Path(__file__).parent

@@ -12,8 +12,8 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.audit import FILE, calls_on_record
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.steps.audit import FILE, calls_on_record
 from orchestrator_dagster.project.loading import compile_or_raise
 from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, faults
 

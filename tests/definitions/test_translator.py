@@ -14,9 +14,9 @@ from dagster import AssetKey, DagsterInstance
 from dagster._utils.test.definitions import scoped_reconstruction_metadata
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.launched import pipeline_kept
-from orchestrator_dagster.definitions.resume import resume_run
-from orchestrator_dagster.definitions.served import load_served
+from orchestrator_dagster.definitions.location.served import load_served
+from orchestrator_dagster.definitions.pipelines.launched import pipeline_kept
+from orchestrator_dagster.definitions.runs.resume import resume_run
 
 HARVEST = """\
 id: harvest

@@ -13,7 +13,7 @@ import pytest
 from dagster import AssetKey, DagsterInstance, DefaultSensorStatus, RunRequest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from orchestrator_dagster.definitions.triggers import MOST_RUNS
+from orchestrator_dagster.definitions.pipelines.triggers import MOST_RUNS
 from orchestrator_dagster.runtime.watched_files import FileCursor, WatchedFile
 
 Locate = Callable[..., dg.Definitions]

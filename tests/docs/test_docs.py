@@ -20,7 +20,7 @@ import yaml
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.definitions.instance import open_instance
+from orchestrator_dagster.definitions.instance.home import open_instance
 from orchestrator_dagster.language.read import read_pipeline_text
 from orchestrator_dagster.project.loading import compile_file, known
 
@@ -185,8 +185,8 @@ def _shell(command: str, project: Path) -> tuple[int, str]:
 
 
 def test_the_metadata_table_is_whole() -> None:
-    from orchestrator_dagster.definitions.decision_metadata import DecisionMetadata
-    from orchestrator_dagster.definitions.metadata import ProductMetadata
+    from orchestrator_dagster.definitions.steps.decision_metadata import DecisionMetadata
+    from orchestrator_dagster.definitions.steps.metadata import ProductMetadata
 
     shown = set(re.findall(r"^\| `orchestrator/(\w+)`", (DOCS / "guides" / "dagster.md").read_text(), re.MULTILINE))
     assert set(ProductMetadata.model_fields) <= shown <= {*ProductMetadata.model_fields, *DecisionMetadata.model_fields}

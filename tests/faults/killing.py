@@ -135,10 +135,10 @@ def run_until_done(project: Path, base_url: str, chance: random.Random | None, l
     """
     from dagster import DagsterInstance, DagsterRunStatus
 
-    from orchestrator_dagster.definitions.execution import run_pipeline
-    from orchestrator_dagster.definitions.instance import open_instance
-    from orchestrator_dagster.definitions.record import load_record
-    from orchestrator_dagster.definitions.resume import resume_run
+    from orchestrator_dagster.definitions.instance.home import open_instance
+    from orchestrator_dagster.definitions.runs.execution import run_pipeline
+    from orchestrator_dagster.definitions.runs.record import load_record
+    from orchestrator_dagster.definitions.runs.resume import resume_run
     from orchestrator_dagster.project.loading import compile_or_raise
 
     os.environ.update(OPENAI_API_BASE=base_url, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-test-0123456789")

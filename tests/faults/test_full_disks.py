@@ -9,9 +9,9 @@ import pytest
 from faulty import PIPELINE, TOOLS, calls, command, left_over, small_disk
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.progress import Progress
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.steps.progress import Progress
 from orchestrator_dagster.errors import RecordingError
 
 

@@ -14,9 +14,9 @@ from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from faulty import PIPELINE, TOOLS, calls, command
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.progress import Progress
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.steps.progress import Progress
 from orchestrator_dagster.errors import RecordingError
 
 HOLDER = """

@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.audit import calls_on_record
+from orchestrator_dagster.definitions.steps.audit import calls_on_record
 from orchestrator_dagster.testing import Answer, ModelServer, Request, Tokens, faults
 
 COUNT = 200

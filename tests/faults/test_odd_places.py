@@ -10,9 +10,9 @@ import pytest
 from faulty import left_over, small_disk
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.progress import Progress
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.steps.progress import Progress
 
 ECHO = """
 id: places

@@ -14,7 +14,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from faulty import COMMAND, command
 
-from orchestrator_dagster.definitions.instance import open_instance
+from orchestrator_dagster.definitions.instance.home import open_instance
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_dagster.definitions.audit import AuditFile, calls_on_record
+from orchestrator_dagster.definitions.steps.audit import AuditFile, calls_on_record
 from orchestrator_dagster.errors import StorageError
 from orchestrator_dagster.files.stored_files import append_whole
 from orchestrator_dagster.models.ledger import FileLedger

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.resume import resume_run
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
 from orchestrator_dagster.history.charts import columns, lines
 from orchestrator_dagster.history.figures import RunFigures, StepFigures, Taken
 from orchestrator_dagster.history.page import page

@@ -12,7 +12,7 @@ import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterInstance, build_sensor_context
 
 import orchestrator_dagster as orc
-from orchestrator_dagster.definitions import recompile
+from orchestrator_dagster.definitions.location import recompile
 
 RUN = AssetKey(["letters", "run"])
 ALIGNMENT = AssetCheckKey(RUN, "alignment")

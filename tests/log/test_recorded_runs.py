@@ -18,9 +18,9 @@ from dagster import DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
-from orchestrator_dagster.definitions.instance import open_instance
-from orchestrator_dagster.definitions.resume import resume_run
-from orchestrator_dagster.definitions.run_log import load_log
+from orchestrator_dagster.definitions.instance.home import open_instance
+from orchestrator_dagster.definitions.runs.resume import resume_run
+from orchestrator_dagster.definitions.runs.run_log import load_log
 from orchestrator_dagster.errors import LogError, RunNotFoundError
 from orchestrator_dagster.log.document import Log
 from orchestrator_dagster.log.items import MOST_ITEMS

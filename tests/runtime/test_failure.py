@@ -211,7 +211,7 @@ def test_a_condition_is_not_tried_again(flow: Any) -> None:
     ],
 )
 def test_delays_are_those_of_dagster(policy: Retries, delays: list[float]) -> None:
-    from orchestrator_dagster.definitions.step_context import retry_policy
+    from orchestrator_dagster.definitions.steps.step_context import retry_policy
 
     made = retry_policy(policy)
     assert made is not None

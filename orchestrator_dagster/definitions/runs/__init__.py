@@ -1,0 +1,1 @@
+"""Runs: led by the command and Python, read back, resumed, removed."""
