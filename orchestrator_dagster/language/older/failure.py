@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes, identifier
-from orchestrator_dagster.language.older.retries import USUAL_RETRIES
+from orchestrator_dagster.language.older.retries import USUAL_RETRIES, retries_of
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, same, scalar, sequence, text_of
 from orchestrator_dagster.language.step import FAILURE_POLICIES
 from orchestrator_dagster.text import nearest_name
@@ -147,7 +147,7 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
 
 
 def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: list[MappingNode]) -> None:
-    key = keys.key(old)
+    key, wrong = keys.key(old), len(notes.problems.errors)
     if "failure_handlers" in keys:
         notes.unsupported(key, f"`{old}` and `failure_handlers` both stand here", hint="keep one of the two")
         keys.remove(old)
@@ -177,7 +177,7 @@ def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: li
         shown = "`, `".join(line(name, item) for name, item in today.items())
         more = f"its action is a step of its own, `{text_of(added[-1].pairs['id'][1])}`" if added else ""
         notes.older(key, old, next(iter(today)), shown, more)
-    else:
+    elif len(notes.problems.errors) == wrong:
         notes.no_effect(key, f"`{old}` says nothing that has an effect here")
     keys.replace(old, today)
 
@@ -206,7 +206,7 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
             if plain(value):
                 made.set("retries", scalar(USUAL_RETRIES, value.span), key)
         elif name in _TRIES and isinstance(plain(value), int):
-            made.set("retries", value, key)
+            made.set("retries", scalar(retries_of(plain(value)), value.span) if name == "max_retries" else value, key)
         elif name in _SAYS_NOTHING:
             notes.no_effect(key, f"`{name}` has no effect: {_SAYS_NOTHING[name]}")
         elif name == "continue_on_error" and isinstance(plain(value), bool):
@@ -225,6 +225,13 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
                 suggestion=nearest_name(name, _HANDLER_KEYS),
                 hint=f"it has {', '.join(_HANDLER_KEYS[:5])} and handler_action",
             )
+    if "goto" in made and "fallback" in made:
+        notes.unsupported(
+            made.key("goto"),
+            f"the handler goes to a step, by `{made.key('goto').text}`, and goes on with a value, by `fallback_value`",
+            hint="keep one of the two",
+        )
+        made.remove("fallback")
     return made
 
 
