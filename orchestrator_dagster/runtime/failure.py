@@ -11,7 +11,14 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
-from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError, WaitingForAnswerError
+from orchestrator_dagster.errors import (
+    InnerStepError,
+    ModelError,
+    NoModelError,
+    OrchestratorError,
+    StepError,
+    WaitingForAnswerError,
+)
 from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -226,7 +233,8 @@ def usage_of(error: StepError) -> UsageInfo:
         return error.paid
     if error.usage is not None:
         return UsageInfo.of(error.usage, 0.0)
-    return UsageInfo(calls=1) if isinstance(error, ModelError) else UsageInfo()
+    asked = isinstance(error, ModelError) and not isinstance(error, NoModelError)  # which is found before any call
+    return UsageInfo(calls=1) if asked else UsageInfo()
 
 
 def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:

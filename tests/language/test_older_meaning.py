@@ -125,3 +125,15 @@ def test_a_variable_that_a_name_of_the_run_hides_is_an_error_where_it_is_read() 
     assert errors(problems) == [("older-unsupported", "1:13")]
     _, problems = rewritten("variables: {timestamp: 5}\n" + PLACED % "{{ variables.timestamp }}.txt")
     assert not problems.errors
+
+
+def test_a_queue_said_twice_is_one() -> None:
+    queue = "create_parallel_queue: {on: [1], action_loop: [{id: q, prompt: x}]}"
+    made, problems = step(f"id: g\naction: create-parallel-queue\n{queue}")
+    assert made == {"id": "g", "for_each": [1], "steps": [{"id": "q", "prompt": "x"}]}
+    assert not problems.errors
+
+
+def test_handlers_below_todays_key_are_told_apart_from_it() -> None:
+    _, problems = step("id: g\ntool: t\non_failure: {handler_task_id: h}")
+    assert [one.message for one in problems] == ['step "g": `on_failure: {…}` is an older spelling of `on_failure`']

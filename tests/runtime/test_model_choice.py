@@ -17,6 +17,7 @@ from orchestrator_dagster.models.call_store import CallStore
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.runtime.failure import usage_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import DecisionInfo, Outcome
@@ -176,6 +177,7 @@ def test_nothing_fits(ask: Any, model_server: ModelServer) -> None:
         )
     assert model_server.calls == []
     error = caught.value
+    assert usage_of(error).calls == 0
     assert error.permanent
     assert error.message.splitlines() == [
         'none of 3 models fits step "a" (the step\'s model):',

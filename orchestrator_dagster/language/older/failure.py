@@ -176,7 +176,8 @@ def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: li
     if today:
         shown = "`, `".join(line(name, item) for name, item in today.items())
         more = f"its action is a step of its own, `{text_of(added[-1].pairs['id'][1])}`" if added else ""
-        notes.older(key, old, next(iter(today)), shown, more)
+        first = next(iter(today))
+        notes.older(key, f"{old}: {{…}}" if old == first else old, first, shown, more)
     elif len(notes.problems.errors) == wrong:
         notes.no_effect(key, f"`{old}` says nothing that has an effect here")
     keys.replace(old, today)
