@@ -137,3 +137,16 @@ def test_a_queue_said_twice_is_one() -> None:
 def test_handlers_below_todays_key_are_told_apart_from_it() -> None:
     _, problems = step("id: g\ntool: t\non_failure: {handler_task_id: h}")
     assert [one.message for one in problems] == ['step "g": `on_failure: {…}` is an older spelling of `on_failure`']
+
+
+def test_a_policy_that_is_known_at_run_time_only_is_refused() -> None:
+    _, problems = step("id: g\ntool: t\non_error: '{{ config.policy }}'")
+    assert errors(problems) == [("older-unsupported", "5:15")]
+    made, problems = step("id: g\ntool: t\non_error: 'No {{ topic }} today'")
+    assert made["failure_handlers"] == [{"message": "No {{ topic }} today"}]
+
+
+def test_a_parameters_word_is_shown_as_it_is_written_today() -> None:
+    made, problems = step("id: g\ntool: validation\nparameters: {data: [1], mode: lenient}")
+    assert made["parameters"] == {"data": [1], "strict": False}
+    assert [one.hint for one in problems] == ["write `strict: false`"]

@@ -10,6 +10,7 @@ from orchestrator_dagster.language.older.notes import Notes, identifier
 from orchestrator_dagster.language.older.retries import USUAL_RETRIES, retries_of
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, same, scalar, sequence, text_of
 from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.text import nearest_name
 
 _POLICIES = {
@@ -130,6 +131,14 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
         notes.rename(
             keys, "on_error", "on_failure", scalar(policy or word, value.span) if policy or word != text else value
         )
+        return
+    if whole_expression(word) is not None:
+        notes.unsupported(
+            value,
+            "what is done when a step fails has to be known before the run",
+            hint="name a step, or a policy: fail, continue, skip, retry",
+        )
+        keys.remove("on_error")
         return
     handlers = sequence([mapping({"message": value}, value.span)], value.span)
     more = "the text is kept with the failure"
