@@ -90,12 +90,13 @@ class LogError(OrchestratorError):
 class InputsError(OrchestratorError):
     """The inputs of a launch are wrong. ``problems`` has one line for each; no step has run."""
 
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, problems: Sequence[str] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  - {problem}" for problem in self.problems)])
+        lines = [self.message, *(f"  - {problem}" for problem in self.problems)]
+        return "\n".join([*lines, f"  next: {self.hint}"] if self.hint else lines)
 
 
 class ExecutorError(OrchestratorError):

@@ -61,7 +61,9 @@ class NearNames:
             left -= len(some)
             if left <= 0:
                 break
-        found = [one for one, _ in shared.most_common(_BY_PAIRS)]
+        # Of names that share as much, the shorter is more like it: "gpt-4o-mini" before what is longer by an ending.
+        ranked = sorted(shared, key=lambda one: shared[one] / (len(name) + len(one)), reverse=True)
+        found = ranked[:_BY_PAIRS]
         found += _around(self.sorted, name)
         found += [one[::-1] for one in _around(self._backwards, name[::-1])]
         return list(dict.fromkeys(found))

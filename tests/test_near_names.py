@@ -72,3 +72,8 @@ def test_a_name_like_no_other_of_many_has_none() -> None:
     assert known.nearest("zzzzzz") is None
     assert known.nearest("") is None
     assert known.nearest("step_77") == "step_77"
+
+
+def test_of_many_that_begin_alike_the_shorter_is_nearer() -> None:
+    known = ["gpt-4o-mini", *(f"gpt-4o-mini-{word}-{number}" for word in WORDS for number in range(30))]
+    assert nearest_name("gpt-4o-mni", known) == "gpt-4o-mini"

@@ -32,8 +32,7 @@ def check_limits(pipeline: Pipeline, model: Callable[[str], Any], document: Docu
             near = provider or nearest_name(name, _COMMON)
             problems.add(
                 "wrong-value",
-                f'`limits`: "{name}" is no provider whose calls can be limited'
-                + (f'; did you mean "{near}"?' if near else ""),
+                f'`limits`: "{name}" is no provider whose calls can be limited',
                 document.key_span(("limits", name)),
                 suggestion=near,
                 hint="write the provider of your models' names, for example openai: 4",

@@ -177,6 +177,11 @@ _LINE_END = re.compile("(\r\n|[\n\r\x85\u2028\u2029])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+def _usual_step(code: str, suggestion: str | None) -> str:
+    """The next step of a problem that says none of its own."""
+    return f'write "{suggestion}"' if suggestion else f"`orchestrator explain {code}` shows a wrong and a right example"
+
+
 class Problems:
     """Collects the diagnostics of one file, fills in file and source line, gives them back in file order."""
 
@@ -199,6 +204,7 @@ class Problems:
         """Note a problem; the same one at the same place is noted once."""
         assert code in CODES, code
         span = span or Span()
+        hint = hint or _usual_step(code, suggestion)
         line = self._lines[span.line - 1] if 0 < span.line <= len(self._lines) else None
         found = Diagnostic(code, message, self.file, span, severity, step, suggestion, hint, line)
         # One place has one syntax problem, however many ways the parser stumbled over it.

@@ -46,6 +46,17 @@ class FailureHandler(Model):
     fallback: Any = Field(None, description="Value that the failed step has then; the steps after it run.")
     message: str | None = Field(None, description="Text that is kept with the failure.")
 
+    @model_validator(mode="after")
+    def _one_way(self) -> FailureHandler:
+        if self.goto is not None and "fallback" in self.model_fields_set:
+            raise problem(
+                "unused-key",
+                "`goto` is not read beside `fallback`: both say how it goes on after the failure",
+                hint="keep one of the two",
+                key="goto",
+            )
+        return self
+
 
 class Budget(Model):
     """The most that a pipeline or step may spend on models."""

@@ -18,7 +18,7 @@ from orchestrator_dagster.errors import (
     ModelUnreachableError,
     UnknownModelError,
 )
-from orchestrator_dagster.models.client import ModelReference
+from orchestrator_dagster.models.client import ModelReference, Usage
 from orchestrator_dagster.models.provider_keys import key_variables, public_url
 from orchestrator_dagster.retry_after import retry_after
 from orchestrator_dagster.text import nearest
@@ -170,10 +170,12 @@ def refused_key(model: ModelReference, said: str) -> ModelKeyError:
 def missing_key(model: ModelReference, variables: tuple[str, ...]) -> ModelKeyError:
     """A key that is neither given nor in the environment."""
     either = " or ".join(variables)
-    return ModelKeyError(
+    error = ModelKeyError(
         f"there is no key for {model}: {either} is not set in the environment",
         hint=f"set {variables[0]}, or give the key in the models resource",
     )
+    error.usage = Usage()  # it is no call
+    return error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
-from orchestrator_dagster.errors import InnerStepError, ModelError, OrchestratorError, StepError, WaitingForAnswerError
+from orchestrator_dagster.errors import (
+    InnerStepError,
+    ModelError,
+    NoModelError,
+    OrchestratorError,
+    StepError,
+    WaitingForAnswerError,
+)
 from orchestrator_dagster.language.auto_tags import auto_in
 from orchestrator_dagster.language.settings import FailureHandler
 from orchestrator_dagster.language.step import FAILURE_POLICIES
@@ -116,7 +123,7 @@ def failed_outcome(
     """
     handled = handled and not waits(error)
     handler = _handler_of(step, error) if handled else None
-    info = error_info(step, error, scope, attempts=attempts, note=_note(handler, scope))
+    info = error_info(step, error, scope, attempts=attempts, note=_note(handler, step, error, scope))
     usage = usage_of(error)
     common: dict[str, Any] = {
         "step": step.id, "error": info, "tool": step.tool, "action": step.action, "usage": usage, "attempts": attempts,
@@ -194,8 +201,15 @@ def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     return None
 
 
-def _note(handler: FailureHandler | None, scope: Scope) -> str | None:
-    return scope.services.redactor.text(handler.message) if handler is not None and handler.message else None
+def _note(handler: FailureHandler | None, step: CompiledStep, error: StepError, scope: Scope) -> str | None:
+    """A handler's message, rendered; as it is written where it cannot be, for it must not hide the failure."""
+    if handler is None or not handler.message:
+        return None
+    text = handler.message
+    with suppress(StepError):
+        about = {"type": type(error).__name__, "message": error.message, "step": scope.occurrence(step)}
+        text = str(render_tree(text, scope.names(about), dashed=scope.pipeline.dashed))
+    return scope.services.redactor.text(text)
 
 
 def error_info(
@@ -226,7 +240,8 @@ def usage_of(error: StepError) -> UsageInfo:
         return error.paid
     if error.usage is not None:
         return UsageInfo.of(error.usage, 0.0)
-    return UsageInfo(calls=1) if isinstance(error, ModelError) else UsageInfo()
+    asked = isinstance(error, ModelError) and not isinstance(error, NoModelError)  # which is found before any call
+    return UsageInfo(calls=1) if asked else UsageInfo()
 
 
 def inner_error(message: str, of: ErrorInfo, usage: UsageInfo) -> InnerStepError:

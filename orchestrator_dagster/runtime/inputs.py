@@ -67,8 +67,17 @@ def complete_inputs(
         if spec.kind == "secret" and name in values and not os.environ.get(str(values[name]))
     ]
     if problems:
-        raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems)
+        raise InputsError(f'the inputs of "{pipeline.id}" are wrong', problems, hint=_what_to_give(pipeline))
     return values
+
+
+def _what_to_give(pipeline: CompiledPipeline) -> str | None:
+    """The inputs that a launch must give, and those that it may."""
+    given = {name: spec for name, spec in pipeline.inputs.items() if not spec.asset}
+    must = [f"{name} ({spec.kind})" for name, spec in given.items() if spec.is_required]
+    may = [f"{name} ({spec.kind})" for name, spec in given.items() if not spec.is_required]
+    wanted = "; if wanted, ".join(", ".join(some) for some in (must, may) if some)
+    return f"give {wanted}" if wanted else None
 
 
 def _given(name: str, asset: str) -> str:

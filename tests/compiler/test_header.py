@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.language.diagnostics import Diagnostic
+from orchestrator_dagster.project.loading import compile_file
 
 Compile = Callable[[str], CompiledPipeline]
 Only = Callable[[str], Diagnostic]
@@ -149,3 +150,10 @@ def test_schemas_are_checked_before_anything_runs(
     (tmp_path / "wrong.yaml").write_text("type: strng")
     found = problems(f"steps: [{{id: a, prompt: x, vars: {{v: {{schema: {schema}}}}}}}]")
     assert [said in one.message for one in found] == ([True] if said else [])
+
+
+def test_the_nearest_provider_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("limits: {opnai: 4}\nsteps: [{id: a, action: echo, parameters: {message: x}}]\n", encoding="utf-8")
+    (problem,) = compile_file(path, tmp_path).problems.errors
+    assert problem.render().count('did you mean "openai"') == 1

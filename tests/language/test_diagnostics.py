@@ -98,3 +98,12 @@ def test_lines_joined_are_the_text(text: str) -> None:
 def test_any_line_and_place_can_be_shown(line: str, column: int, end: int) -> None:
     shown = Diagnostic("unknown-key", "m", "f", Span(1, column, 1, end), source_line=line.replace("\n", "")).render()
     assert shown.isprintable() or "\n" in shown
+
+
+def test_every_problem_has_a_next_step() -> None:
+    problems = Problems("p.yaml", "retrys: 1\ncache: sometimes\n")
+    problems.add("unknown-key", 'there is no key "retrys"', Span(1, 1, 1, 7), suggestion="retries")
+    problems.add("wrong-value", "`cache`: expected one of …", Span(2, 8, 2, 17))
+    assert [one.hint for one in problems] == [
+        'write "retries"', "`orchestrator explain wrong-value` shows a wrong and a right example",
+    ]  # fmt: skip

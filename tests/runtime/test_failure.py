@@ -89,6 +89,8 @@ def test_a_handler_is_stronger_than_the_policy_and_only_for_its_errors(flow: Any
 def test_a_message_alone_changes_nothing_but_the_note(flow: Any) -> None:
     found = flow(failing("{message: known trouble}", more="    on_failure: continue\n"))
     assert (found["a"].state, found["a"].error.note) == (State.FAILED_CONTINUED, "known trouble")
+    found = flow(failing("{message: 'no {{ word }}'}", more="    on_failure: continue\n"))
+    assert found["a"].error.note == "no perhaps"
 
 
 VARS = "    vars: {score: {type: number, maximum: 1}, note: {type: string}}\n"

@@ -9,6 +9,8 @@ import pytest
 
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.runtime.outcome import Outcome
+from orchestrator_dagster.runtime.record import run_record
+from tests.runtime.conftest import RUN
 
 INPUTS = "inputs: {given: 3, word: perhaps, blank: {type: string, required: false}, items: [1, 2]}\n"
 
@@ -197,3 +199,9 @@ def test_a_tool_that_answers_not_successful_has_failed(flow: Any) -> None:
         f"steps:\n{tool('a', 'on_failure: b', how='polite')}{echo('b', message=chr(39) + '{{ error.message }}' + chr(39))}"
     )
     assert "a is sorry" in found["b"].value
+
+
+def test_a_skipped_step_was_tried_again_no_time(flow: Any) -> None:
+    pipeline = flow.compile("steps:\n  - {id: a, condition: 1 > 2, action: echo, parameters: {message: x}}\n")
+    document = run_record(pipeline, RUN, flow.run(pipeline), {}, completed_at=RUN.started_at)
+    assert (document["steps"]["a"]["status"], document["steps"]["a"]["retries"]) == ("skipped", 0)

@@ -14,9 +14,12 @@ import pytest
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import ModelKeyError, ModelRefusalError, ModelRequestError, NoModelError
 from orchestrator_dagster.models.call_store import CallStore
+from orchestrator_dagster.models.client import ModelReference
 from orchestrator_dagster.models.clients import ModelClients
 from orchestrator_dagster.models.known_models import KnownModels
 from orchestrator_dagster.models.litellm_client import Endpoint
+from orchestrator_dagster.models.litellm_errors import missing_key
+from orchestrator_dagster.runtime.failure import usage_of
 from orchestrator_dagster.runtime.inputs import complete_inputs
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import DecisionInfo, Outcome
@@ -176,6 +179,7 @@ def test_nothing_fits(ask: Any, model_server: ModelServer) -> None:
         )
     assert model_server.calls == []
     error = caught.value
+    assert usage_of(error).calls == 0
     assert error.permanent
     assert error.message.splitlines() == [
         'none of 3 models fits step "a" (the step\'s model):',
@@ -219,3 +223,8 @@ def test_the_schemas_timeout_bounds_a_call(ask: Any, model_server: ModelServer) 
     model_server.when(model="gpt-4o-mini", reply=faults.hang())
     outcome = ask(f"model: '{MINI}', selection_schema: {{timeout: 1s, fallback: ['{DEEPSEEK}']}}")
     assert decision(outcome).fell_back == (f"{MINI} did not answer within 1 s",)
+
+
+def test_a_missing_key_is_no_call() -> None:
+    error = missing_key(ModelReference("openai", "gpt-4o-mini"), ("OPENAI_API_KEY",))
+    assert usage_of(error).calls == 0

@@ -145,6 +145,14 @@ def test_a_secret_that_is_not_set(run_all: RunAll) -> None:
         run_all(text, key="NOT_SET_ANYWHERE")
 
 
+def test_wrong_inputs_say_what_to_give(compiled: Callable[[str], Any]) -> None:
+    pipeline = compiled("id: p\ninputs: {topic: None, most: 3}\n" + ONE_STEP)
+    with pytest.raises(InputsError) as wrong:
+        complete_inputs(pipeline, {"topik": "x"}, RunInfo("r", NOW))
+    last = str(wrong.value).splitlines()[-1]
+    assert last == "  next: give topic (string); if wanted, most (integer), output_dir (path)"
+
+
 def test_the_redactor_hides_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "abcdefgh12345678")
     redactor = Redactor()

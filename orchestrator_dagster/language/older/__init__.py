@@ -41,12 +41,14 @@ What the contract leaves open was chosen as people who wrote such files will exp
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.nodes import Document, MappingNode, ScalarNode, SequenceNode
 from orchestrator_dagster.language.older.failure import rewrite_global_handlers
 from orchestrator_dagster.language.older.header import rewrite_header
 from orchestrator_dagster.language.older.layout import looks_older, rewrite_layout, rewrite_orchestrator, unwrap
-from orchestrator_dagster.language.older.names import rewrite_output_path
+from orchestrator_dagster.language.older.names import names_output_folder, rewrite_output_path
 from orchestrator_dagster.language.older.notes import Notes, step_ids
 from orchestrator_dagster.language.older.steps import Header, rewrite_body
 from orchestrator_dagster.language.older.template_words import rewrite_words
@@ -72,9 +74,9 @@ def rewrite(document: Document, problems: Problems, default_id: str = "pipeline"
         document,
         problems,
         ids=set(),
-        names_folder="output_dir" in document.text or "output_path" in document.text,
     )
     header = Keys(unwrap(root, notes))
+    notes = replace(notes, names_folder=names_output_folder(header))
     notes.ids |= set(step_ids(header.value("steps")))
     rewrite_layout(header, notes)
     rewrite_header(header, notes)

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from orchestrator_dagster.language.diagnostics import Span
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
 from orchestrator_dagster.language.older.notes import Notes, identifier
-from orchestrator_dagster.language.older.retries import USUAL_RETRIES
+from orchestrator_dagster.language.older.retries import USUAL_RETRIES, retries_of
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, same, scalar, sequence, text_of
 from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.language.template_text import whole_expression
 from orchestrator_dagster.text import nearest_name
 
 _POLICIES = {
@@ -131,6 +132,14 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
             keys, "on_error", "on_failure", scalar(policy or word, value.span) if policy or word != text else value
         )
         return
+    if whole_expression(word) is not None:
+        notes.unsupported(
+            value,
+            "what is done when a step fails has to be known before the run",
+            hint="name a step, or a policy: fail, continue, skip, retry",
+        )
+        keys.remove("on_error")
+        return
     handlers = sequence([mapping({"message": value}, value.span)], value.span)
     more = "the text is kept with the failure"
     if " " not in word:
@@ -147,7 +156,7 @@ def _rewrite_text(keys: Keys, value: ScalarNode, notes: Notes) -> None:
 
 
 def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: list[MappingNode]) -> None:
-    key = keys.key(old)
+    key, wrong = keys.key(old), len(notes.problems.errors)
     if "failure_handlers" in keys:
         notes.unsupported(key, f"`{old}` and `failure_handlers` both stand here", hint="keep one of the two")
         keys.remove(old)
@@ -176,8 +185,9 @@ def _rewrite_handlers(keys: Keys, old: str, value: Node, notes: Notes, added: li
     if today:
         shown = "`, `".join(line(name, item) for name, item in today.items())
         more = f"its action is a step of its own, `{text_of(added[-1].pairs['id'][1])}`" if added else ""
-        notes.older(key, old, next(iter(today)), shown, more)
-    else:
+        first = next(iter(today))
+        notes.older(key, f"{old}: {{…}}" if old == first else old, first, shown, more)
+    elif len(notes.problems.errors) == wrong:
         notes.no_effect(key, f"`{old}` says nothing that has an effect here")
     keys.replace(old, today)
 
@@ -206,7 +216,7 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
             if plain(value):
                 made.set("retries", scalar(USUAL_RETRIES, value.span), key)
         elif name in _TRIES and isinstance(plain(value), int):
-            made.set("retries", value, key)
+            made.set("retries", scalar(retries_of(plain(value)), value.span) if name == "max_retries" else value, key)
         elif name in _SAYS_NOTHING:
             notes.no_effect(key, f"`{name}` has no effect: {_SAYS_NOTHING[name]}")
         elif name == "continue_on_error" and isinstance(plain(value), bool):
@@ -225,6 +235,13 @@ def _handler(node: Node, notes: Notes, added: list[MappingNode], owner: str) -> 
                 suggestion=nearest_name(name, _HANDLER_KEYS),
                 hint=f"it has {', '.join(_HANDLER_KEYS[:5])} and handler_action",
             )
+    if "goto" in made and "fallback" in made:
+        notes.unsupported(
+            made.key("goto"),
+            f"the handler goes to a step, by `{made.key('goto').text}`, and goes on with a value, by `fallback_value`",
+            hint="keep one of the two",
+        )
+        made.remove("fallback")
     return made
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, SequenceNode, plain
 from orchestrator_dagster.language.older.input_words import RENAMED, with_todays_words
 from orchestrator_dagster.language.older.loops import PLAIN_TYPES
+from orchestrator_dagster.language.older.names import reads_name
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.retries import rewrite_retries
 from orchestrator_dagster.language.older.steps import drop_no_effect
@@ -162,6 +163,10 @@ def _is_object(node: MappingNode) -> bool:
     return kind is not None and INPUT_TYPE_NAMES.get(kind.strip().lower()) == "object"
 
 
+#: Names of a run that a variable may have been called too.
+_OF_THE_RUN = ("timestamp", "current_timestamp", "current_date", "pipeline_id", "execution")
+
+
 def _rewrite_constants(header: Keys, notes: Notes) -> None:
     """`config`, `context`, `variables` and `data` become `constants`; a variable is a name by itself too."""
     inputs = _as_map(header.value("inputs") or scalar(None, header.node.span)).pairs
@@ -190,6 +195,8 @@ def _rewrite_constants(header: Keys, notes: Notes) -> None:
         pairs[name] = (key, value)
         if name == "variables" and isinstance(value, MappingNode):
             pairs.update(_by_themselves(value, pairs, inputs, notes))
+            _take_folder(value, inputs, header, notes)
+            _note_hidden(value, header, notes)
         notes.older(
             key,
             name,
@@ -242,6 +249,34 @@ def _by_themselves(
                 )
         elif name not in BUILT_IN_NAMES and name not in taken:
             yield name, (key, value)
+
+
+def _take_folder(
+    variables: MappingNode, inputs: dict[str, tuple[ScalarNode, Node]], header: Keys, notes: Notes
+) -> None:
+    """A variable `output_dir` is the output folder: that name alone means it."""
+    name = "output_dir"
+    if name not in variables.pairs or name in inputs:
+        return
+    key, value = variables.pairs[name]
+    if name in header and not same(header.value(name), value):
+        notes.unsupported(
+            key, f'"{name}" is a variable of the header and a key of it, with another value', hint="keep one of the two"
+        )
+    elif name not in header:
+        notes.older(key, f"variables.{name}", name, line(name, value), "the products go there")
+        header.set(name, value, key)
+
+
+def _note_hidden(variables: MappingNode, header: Keys, notes: Notes) -> None:
+    """Refuse a variable whose name alone is read, and is a name of the run."""
+    for name, (key, _) in variables.pairs.items():
+        if name in _OF_THE_RUN and any(reads_name(header.value(one), name) for one in ("steps", "outputs")):
+            notes.unsupported(
+                key,
+                f'"{name}" is a variable of the header, and a name of every run: templates read the run\'s',
+                hint=f"read it as `variables.{name}`, or rename it",
+            )
 
 
 def _repeats(name: str, value: Node) -> bool:

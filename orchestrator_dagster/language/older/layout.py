@@ -179,10 +179,11 @@ def rewrite_keys(keys: Keys, notes: Notes) -> None:
     _rewrite_step_model(keys, notes)
     _rewrite_conditions(keys, notes)
     action = (keys.text("action") or "").strip().lower().replace("-", "_")
-    if action in _LOOP_ACTIONS and "tool" not in keys and any(name in keys for name in _LOOP_KEYS):
+    over_items = action in ("parallel_map", "for_each", "foreach", "for_loop") and "items" in keys
+    if action in _LOOP_ACTIONS and (over_items or ("tool" not in keys and any(name in keys for name in _LOOP_KEYS))):
         notes.no_effect(keys.key("action"), f"`action: {keys.text('action')}` says what the step's other keys say")
         keys.remove("action")
-        if action == "parallel_map" and "items" in keys:
+        if over_items:
             notes.rename(keys, "items", "for_each")
     _drop_checkpoints(keys, notes)
     if "priority" in keys:

@@ -74,6 +74,9 @@ def rewrite_loop(keys: Keys, notes: Notes) -> None:
 def _rewrite_queue(keys: Keys, notes: Notes) -> None:
     """`create_parallel_queue: {on, max_parallel, action_loop}`, also as an action with these parameters."""
     under = _QUEUE
+    if _QUEUE in keys and (keys.text("action") or "").strip().replace("-", "_") == _QUEUE:
+        notes.no_effect(keys.key("action"), f"`action: {keys.text('action')}` says what `{_QUEUE}` says")
+        keys.remove("action")
     if _QUEUE not in keys:
         action = (keys.text("action") or "").strip().replace("-", "_")
         if action != _QUEUE or not isinstance(keys.value("parameters"), MappingNode) or "tool" in keys:

@@ -132,6 +132,30 @@ def replace_everywhere(header: Keys, rule: Replacing, notes: Notes) -> Iterator[
             header.set(key, replace(value, items=made), header.key(key))
 
 
+def names_output_folder(header: Keys) -> bool:
+    """Whether a header declares an output folder, or a template reads one that is no field of something else."""
+    if "output_dir" in header or any(
+        not {"output_dir", "output_path"}.isdisjoint(_declared(header.value(name)))
+        for name in ("inputs", "parameters", "input_variables", "variables")
+    ):
+        return True
+    return any(reads_name(value, name) for _, value in header.pairs.values() for name in ("output_dir", "output_path"))
+
+
+def reads_name(node: Node | None, name: str) -> bool:
+    """Whether a template below a node reads a name, or an input of that name, and not a field of something else."""
+    if isinstance(node, MappingNode):
+        return any(reads_name(value, name) for _, value in node.pairs.values())
+    if isinstance(node, SequenceNode):
+        return any(reads_name(item, name) for item in node.items)
+    return isinstance(node, ScalarNode) and name in node.text and _read(name).search(node.text) is not None
+
+
+@functools.lru_cache(maxsize=16)
+def _read(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\{{[{{%][^}}]*?(?<![\w.])(?:(?:inputs|parameters)\.)?{name}\b")
+
+
 def rewrite_output_path(header: Keys, notes: Notes) -> None:
     """Read `output_path` as `output_dir` in templates, where nothing in the file is called so."""
     name = "output_path"

@@ -83,7 +83,7 @@ def _rewrite_location(keys: Keys, notes: Notes, folder: str | None, header_id: s
         variable_format, product_format = _FORMATS.get(_format_word(word), (None, None))
         if product_format and not re.search(r"\.\w+\s*\Z", path):
             spec["format"] = scalar(product_format, keys.pairs["produces"][1].span)
-        if variable_format and "vars" not in keys and _asks_a_model(keys):
+        if variable_format and "vars" not in keys and asks_a_model(keys):
             _set_vars(keys, variable, variable_format, keys.key("produces"))
     if variable != _own_variable(notes):
         spec["key"] = SequenceNode([scalar(header_id, value.span), scalar(notes.step, value.span)], value.span)
@@ -122,7 +122,7 @@ def _rewrite_format(keys: Keys, notes: Notes) -> None:
         )
     elif "vars" in keys:
         notes.no_effect(key, "`produces`: the step's `vars` say what it leaves behind")
-    elif not _asks_a_model(keys):
+    elif not asks_a_model(keys):
         notes.no_effect(key, "`produces`: what a tool gives is decided by its parameters")
     else:
         known = _FORMATS.get(_format_word(word), (None, None))
@@ -168,7 +168,7 @@ def _variable(keys: Keys, notes: Notes) -> str | None:
     return names[0] if names else _own_variable(notes)
 
 
-def _asks_a_model(keys: Keys) -> bool:
+def asks_a_model(keys: Keys) -> bool:
     """Whether a step asks a model, as far as its keys tell."""
     if "tool" in keys or "pipeline" in keys or "steps" in keys:
         return False
@@ -304,9 +304,9 @@ def _rewrite_schema(keys: Keys, notes: Notes) -> None:
     if not fields.pairs or not all(_NAME.match(name) for name in fields.pairs):
         return
     made: dict[str, Node] = {}
-    if (
-        len(fields.pairs) == 1 and fields is not schema and _own_variable(notes) not in fields.pairs
-    ):  # one variable would be the step's value, and no object
+    alone = len(fields.pairs) == 1 and _own_variable(notes) not in fields.pairs
+    # One variable would be the step's value, and no object; a variable cannot be left out, as a property can.
+    if fields is not schema and (alone or _may_lack(schema, fields)):
         key = parameters.pairs["schema"][0]
         left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
         variables = mapping({_own_variable(notes): mapping({"schema": schema}, schema.span)}, schema.span)
@@ -322,6 +322,12 @@ def _rewrite_schema(keys: Keys, notes: Notes) -> None:
     left = {name: pair for name, pair in parameters.pairs.items() if name != "schema"}
     keys.set("parameters", MappingNode(left, parameters.span), keys.key("parameters"))
     keys.set("vars", variables, key)
+
+
+def _may_lack(schema: MappingNode, fields: MappingNode) -> bool:
+    """Whether a schema says of some of its properties only that they are required."""
+    said = plain(schema.pairs["required"][1]) if "required" in schema.pairs else None
+    return isinstance(said, list) and not all(name in said for name in fields.pairs)
 
 
 def _rewrite_template(keys: Keys, notes: Notes) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator_dagster.language.nodes import MappingNode, Node, ScalarNode, plain
 from orchestrator_dagster.language.older.notes import Notes
+from orchestrator_dagster.language.older.products import asks_a_model
 from orchestrator_dagster.language.older.tree import Keys, line, mapping, same, scalar
 
 #: Keys that say how often a step is tried.
@@ -25,6 +26,29 @@ class _Found:
 
     key: ScalarNode
     parts: dict[str, Node]
+
+
+def take_from_parameters(keys: Keys, notes: Notes) -> None:
+    """`max_retries` and `timeout` beside the prompt among a model step's parameters are the step's own."""
+    parameters = keys.value("parameters")
+    if not isinstance(parameters, MappingNode) or not asks_a_model(keys) or "prompt" in keys or "instruction" in keys:
+        return
+    for name in ("max_retries", "timeout"):
+        if name not in parameters.pairs:
+            continue
+        key, value = parameters.pairs[name]
+        parameters = MappingNode(
+            {other: pair for other, pair in parameters.pairs.items() if other != name}, parameters.span
+        )
+        keys.set("parameters", parameters, keys.key("parameters"))
+        if name in keys and not same(keys.value(name), value):
+            notes.unsupported(
+                key, f"`{name}` stands here and at the step, with another value", hint="keep one of the two"
+            )
+        elif name in keys or name == "timeout":
+            notes.older(key, f"parameters.{name}", name, line(name, value), "it stands beside `parameters`")
+        if name not in keys:
+            keys.set(name, value, key)
 
 
 def rewrite_retries(keys: Keys, notes: Notes) -> None:
@@ -84,6 +108,11 @@ def _take_delay(keys: Keys, notes: Notes) -> None:
     assert delay is not None
     name = next((one for one in (*KEYS, "retries") if isinstance(keys.value(one), ScalarNode)), None)
     keys.remove("retry_delay")
+    if name is None and asks_a_model(keys):  # which is tried again also where nothing says so
+        today = mapping({"max": scalar(USUAL_RETRIES, delay.span), "delay": delay}, delay.span)
+        notes.older(key, "retry_delay", "retries.delay", line("retries", today))
+        keys.set("retries", today, key)
+        return
     if name is None:
         notes.no_effect(key, "`retry_delay` has no effect: the step is not tried again")
         return
@@ -105,7 +134,7 @@ def _today(parts: Mapping[str, Node], found: _Found) -> Node:
     most = parts.get("max") or scalar(USUAL_RETRIES, span)
     if set(parts) <= {"max"}:
         return most
-    rest = {name: parts[name] for name in ("delay", "backoff") if name in parts}
+    rest = {name: parts[name] for name in ("delay", "backoff", "jitter") if name in parts}
     return mapping({"max": most, **rest}, span)
 
 
@@ -122,7 +151,12 @@ def _from_number(key: ScalarNode, value: Node, notes: Notes) -> dict[str, Node] 
             hint="write a number, for example `retries: 2`",
         )
         return None
-    return {"max": scalar(max(number - 1, 0), value.span)}
+    return {"max": scalar(retries_of(number), value.span)}
+
+
+def retries_of(attempts: int) -> int:
+    """How often a step is tried again that is tried ``attempts`` times."""
+    return max(attempts - 1, 0)
 
 
 def _from_map(value: MappingNode, notes: Notes) -> dict[str, Node] | None:
@@ -134,6 +168,8 @@ def _from_map(value: MappingNode, notes: Notes) -> dict[str, Node] | None:
             parts["max"] = item
         elif name in _DELAYS:
             parts["delay"] = item
+        elif name == "jitter":
+            _jitter(item, parts)
         elif name in ("backoff", "backoff_strategy", *_FACTORS):
             _backoff(key, item, parts, notes)
         elif name == "exponential_backoff" and isinstance(plain(item), bool):
@@ -158,3 +194,12 @@ def _backoff(key: ScalarNode, item: Node, parts: dict[str, Node], notes: Notes) 
         notes.older(
             key, f"{key.text}: {said}", "backoff: exponential", "backoff: exponential", "the pause doubles each time"
         )
+
+
+def _jitter(item: Node, parts: dict[str, Node]) -> None:
+    """`jitter: true` is a pause spread over all of its length; false is the default."""
+    said = plain(item)
+    if said is True:
+        parts["jitter"] = scalar("full", item.span)
+    elif said is not False:
+        parts["jitter"] = item

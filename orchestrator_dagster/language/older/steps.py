@@ -12,7 +12,7 @@ from orchestrator_dagster.language.older.layout import rewrite_keys, share_model
 from orchestrator_dagster.language.older.loops import rewrite_loop, rewrite_loop_name, rewrite_type
 from orchestrator_dagster.language.older.notes import Notes
 from orchestrator_dagster.language.older.products import rewrite_model, rewrite_product, schema_of
-from orchestrator_dagster.language.older.retries import rewrite_retries
+from orchestrator_dagster.language.older.retries import rewrite_retries, take_from_parameters
 from orchestrator_dagster.language.older.tools import rewrite_tool
 from orchestrator_dagster.language.older.tree import Keys
 
@@ -65,6 +65,7 @@ def rewrite_step(node: MappingNode, notes: Notes, header: Header) -> tuple[Mappi
     notes = notes.inside(named[1].text if named and isinstance(named[1], ScalarNode) else None)
     added: list[MappingNode] = []
     rewrite_keys(keys, notes)
+    take_from_parameters(keys, notes)
     if is_older(keys.done()):
         drop_no_effect(keys, notes)
         rewrite_type(keys, notes)

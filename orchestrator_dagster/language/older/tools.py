@@ -159,18 +159,16 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
                 break
     for old, today in form.rename.items():
         if old in inside and today not in inside:
-            notes.rename(inside, old, today)
+            notes.rename(inside, old, today, _todays_value(inside, old, today, form))
     for name, why in form.drop.items():
         if name not in inside or name in form.rename or name in form.rename.values():
             continue
         if name not in form.only or plain(inside.value(name)) in form.only[name]:
             notes.no_effect(inside.key(name), f"`{name}` has no effect: {why}")
             inside.remove(name)
-    for name, words in form.values.items():
-        said = word(inside.text(name))
-        if said in words:
-            value: object = {"true": True, "false": False}.get(words[said], words[said])
-            made = scalar(value, inside.pairs[name][1].span)
+    for name in form.values:
+        made = _todays_value(inside, name, name, form)
+        if made is not None:
             notes.older(inside.key(name), inside.text(name) or "", str(plain(made)).lower(), line(name, made))
             inside.set(name, made, inside.key(name))
     if action in ("clean", "transform"):
@@ -179,6 +177,14 @@ def _rewrite_parameters(inside: Keys, form: Form, action: str, notes: Notes) -> 
         _named_aggregations(inside, name, notes)
     if form.texts in inside:
         _texts(inside, form.texts, notes)
+
+
+def _todays_value(inside: Keys, name: str, today: str, form: Form) -> Node | None:
+    """What a parameter's word is called today; None when it is called so still."""
+    words, said = form.values.get(today, {}), word(inside.text(name))
+    if said not in words:
+        return None
+    return scalar({"true": True, "false": False}.get(words[said], words[said]), inside.pairs[name][1].span)
 
 
 def _lift(inside: Keys, name: str, action: str, notes: Notes) -> None:
