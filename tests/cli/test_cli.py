@@ -274,6 +274,10 @@ def test_tools_are_listed_and_described(project: Path) -> None:
     assert "filesystem" in listed.stdout
     shown = orchestrator("tools", "data-processing", cwd=project)
     assert "group_by" in shown.stdout
+    assert '    how: inner, left, right, outer, cross; default "inner". ' in shown.stdout
+    assert "    parse_dates (columns; format; on_error: fail, null): " in shown.stdout
+    assert "None" not in shown.stdout
+    assert "null_values: string/array, optional. " in shown.stdout
     wrong = orchestrator("tools", "filesytem", cwd=project)
     assert wrong.returncode == 2
     assert 'did you mean "filesystem"' in wrong.stderr
