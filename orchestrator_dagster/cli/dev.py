@@ -14,6 +14,9 @@ from orchestrator_dagster.errors import OrchestratorError
 #: Dagster's own defaults.
 _HOST, _PORT = "127.0.0.1", "3000"
 
+#: Dagster's advice to type `dg dev` instead, which nobody who typed `orchestrator dev` can follow.
+_ADVICE = "ignore:Function `dev_command` is superseded"
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -33,7 +36,7 @@ def dev(arguments: tuple[str, ...]) -> None:
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(project)
     click.echo(_greeting(arguments, home), err=True)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
+    command = [sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
     os.execv(sys.executable, command)
 
 

@@ -29,6 +29,13 @@ def test_it_refuses_what_cannot_be_served(project: Path) -> None:
 
 
 @pytest.mark.slow
+def test_it_gives_no_advice_to_type_something_else(project: Path) -> None:
+    found = run(MAIN, "dev", "-m", "one", "-f", "another.py")
+    assert "Invalid set of CLI arguments" in found.stderr  # Dagster's own refusal, after it would have said it
+    assert "superseded" not in found.stderr
+
+
+@pytest.mark.slow
 def test_it_says_where_the_ui_is(project: Path) -> None:
     found = run(MAIN, "dev", "-h", "0.0.0.0", "--port=3017", "--no-such-option")
     assert found.returncode == 2, found.stderr  # Dagster's own refusal: what is not ours goes to it
