@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def dev(arguments: tuple[str, ...]) -> None:
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(project)
     click.echo(_greeting(arguments, home), err=True)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a script in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster takes SIGTERM as it takes this: it could not be ended
     command = [sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
     os.execv(sys.executable, command)
 
