@@ -22,7 +22,7 @@ $(VENV)/.created:
 
 # What the main pipeline and the UI need.
 $(VENV)/.runs: $(VENV)/.created pyproject.toml $(wildcard constraints/*.txt)
-	@echo "Installing into $(VENV) …"
+	@echo "Installing into $(VENV), which takes a minute or two …"
 	@$(PIP) --constraint $(CONSTRAINTS) --editable '.[ui]'
 	@touch $@
 
@@ -36,6 +36,7 @@ demo: $(VENV)/.runs  ## Run the main pipeline here and say where its products ar
 	@$(BIN)/orchestrator run pipelines/research_report.yaml -i topic="$(DEMO_TOPIC)" -o outputs/research_report/result.json
 	@echo
 	@echo "The products are in outputs/research_report/ : report.md, report.html, findings.json, surfaces.csv"
+	@echo "The command is $(BIN)/orchestrator; \`. $(BIN)/activate\` makes it known to your shell."
 	@echo "Open the UI with \`make dev\`: the assets, their lineage and this run are there."
 
 dev: $(VENV)/.runs  ## Open the Dagster UI

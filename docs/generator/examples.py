@@ -193,6 +193,38 @@ steps:
     expert: analyst
     prompt: Name one tree.
 """,
+    "optional": """\
+default_model: openai:gpt-4o-mini
+steps:
+  - id: read_mail
+    prompt: What does the mail say about the order?
+    parameters: {mail: "Order 1001 is late."}
+    vars:
+      - order:
+          schema:
+            type: object
+            properties:
+              number: {type: string, pattern: "^[0-9]{4}$"}
+              refund: {type: number, minimum: 0}
+            required: [number]
+    products:
+      - order: order.json
+""",
+    "selection": """\
+selection_schema: {strategy: cost, fallback: [openai:gpt-4.1-mini], max_cost_per_call: 0.05, timeout: 90s}
+steps:
+  - id: look
+    prompt: Name one tree.
+    requires_model: {capabilities: [json_schema], min_size: 7b}
+""",
+    "budget": """\
+default_model: openai:gpt-4o-mini
+budget: {cost: 0.50, calls: 50}
+steps:
+  - id: look
+    prompt: Name one tree.
+    budget: {tokens: 2000}
+""",
     "schedules": """\
 schedule:
   - {cron: "0 6 * * 1-5", timezone: Europe/Berlin, inputs: {topic: energy}}

@@ -9,12 +9,22 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from generator.examples import SECTIONS
-from generator.markdown import code, join, table
+from generator.markdown import code, join, prose, table
 from generator.words import bounds, default, in_words
 from orchestrator_dagster.compiler.products import SUFFIXES
+from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.language.base import Model
 from orchestrator_dagster.language.pipeline import Partitions, Pipeline, Schedule, Trigger
-from orchestrator_dagster.language.settings import Alignment, Expert, FailureHandler, Qc, Retries
+from orchestrator_dagster.language.settings import (
+    Alignment,
+    Budget,
+    Expert,
+    FailureHandler,
+    ModelNeeds,
+    Qc,
+    Retries,
+    SelectionSchema,
+)
 from orchestrator_dagster.language.step import ProductSpec, Step
 from orchestrator_dagster.language.types import INPUT_TYPE_NAMES, TYPE_NAMES, InputSpec, VariableSpec
 
@@ -27,6 +37,9 @@ _ANCHORS = {
     "Retries": "#retries",
     "FailureHandler": "#failure-handlers",
     "Expert": "#experts",
+    "SelectionSchema": "#choosing-models",
+    "ModelNeeds": "#choosing-models",
+    "Budget": "#budgets",
     "Schedule": "#schedules",
     "Trigger": "#triggers",
     "Partitions": "#partitions",
@@ -85,10 +98,14 @@ def page() -> str:
             _keys(VariableSpec),
             _types(TYPE_NAMES),
             "`items` and the values of `properties` are written in the same way. A map without any of these keys is an"
-            " object: its keys are the fields, its values their types.",
+            " object: its keys are the fields, its values their types. All fields must be there. Where some may be"
+            " missing, the type is a JSON Schema, whose `required` names the others:",
+            _example("optional"),
             "## Products",
             "A product is a file made from a variable, and a Dagster asset. A product is written as its path, or as a"
-            " map of the keys below. A step without `vars` may have products too: each is made from the step's value.",
+            " map of the keys below. A step without `vars` may have products too: each is made from the step's value."
+            " A product is made from one variable: values that belong into one file together are the fields of one"
+            " variable that is an object.",
             _example("products"),
             _keys(ProductSpec),
             table(
@@ -109,10 +126,25 @@ def page() -> str:
             " own. The first one that fits an error is used, else `on_failure`.",
             _example("failure_handlers"),
             _keys(FailureHandler),
+            "`errors` are names of the types below, or of any other exception that caused the failure, such as"
+            " `ValueError`. `Error` at the end may be left out. A name stands for the types that are made from it too:"
+            " `ModelError` for every failure of a model. A type that can pass is what `retries` tries again.",
+            _errors(),
             "## Experts",
             "A model, or a map of the keys below. A step names an expert as `expert`.",
             _example("experts"),
             _keys(Expert),
+            "## Choosing models",
+            "`selection_schema` is `cost`, `performance` or `balanced`, or a map:"
+            " [How a model is chosen](../guides/models.md#how-a-model-is-chosen).",
+            _example("selection"),
+            _keys(SelectionSchema),
+            "Keys of `requires_model`:",
+            _keys(ModelNeeds),
+            "## Budgets",
+            "Of a pipeline or a step, at least one of the keys below: [Costs](../guides/costs.md).",
+            _example("budget"),
+            _keys(Budget),
             "## Schedules",
             "One map, or a list of maps. See [When a pipeline runs](../guides/when.md).",
             _example("schedules"),
@@ -136,6 +168,24 @@ def page() -> str:
             _keys(Alignment),
         ]
     )
+
+
+def _errors() -> str:
+    """The types of errors that a step can fail with; those that are made from another come after it, with its name."""
+    rows = []
+
+    def add(kind: type[StepError]) -> None:
+        for one in sorted(kind.__subclasses__(), key=lambda each: each.__name__):
+            if not one.__module__.startswith("orchestrator_dagster."):
+                continue
+            above = "" if kind is StepError else f"`{kind.__name__}`"
+            passes = "" if one.permanent else "yes"
+            meaning = prose((one.__doc__ or "").partition("\n\n")[0].partition(". ")[0])  # the rest is for authors
+            rows.append((f"`{one.__name__}`", above, passes, meaning))
+            add(one)
+
+    add(StepError)
+    return table(("type", "made from", "can pass", "means"), rows)
 
 
 def _example(name: str) -> str:

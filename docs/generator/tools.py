@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import textwrap
 import typing
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,29 @@ def _action(tool: Tool, action: Action) -> list[str]:
         " ".join(filter(None, (prose(action.summary), default, aliases))),
         table(("parameter", "what", "default", "meaning"), _parameters(action)),
         table(("result", "what"), _result(action, answer)),
-        code(yaml.safe_dump([step], sort_keys=False, allow_unicode=True, width=110), "yaml"),
+        code(_as_yaml([step]), "yaml"),
         code(_shown(answer), "json") if made else "",
         *more,
     ]
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as people write it: texts of several lines as blocks, lists indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: _Dumper, found: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", found, style="|" if "\n" in found else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _as_yaml(found: list[Any]) -> str:
+    text = yaml.dump(found, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return textwrap.dedent(text)
 
 
 def _operations() -> list[str]:
@@ -87,12 +107,16 @@ def _operations() -> list[str]:
     rows = []
     for name, function in OPERATIONS.items():
         action = Action("data_processing", name, function)
-        rows.append(
-            (f"`{name}`", prose(action.summary), ", ".join(f"`{one}`" for one in action.parameters.model_fields))
-        )
+        schema = action.parameters.model_json_schema()
+        given = []
+        for parameter, field in schema["properties"].items():
+            kind = _kind(field, schema)
+            given.append(f"`{parameter}`" + (f" ({kind})" if "`" in kind else ""))
+        rows.append((f"`{name}`", prose(action.summary), ", ".join(given)))
     functions = ", ".join(f"`{name}`" for name in sorted(FUNCTIONS))
     return [
-        "The operations of `transform`:",
+        "The operations of `transform`. `{cast: {zip: text}}` is short for `{operation: cast, columns: {zip: text}}`:"
+        " the value is the operation's first parameter, or a map of its parameters.",
         table(("operation", "does", "parameters"), rows),
         "An expression, in `derive` and in the conditions of `filter`, knows columns by their names, numbers, texts"
         f" in quotes, `+ - * / // %`, comparisons, `in`, `and`, `or`, `not`, and the functions {functions}. Put an"

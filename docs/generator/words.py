@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from generator.markdown import value
-from orchestrator_dagster.language.base import Duration, Model, Names, OneMap
+from orchestrator_dagster.language.base import Duration, Model, Names, OneMap, OneMapOrNames
 from orchestrator_dagster.language.pipeline import Automation
 from orchestrator_dagster.language.settings import Models
 
@@ -33,6 +33,9 @@ _LABELS = {
     "Retries": "retries",
     "FailureHandler": "failure handlers",
     "Expert": "expert",
+    "SelectionSchema": "selection schema",
+    "ModelNeeds": "needs",
+    "Budget": "budget",
     "Schedule": "schedule",
     "Trigger": "trigger",
     "Partitions": "partitions",
@@ -85,7 +88,7 @@ def _plural(words: str) -> str:
 
 def _annotated(base: Any, extras: tuple[Any, ...], anchors: dict[str, str]) -> str:
     words = in_words(base, anchors)
-    if any(one is OneMap for one in extras):
+    if any(one is OneMap or one is OneMapOrNames for one in extras):
         return f"{words}; or a list of one-key maps"
     if any(isinstance(one, BeforeValidator) and getattr(one.func, "__name__", "") == "_list" for one in extras):
         return f"{words}, or one of them"

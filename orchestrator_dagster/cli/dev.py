@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from orchestrator_dagster.errors import OrchestratorError
 
 #: Dagster's own defaults.
 _HOST, _PORT = "127.0.0.1", "3000"
+
+#: Dagster's advice to type `dg dev` instead, which nobody who typed `orchestrator dev` can follow.
+_ADVICE = "ignore:Function `dev_command` is superseded"
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
@@ -33,7 +37,9 @@ def dev(arguments: tuple[str, ...]) -> None:
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(project)
     click.echo(_greeting(arguments, home), err=True)
-    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a script in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster takes SIGTERM as it takes this: it could not be ended
+    command = [sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-w", "workspace.yaml", *arguments]
     os.execv(sys.executable, command)
 
 

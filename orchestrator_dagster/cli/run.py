@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,6 +21,9 @@ from orchestrator_dagster.cli.common import (
 )
 from orchestrator_dagster.cli.signals import end_without_threads, leading
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
+
+if TYPE_CHECKING:
+    from orchestrator_dagster.compiler.compiled import CompiledPipeline
 
 
 @click.command()
@@ -100,6 +104,10 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
     try:
         with open_instance(find_project(root)) as instance:
             shown = pipeline or pipeline_of(run_id, instance)
+            changed = None if pipeline else _changed(shown, root)
+            if changed is not None:
+                say(f"note: {changed} has changed since the launch, and the run goes on with it as it was then")
+                say(f"  next: `--file {shlex.quote(changed)}` takes it as it is now")
             with leading() as end_processes, progress_view(shown, quiet) as on_progress:
                 document = resume_run(run_id, root=root, instance=instance, pipeline=pipeline, on_progress=on_progress)
                 if document["status"] == "canceled":
@@ -108,11 +116,24 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
         stop(error)
     except OrchestratorError as error:
         stop(error, EXIT_FAILED)
-    _finish(document, output, quiet)
+    _finish(document, output, quiet, changed)
 
 
-def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoReturn:
-    """Print the result document, or write it; end with the code that says how the run went."""
+def _changed(launched: CompiledPipeline, root: Path) -> str | None:
+    """The pipeline's file, when it says something else than at the launch; None also where it is not here any more."""
+    from orchestrator_dagster.project.loading import compile_file
+
+    if not (root / launched.file).is_file():
+        return None
+    now = compile_file(root / launched.file, root).pipeline
+    return None if now is not None and now.fingerprint == launched.fingerprint else launched.file
+
+
+def _finish(document: dict[str, Any], output: Path | None, quiet: bool, changed: str | None = None) -> NoReturn:
+    """Print the result document, or write it; end with the code that says how the run went.
+
+    ``changed`` is the pipeline's file when it is not any more what was run.
+    """
     code = EXIT_INTERRUPTED if document["status"] == "canceled" else 0 if document["success"] else EXIT_FAILED
     end_without_threads(code)
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
@@ -129,6 +150,8 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
     failure = document["error"]
     waits = failure is not None and failure["type"] == "WaitingForAnswerError"
     next_ = f"next: orchestrator {'answer' if waits else 'resume'} {document['execution_id'][:8]}"
+    if changed is not None and not waits:
+        next_ += f" --file {shlex.quote(changed)}"
     if document["status"] == "canceled":
         say(f"interrupted\n{next_}")
         sys.exit(code)

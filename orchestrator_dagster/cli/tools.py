@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ def show_tool(tool: Tool, root: Path) -> str:
         default = " (default)" if action.name == tool.default_action else ""
         parts.append(f"\n{action.name}{default}\n  {action.summary}")
         parts.extend(_parameters(action))
+        parts.extend(_operations(tool, action))
         parts.extend(_result(action))
-    return "\n".join(parts)
+    return "\n".join(parts).replace("``", "`")  # as docstrings mark code
 
 
 def _result(action: Action) -> list[str]:
@@ -45,13 +47,20 @@ def _result(action: Action) -> list[str]:
     if not fields:
         kind = schema.get("type")
         return [f"  gives {kind}"] if kind and kind != "object" else []
-    return ["  gives " + ", ".join(f"{name} ({_kind(field)})" for name, field in fields.items())]
+    return ["  gives " + ", ".join(f"{name} ({_kind(field, schema)})" for name, field in fields.items())]
 
 
-def _kind(field: dict[str, Any]) -> str:
-    kinds = [field.get("type")] if "type" in field else [one.get("type") for one in field.get("anyOf", [])]
-    kinds = ["object" if one is None else one for one in kinds] or ["object" if "$ref" in field else "any"]
-    return "/".join(str(one) for one in kinds if one != "null") or "any"
+def _kind(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The type of a JSON Schema; of a choice its values. That a parameter may be null is what its default says."""
+    if "$ref" in field:
+        return _kind(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
+    if "enum" in field:
+        return ", ".join(str(one) for one in field["enum"])
+    if "const" in field:
+        return str(field["const"])
+    if "anyOf" in field:
+        return "/".join(dict.fromkeys(_kind(one, schema) for one in field["anyOf"] if one.get("type") != "null"))
+    return str(field.get("type", "any"))
 
 
 def _parameters(action: Action) -> list[str]:
@@ -59,13 +68,30 @@ def _parameters(action: Action) -> list[str]:
     required = set(schema.get("required", ()))
     lines = []
     for name, field in schema.get("properties", {}).items():
-        kind = field.get("type") or "/".join(one.get("type", "any") for one in field.get("anyOf", [])) or "any"
-        note = (
-            "required"
-            if name in required
-            else f"default {field.get('default')!r}"
-            if "default" in field
-            else "optional"
-        )
-        lines.append(f"    {name}: {kind}, {note}{'. ' + field['description'] if field.get('description') else ''}")
+        note = "optional"
+        if name in required:
+            note = "required"
+        elif field.get("default") is not None:
+            note = f"default {json.dumps(field['default'], ensure_ascii=False, default=str)}"
+        kind = _kind(field, schema)
+        parts = f"{kind}; {note}" if ", " in kind else f"{kind}, {note}"
+        lines.append(f"    {name}: {parts}{'. ' + field['description'] if field.get('description') else ''}")
+    return lines
+
+
+def _operations(tool: Tool, action: Action) -> list[str]:
+    """What stands in the list ``operations`` of ``transform``: each has parameters of its own."""
+    if (tool.name, action.name) != ("data_processing", "transform"):
+        return []
+    from orchestrator_dagster.tools.data.operations import OPERATIONS
+
+    lines = ["  operations"]
+    for name, function in OPERATIONS.items():
+        operation = Action(tool.name, name, function)
+        schema = operation.parameters.model_json_schema()
+        given = []
+        for parameter, field in schema["properties"].items():
+            kind = _kind(field, schema)
+            given.append(f"{parameter}: {kind}" if ", " in kind else parameter)
+        lines.append(f"    {name} ({'; '.join(given)}): {operation.summary}")
     return lines

@@ -35,6 +35,15 @@ def format_of_path(path: str) -> str | None:
     return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower())
 
 
+def _together(step: Step, variable: str) -> str:
+    """How several variables become one file: who wants that names the product freely."""
+    if len(step.vars) < 2 or nearest_name(variable, step.vars):
+        return ""
+    return (
+        f"; for one file of them all, make them fields of one variable: `{variable}: {{type: object, properties: …}}`"
+    )
+
+
 def compile_products(reading: Reading, draft: Draft) -> tuple[CompiledProduct, ...]:
     """The products of one step; what is wrong with them is noted."""
     step, place = draft.step, draft.place
@@ -54,7 +63,7 @@ def compile_products(reading: Reading, draft: Draft) -> tuple[CompiledProduct, .
                 document.key_span(here),
                 step=step.id,
                 suggestion=nearest_name(variable, step.vars),
-                hint=f"its variables: {', '.join(step.vars)}",
+                hint=f"its variables: {', '.join(step.vars)}{_together(step, variable)}",
             )
             continue
         kind = _format(spec, step, here, document, problems)

@@ -63,6 +63,13 @@ load_from:
 """,
 }
 
+_IGNORED = """\
+# runs, and what they make
+.orchestrator/
+outputs/
+__pycache__/
+"""
+
 
 def write_starter(folder: Path) -> list[Path]:
     """Write the files of a first project.
@@ -74,9 +81,11 @@ def write_starter(folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        PathError: One of them is there already; nothing is written then.
+        PathError: One of them is there already; nothing is written then. (A `.gitignore` that is there stays.)
     """
     files = {**FILES, FILE_NAME: schema_text(ToolRegistry())}
+    if not (folder / ".gitignore").exists():
+        files[".gitignore"] = _IGNORED
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise PathError(f'"{folder / there[0]}" is there already, nothing was written', hint="choose an empty folder")

@@ -39,6 +39,7 @@ class ModelServer:
         models: Names that the list of models has.
         keys: When given, every other key (and none) is answered with 401.
         wires: The APIs it speaks; default OpenAI's, Anthropic's, Gemini's and Ollama's, told apart by path.
+        port: Where it listens; default one that is free. A `models.yaml` names one that stays.
 
     Example::
 
@@ -56,11 +57,13 @@ class ModelServer:
         models: Sequence[str] = ("test-model",),
         keys: Iterable[str] | None = None,
         wires: Sequence[Wire] | None = None,
+        port: int = 0,
     ) -> None:
         self._script = Script(replies, default)
         self._models = tuple(models)
         self._keys = None if keys is None else frozenset(keys)
         self._wires: Sequence[Wire] = ALL_WIRES if wires is None else tuple(wires)
+        self._port = port
         self._lock = threading.Lock()
         self._requests: list[tuple[Request, bool]] = []
         self._errors: list[Exception] = []
@@ -75,7 +78,7 @@ class ModelServer:
 
     @property
     def port(self) -> int:
-        """The TCP port, free when the server was started. Raises RuntimeError before the start."""
+        """The TCP port, by default one that was free at the start. Raises RuntimeError before the start."""
         if self._http is None:
             raise RuntimeError("The model server is not running: use it in a with statement, or call start().")
         return int(self._http.server_address[1])
@@ -107,11 +110,11 @@ class ModelServer:
         self._script.when(match, model=model, reply=reply)
 
     def start(self) -> None:
-        """Listen on a free port and answer in the background. Raises RuntimeError when it is running already."""
+        """Listen on its port and answer in the background. Raises RuntimeError when it is running already."""
         if self._http is not None:
             raise RuntimeError("The model server is running already.")
         self._closing.clear()
-        self._http = _Server(self)
+        self._http = _Server(self, self._port)
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, name="model-server", daemon=True
         )
@@ -163,11 +166,11 @@ class _Server(ThreadingHTTPServer):
 
     request_queue_size = 128
 
-    def __init__(self, owner: ModelServer) -> None:
+    def __init__(self, owner: ModelServer, port: int) -> None:
         self.owner = owner
         self._open_lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(

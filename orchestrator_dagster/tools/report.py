@@ -45,6 +45,7 @@ _IMAGE_TYPES = (
     (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]", re.DOTALL), "image/svg+xml"),
 )
 _HTML_TEMPLATES = (".html", ".htm", ".html.j2", ".html.jinja", ".html.jinja2")
+_TABLE_FILES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
 
 report_generator = Tool("report-generator", summary="Makes a report in Markdown or HTML from titles, texts and tables.")
 
@@ -62,8 +63,8 @@ class Image(BaseModel):
 class Section(BaseModel):
     """A part of a report.
 
-    Its content is text (Markdown), a list of objects (a table), another list or a map (bullets). ``level`` 1 is a main
-    section, up to 5.
+    Its content is text (Markdown), a list of objects (a table), another list or a map (bullets). A table is such a
+    list, a result of data-processing, a file of the workspace, or Markdown. ``level`` 1 is a main section, up to 5.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -97,7 +98,7 @@ def generate(
     content: Annotated[Any, Field(description="What stands before the sections, or the whole report.")] = None,
     sections: Annotated[
         list[Any] | dict[str, Any] | None,
-        Field(description="[{title, content, table, image, level, sections}] or {heading: content}."),
+        Field(description="[{title, content, table (rows, a file), image, level, sections}] or {heading: content}."),
     ] = None,
     format: Annotated[
         Literal["markdown", "md", "html"] | None,
@@ -118,6 +119,8 @@ def generate(
     parts = _sections(sections)
     for image in _images(parts):
         context.workspace.existing_file(image.path)
+    for part in _all(parts):
+        part.table = _table(context, part.table)
     warnings: list[str] = []
     wanted = "markdown" if format == "md" else format
     body = [_content(content, title, 1, max_rows), *(_section(part, 1, max_rows) for part in parts)]
@@ -192,6 +195,17 @@ def _section_problem(index: int, error: Mapping[str, Any]) -> str:
 
 def _all(parts: list[Section]) -> list[Section]:
     return [each for part in parts for each in (part, *_all(part.sections))]
+
+
+def _table(context: ToolContext, table: Any) -> Any:
+    """A table as it is shown: a file that a path names is read, a result of data-processing gives its rows."""
+    is_path = isinstance(table, str) and "\n" not in table and Path(table).suffix.lower() in _TABLE_FILES
+    is_result = isinstance(table, Mapping) and {"data", "columns", "row_count"} <= table.keys()
+    if not is_path and not is_result:
+        return table
+    from orchestrator_dagster.tools.data.loading import read_table  # it imports pandas
+
+    return read_table(context, table)
 
 
 def _images(parts: list[Section]) -> list[Image]:

@@ -274,6 +274,10 @@ def test_tools_are_listed_and_described(project: Path) -> None:
     assert "filesystem" in listed.stdout
     shown = orchestrator("tools", "data-processing", cwd=project)
     assert "group_by" in shown.stdout
+    assert '    how: inner, left, right, outer, cross; default "inner". ' in shown.stdout
+    assert "    parse_dates (columns; format; on_error: fail, null): " in shown.stdout
+    assert "None" not in shown.stdout
+    assert "null_values: string/array, optional. " in shown.stdout
     wrong = orchestrator("tools", "filesytem", cwd=project)
     assert wrong.returncode == 2
     assert 'did you mean "filesystem"' in wrong.stderr
@@ -381,9 +385,18 @@ def test_init_writes_a_pipeline_that_runs(tmp_path: Path) -> None:
     assert schema == orchestrator("schema", cwd=tmp_path / "fresh").stdout
     pipeline, _ = read_file(tmp_path / "fresh/pipelines/first.yaml")
     assert not list(Draft202012Validator(json.loads(schema)).iter_errors(pipeline.value()))
+    assert (tmp_path / "fresh/.gitignore").read_text().splitlines()[1:3] == [".orchestrator/", "outputs/"]
     again = orchestrator("init", "fresh", cwd=tmp_path)
     assert again.returncode == 2
     assert "there already" in again.stderr
+
+
+def test_init_leaves_a_gitignore_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    made = orchestrator("init", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert ".gitignore" not in made.stdout
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
 
 
 def test_a_skipped_step_at_a_terminal(write: Write, project: Path) -> None:

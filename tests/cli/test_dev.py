@@ -28,6 +28,19 @@ def test_it_refuses_what_cannot_be_served(project: Path) -> None:
     assert not (project / ".orchestrator").exists()
 
 
+def test_in_the_background_of_a_script_it_can_be_ended(project: Path) -> None:
+    shown = "lambda *given: print(signal.getsignal(signal.SIGINT).name)"
+    found = run(f"import os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv = {shown}; {MAIN}", "dev")
+    assert found.stdout == "SIG_DFL\n", found.stderr
+
+
+@pytest.mark.slow
+def test_it_gives_no_advice_to_type_something_else(project: Path) -> None:
+    found = run(MAIN, "dev", "-m", "one", "-f", "another.py")
+    assert "Invalid set of CLI arguments" in found.stderr  # Dagster's own refusal, after it would have said it
+    assert "superseded" not in found.stderr
+
+
 @pytest.mark.slow
 def test_it_says_where_the_ui_is(project: Path) -> None:
     found = run(MAIN, "dev", "-h", "0.0.0.0", "--port=3017", "--no-such-option")

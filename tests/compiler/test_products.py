@@ -83,6 +83,13 @@ def test_what_is_wrong_with_a_product(only: Only, products: str, code: str, need
     assert problem.hint
 
 
+def test_a_product_of_several_variables_is_said_to_be_one_object(only: Only) -> None:
+    assert str(only(step("{all: all.json}")).hint).endswith("one variable: `all: {type: object, properties: …}`")
+    mistyped = only("steps: [{id: a, prompt: x, vars: {text: text, note: text}, products: {txt: t.md}}]")
+    assert mistyped.suggestion == "text"
+    assert mistyped.hint == "its variables: text, note"
+
+
 def test_the_run_is_no_variable_of_a_product(only: Only) -> None:
     problem = only("steps: [{id: a, prompt: x, vars: {run: text}, products: {run: r.md}}]")
     assert problem.code == "reserved-name"

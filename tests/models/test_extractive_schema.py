@@ -284,6 +284,7 @@ def test_what_the_text_does_not_say_is_an_error_that_names_it(schema: dict[str, 
         fill(schema)
     assert caught.value.permanent
     assert "default_model" in str(caught.value.hint)
+    assert "out of `required` in a `schema`" in str(caught.value.hint)  # as vars can say it
     optional = json.loads(json.dumps(schema).replace('"required"', '"examples"'))
     assert named.split(".")[-1] not in fill({**optional, "required": []})
 

@@ -22,6 +22,14 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
+def test_it_listens_where_it_is_told():
+    with ModelServer() as first:
+        port = first.port
+    with ModelServer(["Hello"], port=port) as second:
+        assert second.port == port
+        assert second.url == f"http://127.0.0.1:{port}/v1"
+
+
 class Client:
     """One connection to a server, as raw as it gets."""
 

@@ -169,6 +169,17 @@ def test_nested_headings_are_below(text, level):
     assert [each.text for each in headings(nested)] == [each.text for each in headings(text)]
 
 
+def test_a_table_is_read_from_a_file_and_from_a_result(report, context):
+    context.workspace.write("sums.csv", b"shop,units\nnorth,12\n")
+    rows = [{"shop": "north", "units": 12}]
+    result = {"data": rows, "columns": ["shop", "units"], "row_count": 1, "path": None, "preview": rows}
+    made = [report(sections=[{"title": "A", "table": one}])["content"] for one in (rows, "sums.csv", result)]
+    assert made[0] == made[1] == made[2]
+    assert "| north |    12 |" in made[0]
+    with pytest.raises(FileMissingError):
+        report(sections=[{"title": "A", "table": "sms.csv"}])
+
+
 def test_images_are_put_into_the_page(report, context):
     context.workspace.write("charts/a b.png", PNG)
     context.workspace.write("charts/c.svg", b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>')

@@ -42,7 +42,7 @@ _BY_TERM = listed("keywords terms topics themes tags concepts keyphrases entitie
 
 def nothing_found(path: str) -> ModelAnswerError:
     """The error for a value that the text does not have. Asking again gives the same, so it is permanent."""
-    optional = ", or make the property optional or nullable" if path.startswith('"') else ""
+    optional = ", or leave the field out of `required` in a `schema` of the variable" if path.startswith('"') else ""
     error = ModelAnswerError(
         f"builtin:extractive found nothing in the text for {path}; it only answers with what the text says.",
         hint=f"Name a language model in `model` (or `default_model`){optional}.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchestrator_dagster.errors import ParametersError, SizeLimitError
 from orchestrator_dagster.tools.data.columns import cast as cast_column
@@ -27,7 +27,12 @@ from orchestrator_dagster.tools.data.evaluation import column_of
 from orchestrator_dagster.tools.data.filtering import keep
 from orchestrator_dagster.tools.data.types import Column, Frame, Names
 
-OnError = Annotated[Literal["fail", "null"], Field(description="What becomes of a cell that does not fit")]
+# `on_error: null` without quotes is YAML's null.
+OnError = Annotated[
+    Literal["fail", "null"],
+    BeforeValidator(lambda value: "null" if value is None else value),
+    Field(description="What becomes of a cell that does not fit"),
+]
 #: Characters that replacing may make of a column.
 MAX_CHARACTERS = 256 * 1024 * 1024
 MAX_SPLIT = 1_000

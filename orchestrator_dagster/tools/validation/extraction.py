@@ -44,7 +44,9 @@ def extract_structured(
     ],
     schema: Annotated[
         Schema | None,
-        Field(description="JSON Schema of what is wanted, or its file; an object or an array of objects."),
+        Field(
+            description="JSON Schema of what is wanted, or its file; an object or an array of objects. Or `patterns`."
+        ),
     ] = None,
     patterns: Annotated[
         dict[str, str] | None,
@@ -62,7 +64,10 @@ def extract_structured(
         ToolError: Nothing was found, or it does not fit the schema and ``strict`` is set.
     """
     if schema is None and patterns is None:
-        raise ParametersError("`schema` or `patterns` is needed: nothing says what to extract")
+        raise ParametersError(
+            "`schema` or `patterns` is needed: nothing says what to extract",
+            hint="write `schema: {type: object, properties: {name: {type: string}}}` for lines such as `Name: value`",
+        )
     if len(text) > MAX_CHARACTERS:
         raise ParametersError(f"the text has {len(text):,} characters, {MAX_CHARACTERS:,} are allowed")
     known = schema_of(context, schema) if schema is not None else {}

@@ -72,6 +72,7 @@ def test_dates(run):
     parse = {"operation": "parse_dates", "columns": "d", "format": "%d.%m.%Y"}
     with pytest.raises(ParametersError, match=r"operation 1 \(parse_dates\).*'\?' \(row 2\)"):
         after(run, rows, parse)
+    assert after(run, rows, {**parse, "on_error": None})[1] == {"d": None, "i": None}  # `on_error: null` in a file
     changed = after(run, rows, {**parse, "on_error": "null"}, {"parse_dates": ["i"]}, {"derive": {"y": "year(d)"}})
     assert changed == [
         {"d": "2024-03-05", "i": "2024-03-05T08:00:00+00:00", "y": 2024},
