@@ -126,7 +126,8 @@ class StepError(OrchestratorError):
     ``kinds`` are the names of the classes of what caused it, ``trace`` is the end of its traceback; both are there when
     code that is not this package's raised it. ``usage`` is what the model calls took that it ended, None where nothing
     says so; ``tool_calls`` are those that the model made. ``paid`` is what the model calls took that were made before
-    it, None when nothing noted it: a step can fail after its model has answered.
+    it, None when nothing noted it: a step can fail after its model has answered. ``note`` is the text that a failure
+    handler keeps with it.
     """
 
     permanent = False
@@ -135,6 +136,7 @@ class StepError(OrchestratorError):
     paid: object = None
     usage: Usage | None = None
     tool_calls: tuple[object, ...] = ()
+    note: str | None = None
 
 
 class TemplateError(StepError):

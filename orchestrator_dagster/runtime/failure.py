@@ -201,6 +201,11 @@ def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     return None
 
 
+def keep_note(step: CompiledStep, error: StepError, scope: Scope) -> None:
+    """Give an error that nothing handles the text that a handler of the step keeps with it."""
+    error.note = _note(_handler_of(step, error), step, error, scope)
+
+
 def _note(handler: FailureHandler | None, step: CompiledStep, error: StepError, scope: Scope) -> str | None:
     """A handler's message, rendered; as it is written where it cannot be, for it must not hide the failure."""
     if handler is None or not handler.message:

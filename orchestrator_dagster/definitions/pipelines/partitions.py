@@ -68,4 +68,5 @@ def checked_partition(pipeline: CompiledPipeline, partition: str | None) -> str 
         if partition is None
         else f'there is no partition "{partition}"{nearest(partition, known) or f"; there is {some}"}'
     )
-    raise InputsError(f'"{pipeline.id}" runs for one partition', [problem])
+    hint = "name it: `--partition KEY`, or `partition=` in Python"
+    raise InputsError(f'"{pipeline.id}" runs for one partition', [problem], hint=hint)

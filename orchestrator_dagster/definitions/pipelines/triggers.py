@@ -70,7 +70,8 @@ def _files(pipeline: CompiledPipeline, trigger: Trigger) -> _Evaluation:
             launches.add(f"{file.path}:{file.stamp}", {"file": file.fields()}, file.path)
             cursor.take(file)
         left = len(ready) - launches.handled
-        why = f"{len(found)} files; {waiting} new or changed ones wait for the next tick, {left} for their turn"
+        number = f"{len(found)} file{'' if len(found) == 1 else 's'}"
+        why = f"{number}; {waiting} new or changed ones wait for the next tick, {left} for their turn"
         return launches.result(cursor.text(), why)
 
     return evaluate

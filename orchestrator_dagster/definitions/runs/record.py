@@ -146,7 +146,12 @@ def read_run(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeline)
         except TemplateError as error:
             # A run of some products keeps no values to make outputs from; a whole run has failed in `finish`.
             if status not in ("completed", "running"):
-                log.error = log.error or {"type": "TemplateError", "message": error.message, "step": "finish"}
+                log.error = log.error or {
+                    "type": "TemplateError",
+                    "message": error.message,
+                    "step": "finish",
+                    "location": None,
+                }
     return ReadRun(run, chain, log, info, status, began, ended, outputs)
 
 
@@ -315,15 +320,17 @@ def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any
     said = event.event_specific_data  # nothing, of a run whose process is gone
     cause = root_cause(said.error) if isinstance(said, JobFailureData) else None
     if cause is None:
-        return {"type": "RunError", "message": event.message, "step": None} if event.message else None
+        return _of_run("RunError", event.message) if event.message else None
     # Celery's and Dagster's own errors carry the stack of the process that raised them.
     message = " ".join(error_message(cause).partition("\nStack Trace:")[0].split())
     where = f' (executor "{pipeline.executor}")' if pipeline.executor else ""
-    return {
-        "type": cause.cls_name,
-        "message": f"the run failed outside of its steps{where}: {cause.cls_name}: {message}",
-        "step": None,
-    }
+    said_of_run = f"the run failed outside of its steps{where}: {cause.cls_name}: {message}"
+    return _of_run(str(cause.cls_name), said_of_run)
+
+
+def _of_run(kind: str, message: str) -> dict[str, Any]:
+    """A failure that is of no step."""
+    return {"type": kind, "message": message, "step": None, "location": None}
 
 
 def _product(event: DagsterEvent) -> ProductFile | None:
@@ -364,7 +371,9 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     cause = root_cause(data.error)
     kind = str(text.get("error") or (cause.cls_name if cause else "") or "Failure")
     step = step_id(event.step_key, pipeline)
-    log.error = log.error or {"type": kind, "message": message, "step": step or str(text.get("step") or name)}
+    place = text.get("defined_at") or (pipeline.location(pipeline.by_id[step]) if step else None)
+    said_of_run = {"type": kind, "message": message, "step": step or str(text.get("step") or name), "location": place}
+    log.error = log.error or said_of_run
     if step is None:
         return
     usage = usage_of_metadata(said)
@@ -372,6 +381,8 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
         log.paid[event.step_key or ""] = usage
     if part_of(event.step_key) == "run":
         log.split.add(step)
+        if step in log.outcomes:  # another item of the loop has failed before: that is what is told of run and step
+            return
     made = pipeline.by_id[step]
     attempts = log.attempts.get(name, 1)
     log.outcomes[step] = Outcome(
@@ -382,9 +393,10 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
             type=kind,
             message=message,
             step=step,
-            location=str(text.get("defined_at") or pipeline.location(made)),
+            location=str(place),
             hint=str(text["next"]) if text.get("next") else None,
             attempts=attempts,
+            note=str(text["note"]) if text.get("note") else None,
         ),
         tool=made.tool,
         action=made.action,

@@ -25,7 +25,7 @@ from orchestrator_dagster.errors import StepError, StepInterruptedError
 from orchestrator_dagster.language.settings import Retries
 from orchestrator_dagster.models.ledger import ledger_in
 from orchestrator_dagster.models.run_clients import RunClients
-from orchestrator_dagster.runtime.failure import failed_outcome, handles, usage_of
+from orchestrator_dagster.runtime.failure import failed_outcome, handles, keep_note, usage_of
 from orchestrator_dagster.runtime.journal import Journal
 from orchestrator_dagster.runtime.names import RunInfo
 from orchestrator_dagster.runtime.outcome import Outcome, UsageInfo
@@ -174,6 +174,7 @@ def value_of(
             DagsterEvent.engine_event(of, note, EngineEventData(metadata=said))
         raise error
     if isinstance(error, StepInterruptedError) or not handles(step, error):
+        keep_note(step, error, scope)
         raise error
     plan = pipeline.plan.by_id[step.id]
     outcome = failed_outcome(step, plan, error, scope, started=started, attempts=context.retry_number + 1)
@@ -235,6 +236,8 @@ def failure_of(error: StepError, context: OpExecutionContext | None = None) -> d
         metadata["orchestrator/defined_at"] = error.location
     if error.hint:
         metadata["orchestrator/next"] = error.hint
+    if error.note:
+        metadata["orchestrator/note"] = error.note
     if error.trace:
         metadata["orchestrator/trace"] = error.trace
     if context is not None and not context.instance.is_ephemeral:

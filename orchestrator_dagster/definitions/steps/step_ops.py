@@ -43,7 +43,7 @@ from orchestrator_dagster.definitions.steps.step_context import (
     value_of,
 )
 from orchestrator_dagster.errors import StepError
-from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error, waits
+from orchestrator_dagster.runtime.failure import after_paying, handles, inner_error, keep_note, waits
 from orchestrator_dagster.runtime.flow import judge
 from orchestrator_dagster.runtime.loops import item_error, items_of, loop_outcome, max_parallel, run_items, run_loop
 from orchestrator_dagster.runtime.outcome import Decision, Iteration, Outcome, ProductFile, UsageInfo
@@ -292,6 +292,7 @@ def _run_items(
         error = item_error(step, failed, usage)
         if tries_again(error, step, context) or not handles(step, error):
             error.location = error.location or pipeline.location(step)
+            keep_note(step, error, scope)
             raise error
     waiting = next((one for one in found if one.error and waits(one.error)), None)
     if waiting is not None:
