@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
+from orchestrator_dagster.compiler.builtin_actions import EVALUATE
 from orchestrator_dagster.compiler.conditions import KnownTypes, check_condition, known_types
 from orchestrator_dagster.compiler.header_texts import HeaderTexts
 from orchestrator_dagster.compiler.kinds import Place
@@ -122,6 +123,10 @@ class EdgeFinder:
             if draft.step.id in uses.loops:
                 draft.per_item.add("condition")
             self.note(draft, place, uses)
+        if draft.work is not None and draft.work.action == EVALUATE:
+            for name, condition in draft.work.parameters.items():
+                place = (*draft.place, "parameters", name)
+                self.note(draft, place, check_condition(condition, place, step.id, scope, types))
         if step.while_ is None and step.until is None:
             return
         # What stands in the body is seen from inside here, also a loop around a single piece of work.
@@ -180,7 +185,7 @@ class EdgeFinder:
             parameters: dict[str, Any] = dict(step.parameters)
             found += [((*place, "prompt"), step.prompt, _NONE)] if step.prompt else []
         else:
-            parameters = {**work.settings, **work.parameters}
+            parameters = {} if work.action == EVALUATE else {**work.settings, **work.parameters}
             if work.instruction is not None:
                 found.append(((*place, *work.instruction_place), work.instruction, _NONE))
         found += [((*given, *path), text, _NONE) for path, text in texts_of(parameters)]
