@@ -112,7 +112,7 @@ def _step(
         "started_at": outcome.started_at.isoformat(),
         "completed_at": outcome.completed_at.isoformat(),
         "duration": round(outcome.duration, 3),
-        "retries": outcome.attempts - 1,
+        "retries": max(outcome.attempts - 1, 0),  # a step that was skipped was not tried at all
         "timed_out": bool(failed and failed.type in ("StepTimeoutError", "ModelTimeoutError")),
         "cached": outcome.usage.served > 0,
         "tool_calls": [call.model_dump() for call in outcome.tool_calls],
