@@ -208,7 +208,7 @@ def _check_pools(pipeline: Pipeline, document: Document, problems: Problems) -> 
             elif tagged != step.pool:
                 problems.add(
                     "dagster-name",
-                    f'step "{step.id}" has the pool "{step.pool}" and the tag `{_POOL_TAG}: {tagged}`, which is another',
+                    f'step "{step.id}" has the pool "{step.pool}", and another by the tag `{_POOL_TAG}: {tagged}`',
                     document.span((*at, "tags", _POOL_TAG)),
                     step=step.id,
                     hint="remove the tag",
