@@ -17,7 +17,7 @@ from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
-from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.language.step import FAILURE_POLICIES, Step
 from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
@@ -225,6 +225,15 @@ class EdgeFinder:
                     self.no_source(draft, name)
                 continue
             found.append((place, variable.value, frozenset(("result",))))
+            if draft.work is not None and draft.work.kind == "model" and not _is_the_answer(step, variable):
+                self.problems.add(
+                    "wrong-value",
+                    f'step "{step.id}" asks a model, which answers with the variables themselves: nothing takes '
+                    f'"{name}" from a result',
+                    self.document.span((*place, "value") if self.document.has((*place, "value")) else place),
+                    step=step.id,
+                    hint=f"describe what is asked for, for example `{name}: {{type: string, description: …}}`",
+                )
             if variable.expression is None:
                 self.problems.add(
                     "wrong-value",
@@ -356,3 +365,8 @@ def _inside_loops(top: Body) -> dict[str, str]:
                 for name in (draft.step.id, draft.step.id.replace("-", "_"), *draft.step.vars):
                     found.setdefault(name, body.owner.step.id)
     return found
+
+
+def _is_the_answer(step: Step, variable: VariableSpec) -> bool:
+    """Whether a variable is the whole answer of a model, which a single text is anyhow."""
+    return len(step.vars) == 1 and not variable.says_shape and (variable.expression or "").strip() == "result"
