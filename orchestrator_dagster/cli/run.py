@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +21,10 @@ from orchestrator_dagster.cli.common import (
     writable,
 )
 from orchestrator_dagster.cli.signals import end_without_threads, leading
+from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PipelineError, ResumeError
+
+_PLACE = re.compile(r"\S+:\d+:\d+: ")
 
 
 @click.command()
@@ -68,7 +73,7 @@ def run(
         stop(error)
     except OrchestratorError as error:
         stop(error, EXIT_FAILED)
-    _finish(document, output, quiet)
+    _finish(document, output, quiet, pipeline)
 
 
 @click.command()
@@ -108,10 +113,10 @@ def resume(run_id: str, file: Path | None, output: Path | None, quiet: bool) -> 
         stop(error)
     except OrchestratorError as error:
         stop(error, EXIT_FAILED)
-    _finish(document, output, quiet)
+    _finish(document, output, quiet, shown)
 
 
-def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoReturn:
+def _finish(document: dict[str, Any], output: Path | None, quiet: bool, pipeline: CompiledPipeline) -> NoReturn:
     """Print the result document, or write it; end with the code that says how the run went."""
     code = EXIT_INTERRUPTED if document["status"] == "canceled" else 0 if document["success"] else EXIT_FAILED
     end_without_threads(code)
@@ -134,9 +139,15 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool) -> NoRet
         sys.exit(code)
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
-        say(f"error: {where}{failure['message']}")
+        say(f"error: {where}{_placed(failure, pipeline)}")
     elif failure:
         say(f"the run {'waits for an answer' if waits else 'failed'}: {failure['step']}")
     if not document["success"]:
         say(next_)
     sys.exit(code)
+
+
+def _placed(failure: Mapping[str, Any], pipeline: CompiledPipeline) -> str:
+    """The message of a failure, with the place of its step in front unless it is there already."""
+    step, message = pipeline.by_id.get(failure["step"] or ""), str(failure["message"])
+    return message if step is None or _PLACE.match(message) else f"{pipeline.location(step)}: {message}"
