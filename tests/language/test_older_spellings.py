@@ -239,6 +239,8 @@ HEADERS = [
         "outputs: [{a: '{{ other.result }}'}]",
         ["1:12", "1:18"],
     ),
+    ("outputs: {a: {source: '{{ other.result }}', type: string}}", "outputs: {a: '{{ other.result }}'}", ["1:11"]),
+    ("outputs: {a: {source: web}, b: {from: here}}", "outputs: {a: {source: web}, b: {from: here}}", []),
     ("version: [1, 2]", 'version: "[1, 2]"', ["1:1"]),
     ("retry_config: {max_retries: 5, delay: 1}", "retries: {max: 4, delay: 1}", ["1:1"]),
     (
