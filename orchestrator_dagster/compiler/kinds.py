@@ -171,13 +171,16 @@ def _pipeline_work(
     step: Step, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
 ) -> Work | None:
     """A step that runs another pipeline."""
-    if has_template(step.pipeline):
+    if has_template(step.pipeline) or "\n" in (step.pipeline or "").strip():
+        is_text = "\n" in (step.pipeline or "").strip()
         problems.add(
             "include-missing",
-            f'step "{step.id}": the pipeline must be the name of a file, not a template',
+            f'step "{step.id}": the pipeline must be the name of a file, not {"its text" if is_text else "a template"}',
             document.span((*place, "pipeline")),
             step=step.id,
-            hint="write `pipeline: other.yaml`; which of several runs is decided by conditions",
+            hint="the tool `pipeline_executor` runs one that is written here: `parameters: {pipeline: …, inputs: …}`"
+            if is_text
+            else "write `pipeline: other.yaml`; which of several runs is decided by conditions",
         )
         return None
     _no_model_keys(step, "runs a pipeline", place, document, problems)
