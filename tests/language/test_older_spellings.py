@@ -366,6 +366,12 @@ class TestLocation:
         document, _ = rewritten(step_file("tool: t\nlocation: results/sub/a.md", header))
         assert steps(document)[0]["products"] == {"work": "sub/a.md"}
 
+    def test_below_the_usual_output_folder_it_is_relative_to_it(self) -> None:
+        text = "id: p\nsteps:\n  - {id: a, tool: t, location: outputs/p/sub/a.md}\n  - {id: b, prompt: '{{ output_dir }}'}\n"
+        document, _ = rewritten(text)
+        assert steps(document)[0]["products"] == {"a": "sub/a.md"}
+        assert "output_dir" not in plain(document.root)
+
     def test_elsewhere_the_warning_says_where_it_goes(self) -> None:
         document, problems = rewritten(step_file("tool: t\nlocation: reports/a.md", "output_dir: results\n"))
         assert steps(document)[0]["products"] == {"work": "reports/a.md"}
