@@ -32,7 +32,8 @@ def says_what(
         problems: Takes what is wrong.
     """
     if action != EVALUATE:
-        if not parameters:
+        silent = not document.has((*place, "parameters"))  # else what stood there may be what was wrong
+        if silent and not parameters:
             problems.add(
                 "missing-parameter",
                 f'step "{step.id}" has nothing to {action}',
@@ -40,7 +41,7 @@ def says_what(
                 step=step.id,
                 hint="give it `parameters: {message: …}`",
             )
-        return bool(parameters)
+        return bool(parameters) or not silent
     named = [name for name in parameters if name in CONDITION_PARAMETERS]
     further = [name for name in parameters if name not in CONDITION_PARAMETERS] + named[1:]
     for name in further:

@@ -170,7 +170,7 @@ def test_further_parameters_only_where_they_are_for_something(
     ("text", "code", "message"),
     [
         ("action: echo", "missing-parameter", 'step "z" has nothing to echo'),
-        ("action: log, parameters: {}", "missing-parameter", 'step "z" has nothing to log'),
+        ("action: log", "missing-parameter", 'step "z" has nothing to log'),
         ("action: evaluate_condition", "missing-parameter", "has no condition to answer"),
         ("action: evaluate_condition, parameters: {condition: 1 > 0, other: 1}", "unknown-parameter", "`other`"),
         ("action: evaluate_condition, parameters: {condition: [1]}", "wrong-type", "a text or true or false"),
