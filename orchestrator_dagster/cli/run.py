@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +26,8 @@ from orchestrator_dagster.errors import InputsError, OrchestratorError, Pipeline
 
 if TYPE_CHECKING:
     from orchestrator_dagster.compiler.compiled import CompiledPipeline
+
+_PLACE = re.compile(r"\S+:\d+:\d+: ")
 
 
 @click.command()
@@ -157,9 +161,15 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool, changed:
         sys.exit(code)
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
-        say(f"error: {where}{failure['message']}")
+        say(f"error: {where}{_placed(failure)}")
     elif failure:
         say(f"the run {'waits for an answer' if waits else 'failed'}: {failure['step']}")
     if not document["success"]:
         say(next_)
     sys.exit(code)
+
+
+def _placed(failure: Mapping[str, Any]) -> str:
+    """The message of a failure, with the place of its step in front unless it is there already."""
+    place, message = failure.get("location"), str(failure["message"])
+    return f"{place}: {message}" if place and not _PLACE.match(message) else message

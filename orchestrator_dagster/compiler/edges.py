@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator_dagster.compiler.bodies import Body, Draft
+from orchestrator_dagster.compiler.builtin_actions import EVALUATE
 from orchestrator_dagster.compiler.conditions import KnownTypes, check_condition, known_types
 from orchestrator_dagster.compiler.header_texts import HeaderTexts
 from orchestrator_dagster.compiler.kinds import Place
@@ -16,7 +17,7 @@ from orchestrator_dagster.compiler.tool_shapes import known_fields
 from orchestrator_dagster.language.document import SequenceNode
 from orchestrator_dagster.language.read import Reading
 from orchestrator_dagster.language.settings import FailureHandler
-from orchestrator_dagster.language.step import FAILURE_POLICIES
+from orchestrator_dagster.language.step import FAILURE_POLICIES, Step
 from orchestrator_dagster.language.template_names import read_template, texts_of
 from orchestrator_dagster.language.types import InputSpec, VariableSpec
 from orchestrator_dagster.text import nearest_name
@@ -122,6 +123,10 @@ class EdgeFinder:
             if draft.step.id in uses.loops:
                 draft.per_item.add("condition")
             self.note(draft, place, uses)
+        if draft.work is not None and draft.work.action == EVALUATE:
+            for name, condition in draft.work.parameters.items():
+                place = (*draft.place, "parameters", name)
+                self.note(draft, place, check_condition(condition, place, step.id, scope, types))
         if step.while_ is None and step.until is None:
             return
         # What stands in the body is seen from inside here, also a loop around a single piece of work.
@@ -180,7 +185,7 @@ class EdgeFinder:
             parameters: dict[str, Any] = dict(step.parameters)
             found += [((*place, "prompt"), step.prompt, _NONE)] if step.prompt else []
         else:
-            parameters = {**work.settings, **work.parameters}
+            parameters = {} if work.action == EVALUATE else {**work.settings, **work.parameters}
             if work.instruction is not None:
                 found.append(((*place, *work.instruction_place), work.instruction, _NONE))
         found += [((*given, *path), text, _NONE) for path, text in texts_of(parameters)]
@@ -220,6 +225,15 @@ class EdgeFinder:
                     self.no_source(draft, name)
                 continue
             found.append((place, variable.value, frozenset(("result",))))
+            if draft.work is not None and draft.work.kind == "model" and not _is_the_answer(step, variable):
+                self.problems.add(
+                    "wrong-value",
+                    f'step "{step.id}" asks a model, which answers with the variables themselves: nothing takes '
+                    f'"{name}" from a result',
+                    self.document.span((*place, "value") if self.document.has((*place, "value")) else place),
+                    step=step.id,
+                    hint=f"describe what is asked for, for example `{name}: {{type: string, description: …}}`",
+                )
             if variable.expression is None:
                 self.problems.add(
                     "wrong-value",
@@ -351,3 +365,8 @@ def _inside_loops(top: Body) -> dict[str, str]:
                 for name in (draft.step.id, draft.step.id.replace("-", "_"), *draft.step.vars):
                     found.setdefault(name, body.owner.step.id)
     return found
+
+
+def _is_the_answer(step: Step, variable: VariableSpec) -> bool:
+    """Whether a variable is the whole answer of a model, which a single text is anyhow."""
+    return len(step.vars) == 1 and not variable.says_shape and (variable.expression or "").strip() == "result"

@@ -74,6 +74,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,63}\Z")
 _FILE = re.compile(r"\S*(/\S*|\.(md|txt|ya?ml))\Z")  # a personality that looks like the path of a file
 _MOST_KINDS = 3
+_POOL = re.compile(r"\S+\Z")
+_INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
+_POOL_TAG, _PRIORITY_TAG = "dagster/concurrency_key", "dagster/priority"
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}\Z")
 
 Place = tuple[str | int, ...]
@@ -170,11 +173,60 @@ def check_header(pipeline: Pipeline, document: Document, problems: Problems, roo
                 hint="at most 63 letters, digits, _, - and . in name and value",
             )
     _check_kinds(pipeline, document, problems)
+    _check_pools(pipeline, document, problems)
     _check_output_dir(pipeline, document, problems, root)
 
 
 def _with_place(place: tuple[str | int, ...], sentence: str) -> str:
     return f"{path_text(place)}: {sentence}" if place else sentence
+
+
+def _check_pools(pipeline: Pipeline, document: Document, problems: Problems) -> None:
+    """Pools and priorities: Dagster reads them when it makes the op, or when it orders the steps of a run."""
+    for at, step in walk_steps(pipeline.steps):
+        if step.pool is not None:
+            place = (*at, "pool")
+            tagged = step.tags.get(_POOL_TAG, step.pool)
+            if not _POOL.match(step.pool):
+                problems.add(
+                    "dagster-name",
+                    f'"{step.pool}" is no pool for Dagster',
+                    document.span(place),
+                    step=step.id,
+                    hint="write one word; what a template gives is not known when the op is made"
+                    if has_template(step.pool)
+                    else f"write one word without blanks{_for_example(step.pool)}",
+                )
+            elif len(at) > 2:
+                problems.add(
+                    "unused-key",
+                    f'step "{step.id}" has `pool`, and stands inside a loop, whose steps are no ops of Dagster',
+                    document.key_span(place),
+                    step=step.id,
+                    hint="give the outermost loop the `pool`, or hold calls of a provider by `limits` in the header",
+                )
+            elif tagged != step.pool:
+                problems.add(
+                    "dagster-name",
+                    f'step "{step.id}" has the pool "{step.pool}", and another by the tag `{_POOL_TAG}: {tagged}`',
+                    document.span((*at, "tags", _POOL_TAG)),
+                    step=step.id,
+                    hint="remove the tag",
+                )
+        priority = step.tags.get(_PRIORITY_TAG)
+        if priority is not None and not _INTEGER.match(priority):
+            problems.add(
+                "dagster-name",
+                f'step "{step.id}": Dagster reads the tag `{_PRIORITY_TAG}` as a whole number, found "{priority}"',
+                document.span((*at, "tags", _PRIORITY_TAG)),
+                step=step.id,
+                hint="write a number, for example 1; steps with a higher one start first",
+            )
+
+
+def _for_example(name: str) -> str:
+    one = "_".join(name.split())
+    return f": `{one}`" if one else ""
 
 
 def _check_kinds(pipeline: Pipeline, document: Document, problems: Problems) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator_dagster.compiler.builtin_actions import BUILTIN_ACTIONS, says_what
 from orchestrator_dagster.compiler.compiled import StepKind
 from orchestrator_dagster.compiler.loops import is_loop, later
 from orchestrator_dagster.compiler.support import LATER_TOOLS
@@ -33,7 +34,6 @@ MODEL_ACTIONS = frozenset(
         "generate_structured",
     ]
 )
-BUILTIN_ACTIONS = ("echo", "debug", "log", "evaluate_condition")
 #: Keys of `parameters` that are settings of the model and no data, in an older spelling of model steps.
 MODEL_SETTINGS = (
     "model", "temperature", "max_tokens", "response_format", "system_prompt", "schema", "top_p", "stop", "seed",
@@ -171,13 +171,16 @@ def _pipeline_work(
     step: Step, parameters: dict[str, Any], place: Place, document: Document, problems: Problems
 ) -> Work | None:
     """A step that runs another pipeline."""
-    if has_template(step.pipeline):
+    if has_template(step.pipeline) or "\n" in (step.pipeline or "").strip():
+        is_text = "\n" in (step.pipeline or "").strip()
         problems.add(
             "include-missing",
-            f'step "{step.id}": the pipeline must be the name of a file, not a template',
+            f'step "{step.id}": the pipeline must be the name of a file, not {"its text" if is_text else "a template"}',
             document.span((*place, "pipeline")),
             step=step.id,
-            hint="write `pipeline: other.yaml`; which of several runs is decided by conditions",
+            hint="the tool `pipeline_executor` runs one that is written here: `parameters: {pipeline: …, inputs: …}`"
+            if is_text
+            else "write `pipeline: other.yaml`; which of several runs is decided by conditions",
         )
         return None
     _no_model_keys(step, "runs a pipeline", place, document, problems)
@@ -247,6 +250,8 @@ def _bare_action(
         if message:
             parameters = {"message": message, **parameters}
         _no_model_keys(step, f"does `{first}`", place, document, problems, _ASKING)
+        if not says_what(step, first, parameters, place, document, problems):
+            return None
         return Work("builtin", None, first, None, ("action",), parameters)
     if word in LATER_TOOLS or word in {name.replace("-", "_") for name in tools.names()}:
         return _tool_work(step, word, parameters, place, tools, document, problems, bare=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from orchestrator_dagster.compiler.builtin_actions import EVALUATE
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.errors import DecisionError, ModelError, ModelRateLimitError, NoModelError
 from orchestrator_dagster.language.auto_tags import DECIDED, AutoTag, auto_in, has_auto, read_auto
@@ -313,6 +314,8 @@ class _Deciding:
 def _parameter(step: CompiledStep, scope: Scope, path: Path) -> Wanted:
     if step.kind == "tool":
         return places.tool_parameter(step, scope.services.tools, path)
+    if step.action == EVALUATE:
+        return Wanted(places.BOOLEAN)
     return places.pipeline_input(step, path) if step.kind == "pipeline" else Wanted(TEXT)
 
 

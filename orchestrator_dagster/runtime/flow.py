@@ -105,19 +105,43 @@ def holds(
             if isinstance(found, bool):
                 return found
             condition = found
-        try:
-            expression = _parsed(condition, scope.pipeline.dashed)
-        except ExpressionSyntaxError as wrong:
-            raise ConditionError(f"`{key}` cannot be read: {wrong.message}", hint=wrong.hint) from None
-        try:
-            return answer(expression, names.__getitem__)
-        except ConditionError as wrong:
-            raise ConditionError(f"`{key}`: {wrong.message}", hint=wrong.hint) from None
+        return _answered(condition, names, scope, key)
+
+
+def evaluated(condition: str | bool, key: str, names: Mapping[str, Any], scope: Scope) -> bool:
+    """The answer of a condition that a step is there to give.
+
+    Args:
+        condition: As it is written, with names in place of its ``<AUTO>`` tags.
+        key: What it is called, for the message.
+        names: The names that it may use.
+        scope: Where it is asked.
+
+    Raises:
+        ConditionError: It has no value, or its answer is none.
+    """
+    return condition if isinstance(condition, bool) else _answered(condition, _with_absent(names, scope), scope, key)
+
+
+def _answered(condition: str, names: Mapping[str, Any], scope: Scope, key: str) -> bool:
+    try:
+        expression = _parsed(condition, scope.pipeline.dashed)
+    except ExpressionSyntaxError as wrong:
+        raise ConditionError(f"`{key}` cannot be read: {wrong.message}", hint=wrong.hint) from None
+    try:
+        return answer(expression, names.__getitem__)
+    except ConditionError as wrong:
+        raise ConditionError(f"`{key}`: {wrong.message}", hint=wrong.hint) from None
 
 
 def _names(scope: Scope, error: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The names of a place as conditions see them: an input that was not given is null."""
-    names = scope.names(error)
+    """The names of a place as conditions see them."""
+    return _with_absent(scope.names(error), scope)
+
+
+def _with_absent(given: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The names of templates as conditions see them: an input that was not given is null."""
+    names = dict(given)
     absent = {name: None for name in scope.pipeline.inputs if name not in scope.inputs}
     if absent:
         names.update(absent)

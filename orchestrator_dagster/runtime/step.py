@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from orchestrator_dagster.compiler.builtin_actions import EVALUATE
 from orchestrator_dagster.compiler.compiled import CompiledProduct, CompiledStep
 from orchestrator_dagster.errors import TemplateError
 from orchestrator_dagster.language.auto_tags import auto_in
@@ -14,6 +15,7 @@ from orchestrator_dagster.language.base import Duration
 from orchestrator_dagster.language.templates import render
 from orchestrator_dagster.runtime.auto import decide_step, decide_values
 from orchestrator_dagster.runtime.failure import after_paying, step_errors
+from orchestrator_dagster.runtime.flow import evaluated
 from orchestrator_dagster.runtime.metering import Meter
 from orchestrator_dagster.runtime.model_step import run_model_step
 from orchestrator_dagster.runtime.outcome import Outcome, ProductFile
@@ -21,7 +23,7 @@ from orchestrator_dagster.runtime.pipeline_runs import StepPipelines
 from orchestrator_dagster.runtime.products import write_product
 from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.subpipeline import run_pipeline_step
-from orchestrator_dagster.runtime.work import Done, run_builtin_step, run_tool_step
+from orchestrator_dagster.runtime.work import Done, as_done, run_builtin_step, run_tool_step
 
 
 def run_step(
@@ -59,6 +61,9 @@ def run_step(
             done = run_pipeline_step(step, scope, names, timeout)
         elif step.kind == "tool":
             done = run_tool_step(pipeline, step, names, services, timeout, StepPipelines(step, scope, timeout))
+        elif step.action == EVALUATE:
+            (key, condition) = next(iter(step.parameters.items()))
+            done = as_done(pipeline, step, evaluated(condition, key, names, scope), names)
         else:
             done = _WORK[step.kind](pipeline, step, names, services, timeout)
         with after_paying(lambda: done.usage):

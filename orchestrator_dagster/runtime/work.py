@@ -160,5 +160,14 @@ def run_builtin_step(
     value = parameters["message"] if list(parameters) == ["message"] else parameters
     if step.action in ("debug", "log"):
         services.log(str(value))
+    return as_done(pipeline, step, value, names)
+
+
+def as_done(pipeline: CompiledPipeline, step: CompiledStep, value: Any, names: Mapping[str, Any]) -> Done:
+    """Work whose result is this value, with the step's variables taken from it.
+
+    Raises:
+        VariablesError: They do not fit.
+    """
     variables = variables_of_result(pipeline, step, value, names)
     return Done(value=main_value(variables, bool(step.spec.vars), value), variables=variables)

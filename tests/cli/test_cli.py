@@ -349,7 +349,7 @@ def test_a_quiet_run_still_says_why_it_failed(write: Write, project: Path) -> No
     write("pipelines/f.yaml", "id: f\nsteps:\n  - {id: read, tool: filesystem, parameters: {path: no.txt}}\n")
     done = orchestrator("run", "pipelines/f.yaml", "-q", "-o", "r.json", cwd=project)
     assert done.returncode == 1
-    assert "read: there is no file" in done.stderr
+    assert "read: pipelines/f.yaml:3:5: there is no file" in done.stderr
 
 
 @pytest.mark.parametrize("output", ["pipelines", "workspace.yaml/r.json"])

@@ -157,3 +157,26 @@ def test_the_nearest_provider_is_named_once(tmp_path: Path) -> None:
     path.write_text("limits: {opnai: 4}\nsteps: [{id: a, action: echo, parameters: {message: x}}]\n", encoding="utf-8")
     (problem,) = compile_file(path, tmp_path).problems.errors
     assert problem.render().count('did you mean "openai"') == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "message"),
+    [
+        ('pool: "a b"', "dagster-name", '"a b" is no pool for Dagster'),
+        ('pool: "p{{ s }}"', "dagster-name", "is no pool for Dagster"),
+        ("pool: ab, tags: {dagster/concurrency_key: cd}", "dagster-name", "the tag `dagster/concurrency_key: cd`"),
+        ("tags: {dagster/priority: high}", "dagster-name", 'as a whole number, found "high"'),
+    ],
+)
+def test_pools_and_priorities_are_what_dagster_takes(only: Only, keys: str, code: str, message: str) -> None:
+    found = only(f"steps: [{{id: s, prompt: x, {keys}}}]")
+    assert found.code == code
+    assert message in found.message
+    assert found.hint
+
+
+def test_a_pool_has_no_use_inside_a_loop(only: Only, compiled: Compile) -> None:
+    found = only("steps: [{id: l, for_each: [1], steps: [{id: s, prompt: x, pool: ab}]}]")
+    assert (found.code, found.step) == ("unused-key", "s")
+    compiled("steps: [{id: l, for_each: [1], pool: ab, steps: [{id: s, prompt: x}]}]")
+    compiled("steps: [{id: s, prompt: x, pool: ab, tags: {dagster/concurrency_key: ab, dagster/priority: '-3'}}]")

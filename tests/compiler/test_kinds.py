@@ -164,3 +164,30 @@ def test_further_parameters_only_where_they_are_for_something(
     found = only(report.format(""))
     assert (found.code, found.suggestion) == ("unknown-parameter", "sections")
     assert not [one for one in problems(report.format(", template: a.md")) if one.code == "unknown-parameter"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("action: echo", "missing-parameter", 'step "z" has nothing to echo'),
+        ("action: log", "missing-parameter", 'step "z" has nothing to log'),
+        ("action: evaluate_condition", "missing-parameter", "has no condition to answer"),
+        ("action: evaluate_condition, parameters: {condition: 1 > 0, other: 1}", "unknown-parameter", "`other`"),
+        ("action: evaluate_condition, parameters: {condition: [1]}", "wrong-type", "a text or true or false"),
+        ("action: evaluate_condition, parameters: {condition: nope > 0}", "unknown-name", '"nope"'),
+        ("action: evaluate_condition, parameters: {condition: 1 >}", "expression-syntax", "ends too early"),
+    ],
+)
+def test_a_builtin_action_has_what_it_needs(only: Only, text: str, code: str, message: str) -> None:
+    found = only(f"steps: [{{id: z, {text}}}]")
+    assert found.code == code
+    assert message in found.message
+
+
+def test_a_condition_to_answer_makes_edges(compiled: Compile) -> None:
+    made = compiled("""
+steps:
+  - {id: z, action: evaluate_condition, parameters: {condition: "'a' in '{{ first.result }}'"}}
+  - {id: first, action: echo, parameters: {message: abc}}
+""")
+    assert made.by_id["z"].dependencies == ("first",)

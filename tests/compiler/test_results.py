@@ -63,3 +63,13 @@ def test_variables_of_a_result_that_is_a_typed_map(
 ) -> None:
     found = problems(f"steps: [{{id: a, {TABLE}, vars: {vars}}}]")
     assert [(one.code, _shown(one), one.suggestion) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "vars", ['v: "{{ result.x }}"', 'v: {type: integer, value: "{{ result }}"}', 'v: "{{ result }}", w: Another one']
+)
+def test_nothing_is_taken_from_the_answer_of_a_model(problems: Problems, vars: str) -> None:
+    (found,) = problems(f"steps: [{{id: s, prompt: x, vars: {{{vars}}}}}]")
+    assert (found.code, found.step, found.span.line) == ("wrong-value", "s", 3)
+    assert "asks a model" in found.message
+    assert not problems('steps: [{id: s, prompt: x, vars: {v: "{{ result }}"}}]')

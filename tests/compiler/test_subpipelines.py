@@ -229,3 +229,9 @@ def test_the_version_of_a_step_follows_what_its_pipeline_does(make: Make, old: s
     assert (before.by_id["a"].code_version != after.by_id["a"].code_version) == changes
     assert before.by_id["b"].code_version == after.by_id["b"].code_version
     assert before.fingerprint != after.fingerprint
+
+
+def test_the_text_of_a_pipeline_is_the_matter_of_a_tool(make: Make) -> None:
+    found = only(make("steps:\n- id: a\n  pipeline: |\n    steps: [{id: s, action: echo}]\n    id: inner\n"))
+    assert (found.code, "not its text" in found.message) == ("include-missing", True)
+    assert "pipeline_executor" in (found.hint or "")

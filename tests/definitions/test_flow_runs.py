@@ -177,6 +177,7 @@ def test_what_the_event_log_says(write: Write, project: Path, instance: DagsterI
     assert result.steps["unused"]["reason"] == "no route to it was taken: on_failure of step calm"
     assert result.steps["over"]["reason"] == "routing skipped what it depends on: unused"
     assert result.steps["again"]["retries"] == 2
+    assert [result.steps[name]["retries"] for name in ("b", "unused", "over")] == [0, 0, 0]  # they were not tried
     assert result.outputs == {"d": "none", "gone": None, "rescue": result.steps["rescue"]["value"]}
     skipped = {
         entry.dagster_event.step_key

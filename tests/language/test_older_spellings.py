@@ -239,6 +239,8 @@ HEADERS = [
         "outputs: [{a: '{{ other.result }}'}]",
         ["1:12", "1:18"],
     ),
+    ("outputs: {a: {source: '{{ other.result }}', type: string}}", "outputs: {a: '{{ other.result }}'}", ["1:11"]),
+    ("outputs: {a: {source: web}, b: {from: here}}", "outputs: {a: {source: web}, b: {from: here}}", []),
     ("version: [1, 2]", 'version: "[1, 2]"', ["1:1"]),
     ("retry_config: {max_retries: 5, delay: 1}", "retries: {max: 4, delay: 1}", ["1:1"]),
     (
@@ -363,6 +365,12 @@ class TestLocation:
     def test_below_the_output_folder_it_is_relative_to_it(self, header: str) -> None:
         document, _ = rewritten(step_file("tool: t\nlocation: results/sub/a.md", header))
         assert steps(document)[0]["products"] == {"work": "sub/a.md"}
+
+    def test_below_the_usual_output_folder_it_is_relative_to_it(self) -> None:
+        text = "id: p\nsteps:\n  - {id: a, tool: t, location: outputs/p/sub/a.md}\n  - {id: b, prompt: '{{ output_dir }}'}\n"
+        document, _ = rewritten(text)
+        assert steps(document)[0]["products"] == {"a": "sub/a.md"}
+        assert "output_dir" not in plain(document.root)
 
     def test_elsewhere_the_warning_says_where_it_goes(self) -> None:
         document, problems = rewritten(step_file("tool: t\nlocation: reports/a.md", "output_dir: results\n"))

@@ -205,3 +205,37 @@ def test_a_skipped_step_was_tried_again_no_time(flow: Any) -> None:
     pipeline = flow.compile("steps:\n  - {id: a, condition: 1 > 2, action: echo, parameters: {message: x}}\n")
     document = run_record(pipeline, RUN, flow.run(pipeline), {}, completed_at=RUN.started_at)
     assert (document["steps"]["a"]["status"], document["steps"]["a"]["retries"]) == ("skipped", 0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ("{{ topic | length > 200 }}", False),
+        ("{{ topic | length < 200 }}", True),
+        ("'re' in '{{ topic }}' and o is None", True),
+        ("before", True),
+        ("not before.result", False),
+    ],
+)
+def test_a_step_that_answers_a_condition(flow: Any, condition: str, value: bool) -> None:
+    done = flow(f"""
+inputs: {{topic: trees, o: {{type: string, required: false}}}}
+steps:
+  - {{id: before, action: evaluate_condition, parameters: {{condition: true}}}}
+  - {{id: answer, action: evaluate_condition, parameters: {{condition: "{condition}"}}, vars: {{ok: "{{{{ result }}}}"}}}}
+  - {{id: then, condition: "{{{{ answer.result }}}}", action: echo, parameters: {{message: "{{{{ ok }}}}"}}}}
+  - {{id: each, for_each: [1, 2], action: evaluate_condition, parameters: {{condition: item > 1}}}}
+""")
+    assert done["answer"].value is value
+    assert done["then"].status == ("completed" if value else "skipped")
+    assert done["each"].value == [False, True]
+
+
+def test_a_condition_without_an_answer_fails_its_step(flow: Any) -> None:
+    done = flow("""
+steps:
+  - {id: text, action: echo, parameters: {message: maybe}}
+  - {id: a, action: evaluate_condition, parameters: {condition: text}, on_failure: continue}
+""")
+    assert done["a"].error.type == "ConditionError"
+    assert "`condition`: the answer of the condition is the text 'maybe'" in done["a"].error.message

@@ -85,7 +85,8 @@ def rewrite(document: Document, problems: Problems, default_id: str = "pipeline"
     if steps is not None:
         named = header.value("id")
         name = named.text if isinstance(named, ScalarNode) and named.value is not None else default_id
-        made = rewrite_body(steps, notes, Header(name, _folder(header)))
+        usual = f"outputs/{name}" if notes.names_folder else None  # what `output_dir` is where nothing says it
+        made = rewrite_body(steps, notes, Header(name, _folder(header) or usual))
         if added and isinstance(made, SequenceNode):
             made = SequenceNode([*made.items, *added], made.span)
         if made is not steps:

@@ -320,7 +320,7 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
         return node
     made: dict[str, tuple[ScalarNode, Node]] = {}
     for name, (key, given) in node.pairs.items():
-        value = _with_value(given)
+        value = renamed = _with_value(given)
         while (
             isinstance(value, MappingNode)
             and "value" in value.pairs
@@ -335,7 +335,7 @@ def _output_values(node: Node, notes: Notes, described: bool) -> Node:
                 )
             notes.older(key, f"{name}: {{type, value}}", f"{name}: value", line(name, inner), "its type is the value's")
             value = inner
-        made[name] = (key, value)
+        made[name] = (key, given if value is renamed else value)  # a map with a key of that name is a value
     return (
         node if all(made[name][1] is value for name, (_, value) in node.pairs.items()) else MappingNode(made, node.span)
     )
