@@ -162,6 +162,8 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool, changed:
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
         say(f"error: {where}{_placed(failure)}")
+        if failure["hint"]:
+            say(f"  next: {failure['hint']}")
     elif failure:
         say(f"the run {'waits for an answer' if waits else 'failed'}: {failure['step']}")
     if not document["success"]:

@@ -27,7 +27,7 @@ automation: on_missing
 steps:
   - {id: note, action: echo, parameters: {message: "on {{ partition.key }}"}, products: [{note: "{{ partition.key }}.txt"}]}
 """
-BROKEN = 'id: broken\nschedule: {cron: "@daily", inputs: {topc: x}}\ninputs: [{topic: trees}]\nsteps: [{id: a, action: echo}]\n'
+BROKEN = 'id: broken\nschedule: {cron: "@daily", inputs: {topc: x}}\ninputs: [{topic: trees}]\nsteps: [{id: a, action: echo, parameters: {message: x}}]\n'
 STATES = """
 query($selector: RepositorySelector!) {
   schedulesOrError(repositorySelector: $selector) {

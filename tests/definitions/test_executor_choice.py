@@ -245,7 +245,7 @@ def test_an_executor_that_breaks_is_told(write: Write, project: Path, capfd: pyt
     said = 'the run failed outside of its steps (executor "own_executors_5:breaks"): ConnectionError: no broker here'
     assert f"error: {said}\n" in ran.stderr
     assert json.loads(Path("result.json").read_text())["error"] == {
-        "type": "ConnectionError", "message": said, "step": None, "location": None
+        "type": "ConnectionError", "message": said, "step": None, "location": None, "hint": None
     }  # fmt: skip
 
 

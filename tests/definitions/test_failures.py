@@ -49,6 +49,8 @@ outputs:
     assert result.error["step"] == "missing"
     assert result.error["type"] == "FileMissingError"
     assert "nothing/a.txt" in result.error["message"]
+    assert result.error["location"] == "pipelines/broken.yaml:7:5"
+    assert result.error["hint"].endswith("does not exist either: check the path")
     assert {name: step["status"] for name, step in result.steps.items()} == {
         "fine": "completed",
         "missing": "failed",
@@ -59,6 +61,43 @@ outputs:
     said = entry.dagster_event.step_failure_data.user_failure_data  # type: ignore[union-attr]
     assert said.metadata["orchestrator/defined_at"].value == "pipelines/broken.yaml:7:5"
     assert said.metadata["orchestrator/resume"].value == f"orchestrator resume {result.run_id}"
+
+
+def test_the_text_of_on_error_stays_with_a_failure_that_nothing_handles(
+    write: Write, instance: DagsterInstance
+) -> None:
+    missing = (
+        "tool: filesystem, action: read, parameters: {path: 'no{{ item }}.txt'}, on_error: 'Ask Ana for {{ topic }}'"
+    )
+    path = write(
+        "pipelines/p.yaml",
+        f"inputs: [topic: trees]\nsteps:\n  - {{id: each, for_each: ['', 1], max_parallel: 2, {missing}}}\n",
+    )
+    result = orc.compile(path).run(instance=instance)
+    (entry, *_) = instance.all_logs(result.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    said = entry.dagster_event.step_failure_data.user_failure_data  # type: ignore[union-attr]
+    assert said.metadata["orchestrator/note"].value == "Ask Ana for trees"
+    assert "Ask Ana for trees" in orc.log.markdown(result.log)
+
+
+def test_run_and_step_tell_the_same_failed_item(write: Write, instance: DagsterInstance) -> None:
+    missing = "tool: filesystem, action: read, parameters: {path: 'no{{ item }}.txt'}"
+    items = list(range(4))
+    path = write("pipelines/p.yaml", f"steps:\n  - {{id: each, for_each: {items}, max_parallel: 4, {missing}}}\n")
+    result = orc.compile(path).run(instance=instance)
+    assert len(events(instance, result.run_id, DagsterEventType.STEP_FAILURE)) > 1
+    assert result.error is not None
+    assert result.steps["each"]["error"] == result.error["message"]
+
+
+def test_an_output_folder_outside_is_refused_before_a_run_is_made(write: Write, instance: DagsterInstance) -> None:
+    path = write(
+        "pipelines/p.yaml",
+        "steps:\n  - {id: a, action: echo, parameters: {message: x}, vars: {v: '{{ result }}'}, products: {v: v.txt}}\n",
+    )
+    with pytest.raises(orc.InputsError, match="leaves the workspace"):
+        orc.compile(path).run(instance=instance, output_dir="../../elsewhere")
+    assert not instance.get_runs()
 
 
 def test_retries_become_the_ops_policy(write: Write, project: Path, instance: DagsterInstance) -> None:

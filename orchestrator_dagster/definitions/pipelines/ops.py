@@ -25,6 +25,7 @@ from orchestrator_dagster.definitions.steps.shared_parts import (
 from orchestrator_dagster.definitions.steps.step_context import partition_of, run_info
 from orchestrator_dagster.errors import InputsError, OrchestratorError, PathError, StepError
 from orchestrator_dagster.files.remote_files import allowed_url, is_url, local_path
+from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.models.litellm_client import import_in_background
 from orchestrator_dagster.models.references import BUILTIN
 from orchestrator_dagster.runtime.asset_values import AssetMissing, Found, loaded_value, problem_of
@@ -54,9 +55,10 @@ def inputs_op(pipeline: CompiledPipeline, config: Any) -> dg.OpDefinition:
         try:
             loaded = _loaded(context, pipeline, given)
             values = complete_inputs(pipeline, context.op_config, run, loaded)
-            _check_folder(context, pipeline, str(values["output_dir"]))
+            check_folder(pipeline, str(values["output_dir"]), context.resources.workspace.workspace())
         except InputsError as error:
-            raise dg.Failure(description=Redactor().text(str(error)), allow_retries=False) from None
+            said = {"orchestrator/error": type(error).__name__}
+            raise dg.Failure(description=Redactor().text(str(error)), metadata=said, allow_retries=False) from None
         _keep(context, pipeline)
         yield dg.Output({"values": values, "started_at": run.started_at.isoformat()}, "inputs")
 
@@ -100,15 +102,19 @@ def _loaded(context: OpExecutionContext, pipeline: CompiledPipeline, given: Mapp
     return values
 
 
-def _check_folder(context: OpExecutionContext, pipeline: CompiledPipeline, folder: str) -> None:
+def check_folder(pipeline: CompiledPipeline, folder: str, workspace: Workspace) -> None:
     """Refuse an output folder that products cannot be written to, before anything is done, or paid, for them.
+
+    Args:
+        pipeline: The pipeline.
+        folder: Its ``output_dir``, a path or a URL.
+        workspace: Where its runs may write.
 
     Raises:
         InputsError: It is not in the workspace.
     """
     if not any(step.products for step in pipeline.steps):
         return
-    workspace = context.resources.workspace.workspace()
     try:
         if is_url(folder) and local_path(folder) is None:
             allowed_url(folder, workspace.urls)

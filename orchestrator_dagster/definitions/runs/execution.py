@@ -18,10 +18,13 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.executors.executor import was_interrupted
 from orchestrator_dagster.definitions.instance.home import leave_logging_alone
 from orchestrator_dagster.definitions.instance.recording import recording
+from orchestrator_dagster.definitions.location.factory import default_resources
 from orchestrator_dagster.definitions.pipelines.asset_values import missing_before
 from orchestrator_dagster.definitions.pipelines.jobs import launch_config
 from orchestrator_dagster.definitions.pipelines.launched import PRODUCTS_TAG, kept_tags
+from orchestrator_dagster.definitions.pipelines.ops import check_folder
 from orchestrator_dagster.definitions.pipelines.partitions import checked_partition
+from orchestrator_dagster.definitions.resources import WorkspaceResource
 from orchestrator_dagster.definitions.runs.command_job import LOGGERS, command_job
 from orchestrator_dagster.definitions.runs.leader import give_up, lead, process_tags
 from orchestrator_dagster.definitions.runs.record import load_record
@@ -73,6 +76,10 @@ def run_pipeline(
     config = launch_config(pipeline, given_inputs(pipeline, inputs, partition), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
+    folder = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))["output_dir"]
+    resource = {**default_resources(root), **(resources or {})}["workspace"]
+    if isinstance(resource, WorkspaceResource):  # else what is there in its place is asked in the run
+        check_folder(pipeline, str(folder), resource.workspace())
     if pipeline.asset_inputs:
         selected = None if products is None else [one.key for one in pipeline.products if one.variable in products]
         with recording(instance):

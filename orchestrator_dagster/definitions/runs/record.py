@@ -151,6 +151,7 @@ def read_run(instance: DagsterInstance, run_id: str, pipeline: CompiledPipeline)
                     "message": error.message,
                     "step": "finish",
                     "location": None,
+                    "hint": error.hint,
                 }
     return ReadRun(run, chain, log, info, status, began, ended, outputs)
 
@@ -330,7 +331,7 @@ def _run_error(event: DagsterEvent, pipeline: CompiledPipeline) -> dict[str, Any
 
 def _of_run(kind: str, message: str) -> dict[str, Any]:
     """A failure that is of no step."""
-    return {"type": kind, "message": message, "step": None, "location": None}
+    return {"type": kind, "message": message, "step": None, "location": None, "hint": None}
 
 
 def _product(event: DagsterEvent) -> ProductFile | None:
@@ -372,7 +373,8 @@ def _read_failure(event: DagsterEvent, name: str, at: datetime, pipeline: Compil
     kind = str(text.get("error") or (cause.cls_name if cause else "") or "Failure")
     step = step_id(event.step_key, pipeline)
     place = text.get("defined_at") or (pipeline.location(pipeline.by_id[step]) if step else None)
-    said_of_run = {"type": kind, "message": message, "step": step or str(text.get("step") or name), "location": place}
+    said_of_run: dict[str, Any] = {"type": kind, "message": message, "step": step or str(text.get("step") or name)}
+    said_of_run |= {"location": place, "hint": text.get("next")}
     log.error = log.error or said_of_run
     if step is None:
         return

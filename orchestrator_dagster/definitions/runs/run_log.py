@@ -122,7 +122,7 @@ def _gone(run: DagsterRun, status: str) -> dict[str, Any] | None:
     if run.is_finished or status == "running":
         return None
     message = f"the process {run.tags.get(PROCESS_TAG, '')} that led the run is gone"
-    return {"type": "RunError", "message": message, "step": None, "location": None}
+    return {"type": "RunError", "message": message, "step": None, "location": None, "hint": None}
 
 
 def _calls(instance: DagsterInstance, found: ReadRun, runs: set[str]) -> Iterator[Mapping[str, Any]]:
