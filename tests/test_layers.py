@@ -13,6 +13,7 @@ PACKAGE = Path(orchestrator_dagster.__file__).parent
 
 #: For each layer, the layers of this package that it may import. Modules of the top level are listed by name.
 BASE = {
+    "error_names",
     "errors",
     "files",
     "frozen",

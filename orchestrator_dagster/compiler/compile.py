@@ -14,6 +14,7 @@ from orchestrator_dagster.compiler.budgets import IsPriced, check_budgets
 from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.compiler.edges import EdgeFinder
 from orchestrator_dagster.compiler.executors import check_executor
+from orchestrator_dagster.compiler.handled_errors import check_handled_errors
 from orchestrator_dagster.compiler.header import check_header, check_personalities, compile_inputs
 from orchestrator_dagster.compiler.includes import read_includes
 from orchestrator_dagster.compiler.limits import check_limits
@@ -93,6 +94,7 @@ class _Compiler:
         check_executor(pipeline, document, problems)
         check_limits(pipeline, self.known.models, document, problems)
         check_unused_experts(pipeline, self.known.tools.names(), document, problems)
+        check_handled_errors(pipeline, document, problems)
         personalities = check_personalities(pipeline, self.known.personalities, document, problems)
         top = read_bodies(reading, self.known.tools)
         check_timeouts(reading, top, self.known.tools)

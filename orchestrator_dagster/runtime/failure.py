@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator_dagster.compiler.compiled import CompiledStep
 from orchestrator_dagster.compiler.routes import State
 from orchestrator_dagster.compiler.routing import StepPlan
+from orchestrator_dagster.error_names import ALSO_CALLED, handler_word
 from orchestrator_dagster.errors import (
     InnerStepError,
     ModelError,
@@ -49,24 +50,6 @@ def step_errors(step: CompiledStep, scope: Scope) -> Iterator[None]:
         # What caused it may quote a secret, and says nothing that the message does not.
         error.__cause__, error.__suppress_context__ = None, True
         raise
-
-
-#: What errors of ours are called in Python and its libraries: handlers name them so.
-_ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
-    "FileMissingError": ("FileNotFoundError", "OSError", "IOError"),
-    "PathError": ("PermissionError", "OSError", "IOError"),
-    "ParametersError": ("ValueError", "TypeError", "ValidationError"),
-    "VariablesError": ("ValueError", "ValidationError"),
-    "TemplateError": ("KeyError", "UndefinedError", "AttributeError"),
-    "ToolError": ("RuntimeError",),
-    "HttpStatusError": ("HTTPError", "HTTPStatusError"),
-    "StepTimeoutError": ("TimeoutError", "Timeout"),
-    "ModelTimeoutError": ("TimeoutError", "Timeout"),
-    "ModelUnreachableError": ("ConnectionError", "APIConnectionError", "NetworkError"),
-    "ModelRateLimitError": ("RateLimitError",),
-    "ModelKeyError": ("AuthenticationError",),
-    "ModelError": ("APIError",),
-}
 
 
 def _kinds(error: BaseException) -> tuple[str, ...]:
@@ -190,12 +173,10 @@ def handles(step: CompiledStep, error: StepError) -> bool:
 def _handler_of(step: CompiledStep, error: StepError) -> FailureHandler | None:
     """The first handler that is for this error: one that names its class, a class above it, or that of its cause."""
     kinds = {*_kinds(error), *error.kinds, "Exception", "Error"}
-    kinds |= {name for kind in tuple(kinds) for name in _ALSO_CALLED.get(kind, ())}
-    plain = {kind.lower().removesuffix("error").removesuffix("exception") for kind in kinds}
+    kinds |= {name for kind in tuple(kinds) for name in ALSO_CALLED.get(kind, ())}
+    plain = {handler_word(kind) for kind in kinds}
     for handler in step.failure_handlers:
-        wanted = {
-            name.rpartition(".")[2].lower().removesuffix("error").removesuffix("exception") for name in handler.errors
-        }
+        wanted = {handler_word(name) for name in handler.errors}
         if not handler.errors or wanted & plain or "*" in handler.errors:
             return handler
     return None

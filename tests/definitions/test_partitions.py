@@ -78,10 +78,16 @@ def test_a_run_from_python_names_its_partition(write: Write, instance: DagsterIn
     assert result.success, result.error
     assert result.outputs == {"key": "north"}
     assert files(project / "outputs" / "regions")["north/said.txt"] == "land north"
-    for wrong, words in ((None, "north, south"), (None, "next: name it: `--partition KEY`"), ("sooth", 'did you mean "south"')):
+    for wrong, words in (
+        (None, "north, south"),
+        (None, "next: name it: `--partition KEY`"),
+        ("sooth", 'did you mean "south"'),
+    ):
         with pytest.raises(InputsError, match=words):
             pipeline.run(partition=wrong, instance=instance)
-    plain = orc.compile(write("pipelines/plain.yaml", "id: plain\nsteps: [{id: a, action: echo, parameters: {message: x}}]"))
+    plain = orc.compile(
+        write("pipelines/plain.yaml", "id: plain\nsteps: [{id: a, action: echo, parameters: {message: x}}]")
+    )
     with pytest.raises(InputsError, match="no partitions"):
         plain.run(partition="north", instance=instance)
 
