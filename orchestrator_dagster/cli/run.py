@@ -161,8 +161,8 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool, changed:
         sys.exit(code)
     if failure and (quiet or failure["step"] not in document["steps"]):  # what no step has shown
         where = f"{failure['step']}: " if failure["step"] else ""
-        say(f"error: {where}{_placed(failure)}")
-        if failure["hint"]:
+        say(f"error: {where}{failure['message'] if waits else _placed(failure)}")
+        if failure["hint"] and not waits:
             say(f"  next: {failure['hint']}")
     elif failure:
         say(f"the run {'waits for an answer' if waits else 'failed'}: {failure['step']}")
