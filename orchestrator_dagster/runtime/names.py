@@ -116,7 +116,11 @@ class IterationView(Mapping[str, Any]):
             return fields[name]
         if isinstance(one.value, Mapping) and name in one.value:
             return one.value[name]
-        return Absent(f'pass {one.index} has no "{name}"; it has {", ".join(self.steps)}')
+        reasons = (outcome.absent_reason for outcome in one.steps.values())
+        of_a_step = (
+            next((reason for reason in reasons if reason is not None), None) if one.status != "completed" else None
+        )
+        return Absent(of_a_step or f'pass {one.index} has no "{name}"; it has {", ".join(self.steps)}')
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.steps, "index", "status", "value"))

@@ -22,6 +22,7 @@ steps:
         for_each: [a]
         steps:
           - {id: deep, condition: item == 'b', action: echo, parameters: {message: {k: v}}}
+  - {id: files, for_each: [x], on_item_failure: skip, tool: filesystem, action: read, parameters: {path: "no {{ item }}"}}
   - {id: plain, action: echo, parameters: {message: {k: 1}}}
 """
 
@@ -40,9 +41,10 @@ def outputs_of(flow: Any, **outputs: str) -> dict[str, Any]:
         ("{{ each.iterations[1].one.made }}", "n2"),
         ("{{ each.iterations[0].one.status }}", "skipped"),
         ("{{ each.iterations[1].inner.iterations[0].deep.k }}", None),
+        ("{{ files.iterations[0].content }}", None),
     ],
 )
-def test_a_skipped_step_inside_a_loop_makes_an_output_null(flow: Any, value: str, expected: Any) -> None:
+def test_what_is_skipped_or_failed_inside_a_loop_makes_an_output_null(flow: Any, value: str, expected: Any) -> None:
     assert outputs_of(flow, o=value, p="{{ plain.k }}") == {"o": expected, "p": 1}
 
 
