@@ -19,7 +19,7 @@ from orchestrator_dagster.text import nearest_name
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "txt": (".txt", ".text", ".log"), "md": (".md", ".markdown"), "json": (".json",), "jsonl": (".jsonl", ".ndjson"),
     "yaml": (".yaml", ".yml"), "csv": (".csv",), "tsv": (".tsv",), "parquet": (".parquet",), "html": (".html", ".htm"),
-    "png": (".png",), "svg": (".svg",), "xlsx": (".xlsx",),
+    "png": (".png",), "svg": (".svg",), "pdf": (".pdf",), "xlsx": (".xlsx",),
 }  # fmt: skip
 _BY_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from orchestrator_dagster.compiler.bodies import Body
 from orchestrator_dagster.language.read import Reading
+from orchestrator_dagster.language.step import BYTES_FORMATS
 from orchestrator_dagster.text import nearest_name
-
-#: Formats that a judge cannot read: pictures.
-PICTURES = frozenset(("png",))
 
 
 def check_quality(reading: Reading, top: Body, builtin: str = "builtin") -> None:
@@ -47,14 +45,14 @@ def check_quality(reading: Reading, top: Body, builtin: str = "builtin") -> None
                 suggestion=near,
                 hint=f"the products are {', '.join(formats)}" if formats else "no step has `products`",
             )
-        elif formats[variable] in PICTURES:
+        elif formats[variable] in BYTES_FORMATS:
             problems.add(
                 "product-format",
-                f'`qc.products` names "{variable}", which is a picture: the judge reads texts and tables',
+                f'`qc.products` names "{variable}", a {formats[variable]} file: the judge reads texts and tables',
                 where,
                 hint="name another product",
             )
-    if not qc.products and not [one for one in formats.values() if one not in PICTURES]:
+    if not qc.products and not [one for one in formats.values() if one not in BYTES_FORMATS]:
         problems.add(
             "unknown-variable",
             "`qc` judges products, and no step has one that can be read",

@@ -19,6 +19,7 @@ from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.intelligence.asking import TIMEOUT, Asker, orchestrator_of
 from orchestrator_dagster.intelligence.prose import length_problem
 from orchestrator_dagster.language.settings import Qc
+from orchestrator_dagster.language.step import BYTES_FORMATS
 from orchestrator_dagster.runtime.decoding import value_of_bytes
 from orchestrator_dagster.runtime.outcome import ModelUsage
 from orchestrator_dagster.runtime.product_checks import Fault, faults_of, spec_of
@@ -151,7 +152,7 @@ def judged_together(pipeline: CompiledPipeline) -> list[tuple[str, ...]]:
     assert qc is not None
     if qc.products:
         return [(name,) for name in dict.fromkeys(qc.products)]
-    return [tuple(dict.fromkeys(one.variable for one in pipeline.products if one.format != "png"))]
+    return [tuple(dict.fromkeys(one.variable for one in pipeline.products if one.format not in BYTES_FORMATS))]
 
 
 def judge(

@@ -37,7 +37,11 @@ from orchestrator_dagster.language.wording import described
 #: Words that `on_failure` takes as a policy; no step may be called so.
 FAILURE_POLICIES = ("fail", "continue", "skip", "retry")
 
-ProductFormat = Literal["txt", "md", "json", "jsonl", "yaml", "csv", "tsv", "parquet", "html", "png", "svg", "xlsx"]
+ProductFormat = Literal[
+    "txt", "md", "json", "jsonl", "yaml", "csv", "tsv", "parquet", "html", "png", "svg", "pdf", "xlsx"
+]  # fmt: skip
+#: Formats of files that are bytes for people: no model reads them, no template shows them.
+BYTES_FORMATS = frozenset(("png", "pdf"))
 
 
 class ProductSpec(Model):

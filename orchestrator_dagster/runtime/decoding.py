@@ -11,10 +11,11 @@ from typing import Any
 from orchestrator_dagster.errors import FileMissingError, ProductError, SizeLimitError, StepError
 from orchestrator_dagster.files.remote_files import is_url, read_url
 from orchestrator_dagster.files.stored_files import shown
+from orchestrator_dagster.language.step import BYTES_FORMATS
 
 #: Formats whose files are tables.
 TABLES = frozenset(("csv", "tsv", "parquet", "xlsx"))
-_NOT_TEXT = frozenset(("png", "parquet", "xlsx"))
+_NOT_TEXT = frozenset((*BYTES_FORMATS, "parquet", "xlsx"))
 
 
 def read_file(place: str, most: int | None = None) -> bytes:
@@ -57,7 +58,7 @@ def decode(file: str, format: str, *, as_frame: bool = False, types: Mapping[str
 
 
 def value_of_bytes(data: bytes, format: str, name: str, types: Mapping[str, str] | None = None) -> Any:
-    """The value of a file: what JSON and YAML hold, a list of objects for tables, bytes for png, else the text.
+    """The value of a file: what JSON and YAML hold, a list of objects for tables, bytes for png and pdf, else the text.
 
     Args:
         data: The file's content.
@@ -77,7 +78,9 @@ def value_of_bytes(data: bytes, format: str, name: str, types: Mapping[str, str]
 
 
 def _value(data: bytes, format: str, name: str, types: Mapping[str, str] | None) -> Any:
-    if format == "png":
+    if format == "pdf" and not data.startswith(b"%PDF-"):
+        raise ProductError(f'"{name}" is no PDF: it does not begin as one')
+    if format in BYTES_FORMATS:
         return data
     if format in TABLES and (types is not None or format in _NOT_TEXT):
         from orchestrator_dagster.tools.data.plain import rows_of

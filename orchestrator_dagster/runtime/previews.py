@@ -45,6 +45,8 @@ def preview(value: Any, format: str, data: bytes = b"") -> str:
     rows = table_rows(value)
     if rows is not None:
         return _table(rows)
+    if format == "pdf":
+        return f"a PDF of {len(data):,} bytes"
     if format in ("png", "xlsx", "parquet"):
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=json_value)

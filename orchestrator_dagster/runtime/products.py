@@ -251,7 +251,7 @@ def _xlsx(value: Any, product: CompiledProduct) -> bytes:
     return buffer.getvalue()
 
 
-def _image(value: Any, product: CompiledProduct) -> bytes:
+def _bytes(value: Any, product: CompiledProduct) -> bytes:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     if product.format == "svg" and isinstance(value, str) and "<svg" in value:
@@ -263,7 +263,11 @@ def _image(value: Any, product: CompiledProduct) -> bytes:
             return base64.b64decode(value.partition("base64,")[2] or value, validate=True)
         except ValueError:
             pass  # said below
-    raise ProductError(f'"{product.variable}" holds no {product.format} image: bytes or base64 text were expected')
+    kind = "PDF" if product.format == "pdf" else f"{product.format} image"
+    raise ProductError(
+        f'"{product.variable}" holds no {kind}: bytes or base64 text were expected',
+        hint='take it from the tool by `"{{ result.base64 }}"`, which it gives where it has no `output_path`',
+    )
 
 
 _ENCODERS: dict[str, Callable[[Any, CompiledProduct], bytes]] = {
@@ -277,6 +281,7 @@ _ENCODERS: dict[str, Callable[[Any, CompiledProduct], bytes]] = {
     "tsv": _delimited("\t"),
     "parquet": _parquet,
     "xlsx": _xlsx,
-    "png": _image,
-    "svg": _image,
+    "png": _bytes,
+    "svg": _bytes,
+    "pdf": _bytes,
 }

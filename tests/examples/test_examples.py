@@ -336,7 +336,12 @@ def test_twelve_tools(example: Path, instance: DagsterInstance) -> None:
 def test_pdf_report(example: Path, instance: DagsterInstance) -> None:
     result = orc.compile("pdf_report.yaml").run(author="Ana", instance=instance)
     assert result.success, result.error
-    assert result.outputs == {"file": "outputs/pdf_report/library.pdf", "pages": 2, "warnings": []}
+    assert result.outputs == {"pages": 2, "warnings": []}
+    (product,) = result.products
+    assert (product["path"], product["format"]) == ("outputs/pdf_report/library.pdf", "pdf")
+    (made,) = instance.fetch_materializations(dg.AssetKey(["pdf_report", "report"]), limit=1).records
+    preview = made.asset_materialization.metadata["orchestrator/preview"]  # type: ignore[union-attr]
+    assert preview.value == f"a PDF of {(example / product['path']).stat().st_size:,} bytes"
     document = pypdf.PdfReader(example / "outputs/pdf_report/library.pdf")
     first, second = (page.extract_text() for page in document.pages)
     assert "Ana · January 2026" in first

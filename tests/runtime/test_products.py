@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from orchestrator_dagster.compiler.compiled import CompiledProduct
 from orchestrator_dagster.errors import PathError, ProductError, TemplateError
-from orchestrator_dagster.runtime.decoding import decode
+from orchestrator_dagster.runtime.decoding import decode, value_of_bytes
 from orchestrator_dagster.runtime.products import encode, preview, table_rows
 
 ROWS = [{"city": "Graz", "count": 3, "share": 0.5}, {"city": 'Wien, "Mitte"\nNord', "count": None, "share": 1.25}]
@@ -69,7 +69,14 @@ def test_a_text_that_is_json_is_not_quoted_again() -> None:
 
 @pytest.mark.parametrize(
     ("value", "format"),
-    [(3, "csv"), ("a,b", "parquet"), (float("nan"), "json"), ("not base64!", "png"), ([1], "svg")],
+    [
+        (3, "csv"),
+        ("a,b", "parquet"),
+        (float("nan"), "json"),
+        ("not base64!", "png"),
+        ([1], "svg"),
+        ("out/a.pdf", "pdf"),
+    ],
 )
 def test_what_has_no_such_form_is_refused(value: Any, format: str) -> None:
     with pytest.raises(ProductError):
@@ -86,6 +93,10 @@ def test_images() -> None:
     assert encode({"base64": text}, product("png")) == data
     assert encode(f"data:image/png;base64,{text}", product("png")) == data
     assert encode("<svg></svg>", product("svg")) == b"<svg></svg>"
+    assert encode(base64.b64encode(b"%PDF-1.4").decode(), product("pdf")) == b"%PDF-1.4"
+    assert value_of_bytes(b"%PDF-1.4", "pdf", "a.pdf") == b"%PDF-1.4"
+    with pytest.raises(ProductError, match="is no PDF"):
+        value_of_bytes(b"hello", "pdf", "a.pdf")
 
 
 JSON = st.recursive(

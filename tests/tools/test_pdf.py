@@ -76,8 +76,17 @@ def test_everything_of_markdown_is_on_the_pages(make, tmp_path):
     data = (tmp_path / "w/out/report.pdf").read_bytes()
     assert made == {
         "success": True, "output_path": "out/report.pdf", "path": "out/report.pdf", "files": ["out/report.pdf"],
+        "base64": None,
         "title": "The report", "pages": 1, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "warnings": [],
     }  # fmt: skip
+
+
+def test_without_a_path_the_result_has_the_pdf_and_nothing_is_written(context, make, tmp_path):
+    written = make("# A")[0]
+    made = pdf_compiler.find(None).call(context, {"content": "# A"})
+    assert (made["path"], made["files"], made["sha256"]) == (None, [], written["sha256"])
+    assert pypdf.PdfReader(io.BytesIO(base64.b64decode(made["base64"]))).pages[0].extract_text().startswith("A")
+    assert [path.name for path in (tmp_path / "w").rglob("*.pdf")] == ["report.pdf"]
 
 
 def test_the_same_text_gives_the_same_bytes(make):

@@ -22,6 +22,7 @@ from orchestrator_dagster.definitions.steps.step_context import services_of
 from orchestrator_dagster.errors import StepError
 from orchestrator_dagster.files.workspace import Workspace
 from orchestrator_dagster.intelligence.description import Description, names_orchestrator
+from orchestrator_dagster.language.step import BYTES_FORMATS
 from orchestrator_dagster.runtime.asset_values import AssetFile, AssetFiles
 from orchestrator_dagster.runtime.outcome import ModelUsage
 from orchestrator_dagster.runtime.product_checks import Fault
@@ -162,7 +163,7 @@ def _key(pipeline: CompiledPipeline, names: Sequence[str]) -> AssetKey:
 
 def products_of(pipeline: CompiledPipeline, names: Sequence[str]) -> list[CompiledProduct]:
     """The products of these variables that a judge can read."""
-    return [one for one in pipeline.products if one.variable in names and one.format != "png"]
+    return [one for one in pipeline.products if one.variable in names and one.format not in BYTES_FORMATS]
 
 
 def _judged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import io
 import re
 import threading
@@ -34,12 +35,16 @@ _OWN_PAGE = 12
 
 
 class PdfResult(BaseModel):
-    """A PDF that is written: its file, how many ``pages`` it has, and what could not be shown as written."""
+    """A PDF: its file, how many ``pages`` it has, and what could not be shown as written.
+
+    Without ``output_path`` nothing is written, and ``base64`` has its bytes: a product can be made of them.
+    """
 
     success: bool
-    output_path: str
-    path: str
+    output_path: str | None
+    path: str | None
     files: list[str]
+    base64: str | None
     title: str
     pages: int
     size: int
@@ -50,12 +55,12 @@ class PdfResult(BaseModel):
 def compile(
     context: ToolContext,
     output_path: Annotated[
-        str,
+        str | None,
         Field(
-            description="The .pdf file to write.",
+            description="The .pdf file to write; without it the result has the PDF itself.",
             validation_alias=AliasChoices("output_path", "output", "output_file", "filename", "pdf_path"),
         ),
-    ],
+    ] = None,
     content: Annotated[
         Any,
         Field(
@@ -96,13 +101,13 @@ def compile(
         ParametersError: There is nothing to write, or it is HTML.
         MissingExtraError: ReportLab is not installed.
     """
-    if PurePosixPath(output_path).suffix.lower() != ".pdf":
+    if output_path is not None and PurePosixPath(output_path).suffix.lower() != ".pdf":
         raise ParametersError(f'"{output_path}" does not end with .pdf')
     text, folder = _source(context, content, path, format)
     if len(text) > MAX_CHARACTERS:
         raise SizeLimitError(f"the text has {len(text):,} characters, a PDF is made of {MAX_CHARACTERS:,} at most")
     heading = title or next((one.text for one in headings(text)), "")
-    named = heading or PurePosixPath(path or output_path).stem
+    named = heading or PurePosixPath(path or output_path or "document").stem
     warnings: list[str] = []
     with _SETTING:
         letters = Letters(SERIF if font == "serif" else SANS)
@@ -123,19 +128,20 @@ def compile(
         warnings.append(f"no font has the characters {''.join(sorted(letters.missing))[:40]}")
     if letters.right_to_left:
         warnings.append("Arabic and Hebrew letters are set from left to right, unjoined")
-    written = context.workspace.write(output_path, data)
-    shown = context.workspace.relative(written.path)
+    written = context.workspace.write(output_path, data) if output_path is not None else None
+    shown = context.workspace.relative(written.path) if written is not None else None
     for warning in warnings:
         context.log(warning)
     return PdfResult(
         success=True,
         output_path=shown,
         path=shown,
-        files=[shown],
+        files=[shown] if shown is not None else [],
+        base64=base64.b64encode(data).decode("ascii") if written is None else None,
         title=named,
         pages=pages,
-        size=written.bytes,
-        sha256=written.sha256,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
         warnings=list(dict.fromkeys(warnings)),
     )
 
