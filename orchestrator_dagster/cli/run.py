@@ -58,8 +58,12 @@ def run(
     except (PipelineError, InputsError) as error:
         stop(error)
     from orchestrator_dagster.cli.progress import progress_view
+    from orchestrator_dagster.compiler.packages import missing_packages
     from orchestrator_dagster.definitions.instance.home import open_instance
     from orchestrator_dagster.definitions.runs.execution import run_pipeline
+
+    for line in missing_packages(pipeline):  # said before anything is done, or paid
+        say(f"warning: {line}")
 
     try:
         with (

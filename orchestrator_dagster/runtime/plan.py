@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator_dagster.compiler.compiled import CompiledPipeline, CompiledStep
+from orchestrator_dagster.compiler.packages import missing_packages
 from orchestrator_dagster.errors import InputsError, ModelError, StepError, TemplateError
 from orchestrator_dagster.language.base import has_template
 from orchestrator_dagster.language.settings import Budget
@@ -76,8 +77,8 @@ class Plan:
     """What a run would do.
 
     ``missing`` are the required inputs that were not given; ``servers`` the local servers that were asked whether they
-    answer. ``cost`` is the estimate for the run in US dollars, of what is known of it: ``complete`` says whether that
-    is all.
+    answer; ``packages`` says what would be needed and is not installed. ``cost`` is the estimate for the run in US
+    dollars, of what is known of it: ``complete`` says whether that is all.
     """
 
     pipeline: str
@@ -85,6 +86,7 @@ class Plan:
     missing: tuple[str, ...] = ()
     servers: Mapping[str, bool] = field(default_factory=dict)
     offline: bool = False
+    packages: tuple[str, ...] = ()
 
     @property
     def asking(self) -> tuple[PlannedStep, ...]:
@@ -104,7 +106,7 @@ class Plan:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why it could not run as planned."""
-        return tuple(one.problem for one in self.steps if one.problem)
+        return (*(one.problem for one in self.steps if one.problem), *self.packages)
 
 
 def plan_of(pipeline: CompiledPipeline, given: Mapping[str, Any], known: KnownModels, folders: Any = ()) -> Plan:
@@ -122,7 +124,8 @@ def plan_of(pipeline: CompiledPipeline, given: Mapping[str, Any], known: KnownMo
     values, missing = _inputs(pipeline, given)
     planner = _Planner(known, folders)
     steps = tuple(planner.steps(pipeline, values, "", 1, False))
-    return Plan(pipeline.id, steps, missing, known.reach.servers, known.reach.offline)
+    packages = missing_packages(pipeline)
+    return Plan(pipeline.id, steps, missing, known.reach.servers, known.reach.offline, packages)
 
 
 def _inputs(pipeline: CompiledPipeline, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
