@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from orchestrator_dagster.errors import ParametersError
 from orchestrator_dagster.text import nearest
@@ -31,6 +31,16 @@ OPERATORS = (*SYMBOLS, "in", "not_in", *_TEXT, *_WITHOUT_VALUE, "between")
 _KEYS = ("column", "field", "operator", "op", "value", "ignore_case")
 
 
+def _are_readable(conditions: Any) -> Any:
+    """Whether conditions can be read, which can be told before the table is there."""
+    for number, condition in enumerate([] if isinstance(conditions, str) else _listed(conditions), 1):
+        try:
+            _read(condition, number)
+        except ParametersError as error:
+            raise ValueError(error.message) from None
+    return conditions
+
+
 def filter(
     context: ToolContext,
     data: Source,
@@ -43,6 +53,7 @@ def filter(
             ),
             validation_alias=AliasChoices("conditions", "condition", "where", "filters", "expression"),
         ),
+        AfterValidator(_are_readable),
     ],
     match: Annotated[Literal["all", "any"], Field(description="Whether all conditions must hold or one")] = "all",
     output_path: OutputPath = None,
@@ -67,16 +78,20 @@ def keep(frame: Frame, conditions: Any, match: str = "all") -> Any:
     """Which rows the conditions hold for: a numpy array of booleans."""
     if isinstance(conditions, str):
         return condition_of(frame, conditions).fillna(False).to_numpy(dtype=bool)
-    if isinstance(conditions, dict):
-        single = {"operator", "op"} & conditions.keys() and {"column", "field"} & conditions.keys()
-        conditions = [conditions] if single else [_equal_to(name, value) for name, value in conditions.items()]
     result = None
-    for number, condition in enumerate(conditions, 1):
+    for number, condition in enumerate(_listed(conditions), 1):
         holds = _holds(frame, condition, number)
         result = holds if result is None else result & holds if match == "all" else result | holds
     if result is None:
         raise ParametersError("`conditions` is empty", hint="give at least one, or leave the filter out")
     return result.fillna(False).to_numpy(dtype=bool)
+
+
+def _listed(conditions: list[dict[str, Any]] | dict[str, Any]) -> list[dict[str, Any]]:
+    if not isinstance(conditions, dict):
+        return conditions
+    single = {"operator", "op"} & conditions.keys() and {"column", "field"} & conditions.keys()
+    return [conditions] if single else [_equal_to(name, value) for name, value in conditions.items()]
 
 
 def _equal_to(name: str, value: Any) -> dict[str, Any]:
@@ -99,7 +114,8 @@ def operator_name(name: Any) -> str:
     return found
 
 
-def _holds(frame: Frame, condition: dict[str, Any], number: int) -> Column:
+def _read(condition: dict[str, Any], number: int) -> tuple[str, str]:
+    """The column and the operator of a condition."""
     for key in condition:
         if key not in _KEYS:
             raise ParametersError(f'condition {number} has an unknown key "{key}"{nearest(key, _KEYS)}')
@@ -112,12 +128,17 @@ def _holds(frame: Frame, condition: dict[str, Any], number: int) -> Column:
     ignore_case = condition.get("ignore_case", False)
     if not isinstance(ignore_case, bool) or (ignore_case and operator not in _TEXT):
         raise ParametersError(f"`ignore_case` of condition {number} is true or false, for {', '.join(_TEXT)} only")
+    return name, operator
+
+
+def _holds(frame: Frame, condition: dict[str, Any], number: int) -> Column:
+    name, operator = _read(condition, number)
     require_columns(frame, [name])
     column, value = frame[name], condition.get("value")
     if operator in SYMBOLS:
         return compare(column, operator, value)
     if operator in _TEXT:
-        return match_text(column, operator, value, ignore_case=ignore_case)
+        return match_text(column, operator, value, ignore_case=condition.get("ignore_case", False))
     return _OTHERS[operator](column, value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from orchestrator_dagster.errors import ParametersError
 from orchestrator_dagster.text import nearest
@@ -23,6 +23,16 @@ _SPELLINGS = {"fillna": "fill_null", "fill_missing": "fill_null", "dropna": "dro
               "rename_columns": "rename", "select_columns": "select"}  # fmt: skip
 
 
+def _are_known(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whether there are operations of these names, which can be told before the table is there."""
+    for number, spec in enumerate(operations, 1):
+        try:
+            _operation(spec, number)
+        except ParametersError as error:
+            raise ValueError(error.message) from None
+    return operations
+
+
 def transform(
     context: ToolContext,
     data: Source,
@@ -36,6 +46,7 @@ def transform(
             ),
             validation_alias=AliasChoices("operations", "transformations", "steps"),
         ),
+        AfterValidator(_are_known),
     ],
     output_path: OutputPath = None,
 ) -> TableResult:
