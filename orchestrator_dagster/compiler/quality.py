@@ -48,7 +48,7 @@ def check_quality(reading: Reading, top: Body, builtin: str = "builtin") -> None
         elif formats[variable] in BYTES_FORMATS:
             problems.add(
                 "product-format",
-                f'`qc.products` names "{variable}", a {formats[variable]} file: the judge reads texts and tables',
+                f'`qc.products` names "{variable}", which is a picture or a PDF: the judge reads texts and tables',
                 where,
                 hint="name another product",
             )
