@@ -30,6 +30,7 @@ _EXAMPLES = {
     "regex_replace": r"{{ title | regex_replace('\s*&\s*', ' and ') }}",
     "basename": "{{ path | basename }}",
     "dirname": "{{ path | dirname }}",
+    "stem": "{{ path | stem }}",
     "date": "{{ day | date('%d.%m.%Y') }}",
     "truncate_words": "{{ title | truncate_words(2) }}",
     "split": "{{ path | split('/') | first }}",

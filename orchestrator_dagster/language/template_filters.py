@@ -155,6 +155,15 @@ def basename(path: Any) -> str:
     return PurePosixPath(str(path)).name
 
 
+def stem(path: Any) -> str:
+    """The file name of a path without its last suffix.
+
+    >>> stem("data/in/2026-01-10.txt")
+    '2026-01-10'
+    """
+    return PurePosixPath(str(path)).stem
+
+
 def dirname(path: Any) -> str:
     """A path without its last part."""
     return str(PurePosixPath(str(path)).parent)
@@ -214,6 +223,7 @@ FILTERS: dict[str, Any] = {
     "regex_replace": regex_replace,
     "basename": basename,
     "dirname": dirname,
+    "stem": stem,
     "date": date,
     "truncate_words": truncate_words,
     "split": split,

@@ -250,6 +250,7 @@ def test_includes() -> None:
         ("{{ 'ab' | regex_replace('(a)(b)', '\\\\2\\\\1') }}", "ba"),
         ("{{ 'data/in/x.csv' | basename }}", "x.csv"),
         ("{{ 'data/in/x.csv' | dirname }}", "data/in"),
+        ("{{ 'data/in/x.y.csv' | stem }}", "x.y"),
         ("{{ '2026-01-31T08:05:00Z' | date('%d.%m.%Y %H:%M') }}", "31.01.2026 08:05"),
         ("{{ 0 | date }}", "1970-01-01"),
         ("{{ 'one two three' | truncate_words(2) }}", "one two…"),
