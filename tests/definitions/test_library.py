@@ -76,7 +76,7 @@ def test_loaded_pipelines(folder: Path, write: Write, instance: DagsterInstance)
     assert merged.resolve_job_def("three_job").execute_in_process(instance=instance).success
 
 
-WRONG = "id: wrong\nsteps:\n  - {id: a, tool: filesystm, action: read}\n  - {id: b, action: echo, dependencies: c}\n"
+WRONG = "id: wrong\nsteps:\n  - {id: a, tool: filesystm, action: read}\n  - {id: b, action: echo, parameters: {message: x}, dependencies: c}\n"
 MISSING = (
     "id: asks\ninputs: [{x: {asset: one/nothing}}]\nsteps: [{id: a, action: echo, parameters: {message: '{{ x }}'}}]\n"
 )

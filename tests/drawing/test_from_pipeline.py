@@ -190,7 +190,7 @@ def test_what_is_read_of_the_pass_before_is_no_line() -> None:
         ("{id: s, prompt: x, until: 'index > 2', timeout: 30, retries: 0}", "loop",
          ("builtin:extractive", "until index > 2", "timeout 30 s")),
         ("{id: s, tool: filesystem, action: list}", "tool", ("filesystem · list",)),
-        ("{id: s, action: debug}", "builtin", ("debug",)),
+        ("{id: s, action: debug, parameters: {message: x}}", "builtin", ("debug",)),
     ],
 )  # fmt: skip
 def test_kinds_of_steps(step: str, kind: str, lines: tuple[str, ...]) -> None:
@@ -200,7 +200,10 @@ def test_kinds_of_steps(step: str, kind: str, lines: tuple[str, ...]) -> None:
 
 def test_another_pipeline_is_one_box_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "workspace.yaml").touch()
-    (tmp_path / "other.yaml").write_text("steps: [{id: a, action: debug}, {id: b, action: debug}]\n", encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(
+        "steps: [{id: a, action: debug, parameters: {m: x}}, {id: b, action: debug, parameters: {m: x}}]\n",
+        encoding="utf-8",
+    )
     main = tmp_path / "main.yaml"
     main.write_text("steps:\n- {id: s, pipeline: other.yaml}\n- {id: t, for_each: [1], pipeline: other.yaml}\n")
     picture = picture_of(compile_or_raise(main, tmp_path))
