@@ -19,8 +19,9 @@ from dagster import DagsterInstance
 
 import orchestrator_dagster as orc
 from orchestrator_dagster.cli import main
+from orchestrator_dagster.definitions.instance import call_slots
 from orchestrator_dagster.definitions.instance.call_slots import PoolSlots, free_abandoned, pool_of
-from orchestrator_dagster.definitions.instance.home import call_slots, open_instance
+from orchestrator_dagster.definitions.instance.home import open_instance
 from orchestrator_dagster.errors import ModelTurnError, StepInterruptedError
 from orchestrator_dagster.models.client import UNWATCHED, Watch
 from orchestrator_dagster.testing import ModelServer
