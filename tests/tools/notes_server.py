@@ -9,9 +9,10 @@ from mcp.server.mcpserver import MCPServer
 
 server = MCPServer("notes")
 notes: list[str] = []
-with Path("pids.txt").open("a") as pids:
-    pids.write(f"{os.getpid()}\n")
-print("the notes server is up", file=sys.stderr)
+if __name__ == "__main__":  # not where it is only looked through for examples
+    with Path("pids.txt").open("a") as pids:
+        pids.write(f"{os.getpid()}\n")
+    print("the notes server is up", file=sys.stderr)
 
 
 @server.tool()
