@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Iterator, Mapping
 
 from orchestrator_dagster.errors import StepError
@@ -34,8 +35,13 @@ def handler_word(name: str) -> str:
     return name.rpartition(".")[2].lower().removesuffix("error").removesuffix("exception")
 
 
-def known_error_names() -> Iterator[str]:
-    """The names of all errors of steps, what they are also called, and Python's own."""
+@functools.lru_cache(maxsize=1)
+def known_errors() -> Mapping[str, str]:
+    """All errors of steps, what they are also called, and Python's own: names by what counts of them."""
+    return {handler_word(name): name for name in _names()}
+
+
+def _names() -> Iterator[str]:
     yield from (name for names in ALSO_CALLED.values() for name in names)
     yield from (name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, Exception))
     left: list[type] = [StepError]

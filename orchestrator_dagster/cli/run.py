@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -26,8 +25,6 @@ from orchestrator_dagster.errors import InputsError, OrchestratorError, Pipeline
 
 if TYPE_CHECKING:
     from orchestrator_dagster.compiler.compiled import CompiledPipeline
-
-_PLACE = re.compile(r"\S+:\d+:\d+: ")
 
 
 @click.command()
@@ -176,6 +173,5 @@ def _finish(document: dict[str, Any], output: Path | None, quiet: bool, changed:
 
 
 def _placed(failure: Mapping[str, Any]) -> str:
-    """The message of a failure, with the place of its step in front unless it is there already."""
-    place, message = failure.get("location"), str(failure["message"])
-    return f"{place}: {message}" if place and not _PLACE.match(message) else message
+    """The message of a failure, with the place of its step in front; where several failed, it has theirs."""
+    return f"{failure['location']}: {failure['message']}" if failure["location"] else str(failure["message"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from orchestrator_dagster.compiler.kinds import Place
-from orchestrator_dagster.error_names import handler_word, known_error_names
+from orchestrator_dagster.error_names import handler_word, known_errors
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import Document
 from orchestrator_dagster.language.pipeline import Pipeline
@@ -26,9 +26,9 @@ def check_handled_errors(pipeline: Pipeline, document: Document, problems: Probl
         document: Its file.
         problems: Takes the warnings.
     """
-    known = {handler_word(name): name for name in known_error_names()}
     for place, handler, step in _handlers(pipeline):
         for number, name in enumerate(handler.errors):
+            known = known_errors()
             word = handler_word(name)
             near = None if word in known or word in ("", "*") else nearest_name(word, known)
             if near is not None and SequenceMatcher(None, word, near).ratio() >= _MISSPELT:

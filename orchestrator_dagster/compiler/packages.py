@@ -28,16 +28,20 @@ def missing_packages(pipeline: CompiledPipeline) -> tuple[str, ...]:
 
 
 def _missing(pipeline: CompiledPipeline) -> Iterator[str]:
-    steps = list(pipeline.steps)
-    while steps:
-        step = steps.pop(0)
+    for step in (inner for top in pipeline.steps for inner in _inside(top)):
         for package, extra in _needed(step):
             if importlib.util.find_spec(package) is None:
                 what = f'step "{step.id}" needs the package "{package}", which is not installed'
                 yield f"{pipeline.location(step)}: {what}: pip install 'orchestrator-dagster[{extra}]'"
-        steps[:0] = step.body
         if step.pipeline is not None:
             yield from _missing(step.pipeline)
+
+
+def _inside(step: CompiledStep) -> Iterator[CompiledStep]:
+    """A step and those of its loop; the steps of a pipeline that it runs stand in another file."""
+    yield step
+    for one in step.body:
+        yield from _inside(one)
 
 
 def _needed(step: CompiledStep) -> Iterator[tuple[str, str]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import requires
 from pathlib import Path
+
+from orchestrator_dagster.compiler import packages
 
 Write = Callable[[str, str], Path]
 
@@ -31,6 +35,15 @@ SAID = (
 
 def without_reportlab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True)
+
+
+def test_each_package_comes_with_its_extra() -> None:
+    declared: dict[str, set[str]] = {}
+    for line in requires("orchestrator-dagster") or ():
+        if found := re.match(r"([\w-]+).*extra == ['\"](\w+)", line):
+            declared.setdefault(found[2], set()).add(found[1])
+    for package, extra in (*packages._OF_TOOLS.values(), *packages._OF_FORMATS.values()):
+        assert package in declared[extra]
 
 
 def test_a_plan_says_what_is_not_installed(write: Write, project: Path) -> None:

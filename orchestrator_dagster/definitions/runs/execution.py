@@ -18,7 +18,6 @@ from orchestrator_dagster.compiler.compiled import CompiledPipeline
 from orchestrator_dagster.definitions.executors.executor import was_interrupted
 from orchestrator_dagster.definitions.instance.home import leave_logging_alone
 from orchestrator_dagster.definitions.instance.recording import recording
-from orchestrator_dagster.definitions.location.factory import default_resources
 from orchestrator_dagster.definitions.pipelines.asset_values import missing_before
 from orchestrator_dagster.definitions.pipelines.jobs import launch_config
 from orchestrator_dagster.definitions.pipelines.launched import PRODUCTS_TAG, kept_tags
@@ -73,13 +72,13 @@ def run_pipeline(
     """
     refuse_unsupported(pipeline)
     partition = checked_partition(pipeline, partition)
-    config = launch_config(pipeline, given_inputs(pipeline, inputs, partition), LOGGERS)
+    values = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
+    config = launch_config(pipeline, _as_given(values, inputs), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
-    folder = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))["output_dir"]
-    resource = {**default_resources(root), **(resources or {})}["workspace"]
+    resource = (resources or {}).get("workspace", WorkspaceResource(root=str(root)))
     if isinstance(resource, WorkspaceResource):  # else what is there in its place is asked in the run
-        check_folder(pipeline, str(folder), resource.workspace())
+        check_folder(pipeline, str(values["output_dir"]), resource.workspace())
     if pipeline.asset_inputs:
         selected = None if products is None else [one.key for one in pipeline.products if one.variable in products]
         with recording(instance):
@@ -141,5 +140,8 @@ def _as_progress(on_progress: OnProgress) -> OnItems:
 
 def given_inputs(pipeline: CompiledPipeline, inputs: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
     """The inputs as the launchpad would give them: of their declared types."""
-    checked = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
-    return {name: checked[name] for name in inputs if name in checked}
+    return _as_given(complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition)), inputs)
+
+
+def _as_given(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in inputs if name in values}
