@@ -111,6 +111,19 @@ class Walk:
         """Press the switch of a schedule or sensor."""
         self.page.locator("label:has(input[type=checkbox])").first.click()
 
+    def tick(self, text: str) -> None:
+        """Open the result of a sensor's latest tick, until it says this: the tick that has a change served is before."""
+        from playwright.sync_api import TimeoutError
+
+        for _ in range(20):
+            self.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
+            with suppress(TimeoutError):
+                self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=6_000)
+                return
+            self.press("Close")
+            self.still()
+        raise AssertionError(f"{self.page.url}: no tick came to say {text!r}")
+
     def view(self) -> None:
         """Open the run that a message at the bottom says was launched."""
         self.see("Launched run")

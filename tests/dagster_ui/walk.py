@@ -215,7 +215,7 @@ def stale(walk: Walk) -> None:
     walk.picture("stale", "Stale:", "standard_repli", "orchestrator/stale")
     walk.follow("Automation")
     walk.follow("recompile_pipelines")
-    walk.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
+    walk.tick("stale, with errors")
     walk.picture("tick", "stale, with errors")
     file.write_text(right, encoding="utf-8")
     walk.until("/assets/sort_mail/answer", "The answer, or the note for a person", without="Stale:")
