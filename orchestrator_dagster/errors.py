@@ -140,9 +140,13 @@ class StepError(OrchestratorError):
 
 
 class TemplateError(StepError):
-    """A template could not be rendered: a name without a value, a filter that failed, a limit that was reached."""
+    """A template could not be rendered: a name without a value, a filter that failed, a limit that was reached.
+
+    ``missing`` has the reason of each value that was not there, as its ``Absent`` gave it.
+    """
 
     permanent = True
+    missing: tuple[str, ...] = ()
 
 
 class ConditionError(StepError):

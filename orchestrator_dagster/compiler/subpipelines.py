@@ -106,12 +106,30 @@ def find_pipeline(
         )
         return None
     _check_inputs(draft, pipeline, reading)
+    _check_pools(draft, pipeline, reading)
     return done
 
 
 def levels_around(draft: Draft) -> int:
     """How many loops a step stands in; a step that repeats stands in its own."""
     return sum(1 for _ in draft.home.around()) + draft.repeats
+
+
+def _check_pools(draft: Draft, pipeline: CompiledPipeline, reading: Reading) -> None:
+    """A pool holds ops of Dagster: of a pipeline that is run as a step only that step is one."""
+    step = draft.step
+    inside = {one.spec.pool: one.id for one in pipeline.steps if one.spec.pool not in (None, step.pool)}
+    giving = "the outermost loop" if any(draft.home.around()) else "this step"
+    for pool, name in inside.items():
+        reading.problems.add(
+            "unused-key",
+            f'step "{step.id}": in the pipeline "{step.pipeline}" the step "{name}" has the pool "{pool}", which does not'
+            " hold it here: run by another pipeline, its steps are no ops of Dagster",
+            reading.document.span((*draft.place, "pipeline")),
+            step=step.id,
+            severity="warning",
+            hint=f"give {giving} `pool: {pool}`, or hold calls of a provider by `limits` in the header",
+        )
 
 
 def _check_inputs(draft: Draft, pipeline: CompiledPipeline, reading: Reading) -> None:

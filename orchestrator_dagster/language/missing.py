@@ -20,6 +20,10 @@ class _Noted(threading.local):
 NOTED = _Noted()
 
 
+class MissingValueError(jinja2.UndefinedError):
+    """Something was done with a value that is not there; its message is the reason alone."""
+
+
 class Missing(jinja2.Undefined):
     """A value that is not there. It is false and can be guarded; any other use fails with the reason.
 
@@ -43,7 +47,7 @@ class Missing(jinja2.Undefined):
         return f'{kind_of(owner)} has no field "{name}"{fields}'
 
     def _fail(self, *args: Any, **kwargs: Any) -> Any:
-        raise jinja2.UndefinedError(self.reason)
+        raise MissingValueError(self.reason)
 
     def __str__(self) -> str:
         found = NOTED.reasons

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
@@ -22,7 +22,7 @@ from jinja2.exceptions import SecurityError
 from orchestrator_dagster.errors import TemplateError
 from orchestrator_dagster.language import template_limits as limits
 from orchestrator_dagster.language.absent import Absent
-from orchestrator_dagster.language.missing import NOTED, Missing, unwrap
+from orchestrator_dagster.language.missing import NOTED, Missing, MissingValueError, unwrap
 from orchestrator_dagster.language.template_environment import environment
 from orchestrator_dagster.language.template_filters import json_value
 from orchestrator_dagster.language.template_text import parts_of, whole_expression
@@ -137,7 +137,7 @@ def render(
             if isinstance(result, str):
                 result = _with_blanks(source, result)
         if NOTED.reasons:
-            raise TemplateError("; ".join(NOTED.reasons))
+            raise _missing(NOTED.reasons)
         return result
     except TemplateError:
         raise
@@ -145,14 +145,24 @@ def render(
         raise TemplateError(f"the template cannot be parsed: {error.message}") from None
     except SyntaxError:  # of the Python that Jinja made: it has a limit of blocks inside each other
         raise TemplateError("too many blocks of the template stand in each other") from None
+    except MissingValueError as error:
+        raise _missing([*NOTED.reasons, str(error)]) from None
     except RecursionError:
         raise TemplateError("the template, or a value in it, is nested too deeply") from None
     except Exception as error:  # a filter or method got something it cannot take: the author's mistake, not ours
         said = str(error) or type(error).__name__
-        raise TemplateError("; ".join(dict.fromkeys([*NOTED.reasons, said]))) from None
+        raise _missing(NOTED.reasons, [*NOTED.reasons, said]) from None
     finally:
         NOTED.reasons = reasons
         limits.restore(spent)
+
+
+def _missing(reasons: Iterable[str], said: Iterable[str] | None = None) -> TemplateError:
+    """The error of values that are not there; its message is what is said of them, by default the reasons."""
+    reasons = tuple(dict.fromkeys(reasons))
+    error = TemplateError("; ".join(dict.fromkeys(reasons if said is None else said)))
+    error.missing = reasons
+    return error
 
 
 def _with_blanks(source: str, text: str) -> str:
@@ -227,6 +237,7 @@ def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] 
         TemplateError: See :func:`render`; with the place of each problem inside the tree.
     """
     problems: list[str] = []
+    missing: list[str] = []
 
     def walk(node: Any, place: str) -> Any:
         if isinstance(node, str):
@@ -234,6 +245,7 @@ def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] 
                 return render(node, names, dashed=dashed)
             except TemplateError as error:
                 problems.append(f"`{place}`: {error.message}" if place else error.message)
+                missing.extend(error.missing)
                 return None
         if isinstance(node, Mapping):
             return {
@@ -246,5 +258,5 @@ def render_tree(value: Any, names: Mapping[str, Any], *, dashed: frozenset[str] 
 
     result = walk(value, "")
     if problems:
-        raise TemplateError("; ".join(dict.fromkeys(problems)))
+        raise _missing(missing, problems)
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -198,21 +198,21 @@ class OutputsView(Mapping[str, Any]):
         try:
             return render_tree(value, self._names, dashed=self._pipeline.dashed)
         except TemplateError as error:
-            absent = absent or self._absent_inside(name, error.message)
+            absent = absent or self._absent_inside(name, error.missing)
             if absent is None:
                 raise TemplateError(f'the output "{name}": {error.message}', hint=error.hint) from None
             return Absent(absent)  # unless `default()` or a test took care of it, it needs a value that is not there
         finally:
             self._rendering.discard(name)
 
-    def _absent_inside(self, name: str, message: str) -> str | None:
-        """Why a step inside a loop has no value that the output needs, when that is what the message says."""
+    def _absent_inside(self, name: str, missing: Sequence[str]) -> str | None:
+        """Why a step inside a loop has no value that the output needs, when that is one of what was not there."""
         outcomes = [self._outcomes[step] for step in self._pipeline.output_steps.get(name, ())]
         while outcomes:
             one = outcomes.pop()
             inside = [inner for passed in one.iterations or () for inner in passed.steps.values()]
             for inner in inside:
-                if inner.absent_reason is not None and inner.absent_reason in message:
+                if inner.absent_reason in missing:
                     return inner.absent_reason
             outcomes += inside
         return None

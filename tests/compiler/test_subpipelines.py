@@ -63,6 +63,22 @@ def test_a_step_has_the_compiled_pipeline_and_takes_from_its_outputs(make: Make)
     assert again.to_json() == done.pipeline.to_json()
 
 
+def test_a_pool_does_not_hold_the_steps_of_a_pipeline_that_another_one_runs(make: Make) -> None:
+    slow = "steps: [{id: b, prompt: x, pool: slow}, {id: c, prompt: y, pool: slow}]\n"
+    done = make(
+        "steps: [{id: a, pipeline: leaf.yaml}, {id: l, for_each: [1], steps: [{id: d, pipeline: leaf.yaml}]}]\n",
+        leaf=slow,
+    )
+    assert done.pipeline is not None
+    a, d = done.problems
+    assert (a.code, a.step, a.severity, d.step) == ("unused-key", "a", "warning", "d")
+    assert 'in the pipeline "leaf.yaml" the step "c" has the pool "slow", which does not hold it here' in a.message
+    assert (a.hint or "").startswith("give this step `pool: slow`")
+    assert (d.hint or "").startswith("give the outermost loop `pool: slow`")
+    held = make("steps: [{id: a, pipeline: leaf.yaml, pool: slow}]\n", leaf=slow)
+    assert not list(held.problems)
+
+
 def test_a_file_is_looked_up_beside_the_pipeline_then_at_the_root(make: Make) -> None:
     other = "steps: [{id: there, prompt: x}]\n"
     done = make(

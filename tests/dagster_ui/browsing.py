@@ -116,7 +116,9 @@ class Walk:
         from playwright.sync_api import TimeoutError
 
         for _ in range(20):
-            self.page.get_by_text("0 runs requested").nth(2).click()  # the state, then the latest tick's status and result
+            self.page.get_by_text("0 runs requested").nth(
+                2
+            ).click()  # the state, then the latest tick's status and result
             with suppress(TimeoutError):
                 self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=6_000)
                 return
