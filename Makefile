@@ -9,6 +9,9 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.13 python3.11 python3
 CONSTRAINTS = constraints/py$(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])').txt
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Without compiled files, each of the many processes of the tests reads the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser dev check format bench clean
 

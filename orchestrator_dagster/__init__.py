@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from orchestrator_dagster.garbage import garbage_later
+
 if TYPE_CHECKING:
     from orchestrator_dagster import log as log
     from orchestrator_dagster.api import Pipeline as Pipeline
@@ -90,7 +92,8 @@ def __getattr__(name: str) -> Any:
     if name == "log":
         return import_module(f"{__name__}.log")
     if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        with garbage_later():
+            return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

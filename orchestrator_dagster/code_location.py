@@ -7,6 +7,6 @@ from __future__ import annotations
 
 import os
 
-from orchestrator_dagster.definitions.location.factory import build_definitions
+from orchestrator_dagster import build_definitions
 
 defs = build_definitions(os.environ.get("ORCHESTRATOR_PIPELINES", "pipelines"))

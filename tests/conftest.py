@@ -63,11 +63,19 @@ def write(project: Path) -> Callable[[str, str], Path]:
     return make
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """A real instance on disk."""
-    home = tmp_path / "dagster_home"
-    home.mkdir()
+@pytest.fixture(scope="session")
+def _new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance that has just been made: to copy it takes a sixth of the time of making one."""
+    home = tmp_path_factory.mktemp("home")
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    with DagsterInstance.from_config(str(home)):
+        return home
+
+
+@pytest.fixture
+def instance(tmp_path: Path, _new_home: Path) -> Iterator[DagsterInstance]:
+    """A real instance on disk, of its own."""
+    home = tmp_path / "dagster_home"
+    shutil.copytree(_new_home, home)
     with DagsterInstance.from_config(str(home)) as opened:
         yield opened

@@ -17,6 +17,7 @@ BASE = {
     "errors",
     "files",
     "frozen",
+    "garbage",
     "markdown_text",
     "model_words",
     "processes",

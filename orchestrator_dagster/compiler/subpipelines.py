@@ -123,8 +123,8 @@ def _check_pools(draft: Draft, pipeline: CompiledPipeline, reading: Reading) -> 
     for pool, name in inside.items():
         reading.problems.add(
             "unused-key",
-            f'step "{step.id}": in the pipeline "{step.pipeline}" the step "{name}" has the pool "{pool}", which does not'
-            " hold it here: run by another pipeline, its steps are no ops of Dagster",
+            f'step "{step.id}": in the pipeline "{step.pipeline}" the step "{name}" has the pool "{pool}", which does'
+            " not hold it here: run by another pipeline, its steps are no ops of Dagster",
             reading.document.span((*draft.place, "pipeline")),
             step=step.id,
             severity="warning",

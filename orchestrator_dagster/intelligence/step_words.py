@@ -250,7 +250,8 @@ def _tried(step: CompiledStep) -> Iterator[str]:
 
 def decides(step: CompiledStep) -> bool:
     """Whether something of the step is left to the orchestrator."""
-    values = step.spec.model_dump(exclude={"steps", "name", "description", "metadata", "model", "expert"})
+    left = {"steps", "name", "description", "metadata", "model", "expert"}
+    values = step.spec.model_dump(exclude=left, exclude_defaults=True)
     return bool(auto_in(values))
 
 

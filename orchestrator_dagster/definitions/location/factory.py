@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from orchestrator_dagster.definitions.pipelines.triggers import pipeline_trigger
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.definitions.steps.shared_parts import ASSETS_IO, OUTCOMES_IO, PRODUCTS_IO
 from orchestrator_dagster.errors import ExecutorError
+from orchestrator_dagster.garbage import garbage_later
 from orchestrator_dagster.intelligence.description import Description
 from orchestrator_dagster.language.diagnostics import Problems
 from orchestrator_dagster.language.document import read_file
@@ -86,7 +85,7 @@ def build_definitions(
     base = Path(root).resolve() if root else find_project(Path.cwd())
     if isinstance(executor, str):
         executor = find_executor(executor, base)
-    with _garbage_later():
+    with garbage_later():
         # A run's own process serves nobody.
         sources = Sources.of(base / folder, base) if purpose_of_process() is None else None
         served = load_served(base / folder, base, translator)
@@ -147,19 +146,6 @@ def fixed_definitions(
     made = [file.pipeline for file in done.files if file.pipeline is not None]
     shared = {**shared_resources(root), **(resources or {})}
     return definitions_of(made, root=root, resources=shared, executor=executor, specs=done.specs)
-
-
-@contextlib.contextmanager
-def _garbage_later() -> Iterator[None]:
-    """Collect no garbage while much is made that stays: looking through it again and again is 40 % of the time."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def definitions_of(
