@@ -152,7 +152,7 @@ def test_a_loop_that_is_tried_again_pays_only_once_for_what_is_kept(
     write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer
 ) -> None:
     model_server.then(answer())
-    write("tools.py", (Path(__file__).parents[1] / "runtime" / "flow_tools.py").read_text(encoding="utf-8"))
+    write("tools.py", (Path(__file__).parents[2] / "runtime" / "flow_tools.py").read_text(encoding="utf-8"))
     text = """id: p
 default_model: openai:gpt-4o-mini
 steps:

@@ -206,7 +206,7 @@ outputs: {said: "{{ each.results }}"}
 def test_permission_is_given_by_the_resource_alone(
     write: Write, project: Path, instance: DagsterInstance, model_server: ModelServer
 ) -> None:
-    shutil.copy(Path(__file__).parents[1] / "runtime" / "offered.py", project / "tools.py")
+    shutil.copy(Path(__file__).parents[2] / "runtime" / "offered.py", project / "tools.py")
     text = "id: prices\ndefault_model: openai:gpt-4o-mini\nsteps:\n  - {id: a, prompt: Heal., tools: restart, retries: 0}\n"
     pipeline = orc.compile(write("pipelines/prices.yaml", text))
     refused = pipeline.run(instance=instance, resources=resources(model_server))

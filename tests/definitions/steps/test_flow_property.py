@@ -28,7 +28,7 @@ from orchestrator_dagster.runtime.scope import Scope
 from orchestrator_dagster.runtime.services import Services
 from orchestrator_dagster.tools.registry import ToolRegistry
 
-reference = runpy.run_path(str(Path(__file__).parents[1] / "compiler" / "reference_flow.py"))
+reference = runpy.run_path(str(Path(__file__).parents[2] / "compiler" / "reference_flow.py"))
 
 TOOLS = '''\
 from orchestrator_dagster import tool

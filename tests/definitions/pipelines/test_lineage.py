@@ -13,7 +13,7 @@ from dagster import AssetKey, DagsterInstance
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleCauseCategory
 from dagster._core.loader import LoadingContextForTest
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "lineage_project"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "lineage_project"
 
 
 @pytest.fixture

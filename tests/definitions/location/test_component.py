@@ -24,7 +24,7 @@ from orchestrator_dagster.definitions.location.component import PipelinesCompone
 from orchestrator_dagster.definitions.resources import ModelsResource, ToolsResource, WorkspaceResource
 from orchestrator_dagster.errors import ExecutorError, PathError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 TYPE = "orchestrator_dagster.PipelinesComponent"
 SAY = """\
 id: {name}

@@ -30,7 +30,7 @@ Write = Callable[[str, str], Path]
 
 @pytest.fixture(autouse=True)
 def _tools(project: Path) -> None:
-    shutil.copy(Path(__file__).parents[1] / "runtime" / "flow_tools.py", project / "tools.py")
+    shutil.copy(Path(__file__).parents[2] / "runtime" / "flow_tools.py", project / "tools.py")
 
 
 def calls(project: Path) -> list[str]:

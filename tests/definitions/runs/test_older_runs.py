@@ -15,7 +15,7 @@ import orchestrator_dagster as orc
 from orchestrator_dagster.testing import ModelServer
 
 pytestmark = pytest.mark.slow
-OLDER = Path(__file__).resolve().parents[1] / "compiler" / "older"
+OLDER = Path(__file__).resolve().parents[2] / "compiler" / "older"
 ANSWER = "This is the answer of the test server."
 
 SALES = "region,product,amount,status\nnorth,a,10,active\nsouth,b,20,inactive\nnorth,b,5,active\n"
