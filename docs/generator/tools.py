@@ -68,7 +68,7 @@ def _action(tool: Tool, action: Action) -> list[str]:
     step = {"id": action.name, "tool": tool.name, "action": action.name, "parameters": asked}
     if action.uses_models:
         step["model"] = MODELS.get((tool.name, action.name), MODEL)
-    more = _operations() if (tool.name, action.name) == ("data_processing", "transform") else []
+    more = _operations(action) if action.operations else []
     return [
         f"### {tool.name} {action.name}",
         " ".join(filter(None, (prose(action.summary), default, aliases))),
@@ -99,23 +99,22 @@ def _as_yaml(found: list[Any]) -> str:
     return textwrap.dedent(text)
 
 
-def _operations() -> list[str]:
-    """The operations of `transform`, which are written like actions."""
+def _operations(action: Action) -> list[str]:
+    """The operations of an action, which are written like actions; `transform` has some."""
     from orchestrator_dagster.tools.data.expressions import FUNCTIONS
-    from orchestrator_dagster.tools.data.operations import OPERATIONS
 
     rows = []
-    for name, function in OPERATIONS.items():
-        action = Action("data_processing", name, function)
-        schema = action.parameters.model_json_schema()
+    for operation in action.operations:
+        schema = operation.parameters.model_json_schema()
         given = []
         for parameter, field in schema["properties"].items():
             kind = _kind(field, schema)
             given.append(f"`{parameter}`" + (f" ({kind})" if "`" in kind else ""))
-        rows.append((f"`{name}`", prose(action.summary), ", ".join(given)))
+        rows.append((f"`{operation.name}`", prose(operation.summary), ", ".join(given)))
     functions = ", ".join(f"`{name}`" for name in sorted(FUNCTIONS))
     return [
-        "The operations of `transform`. `{cast: {zip: text}}` is short for `{operation: cast, columns: {zip: text}}`:"
+        f"The operations of `{action.name}`. `{{cast: {{zip: text}}}}` is short for"
+        " `{operation: cast, columns: {zip: text}}`:"
         " the value is the operation's first parameter, or a map of its parameters.",
         table(("operation", "does", "parameters"), rows),
         "An expression, in `derive` and in the conditions of `filter`, knows columns by their names, numbers, texts"

@@ -32,7 +32,7 @@ def show_tool(tool: Tool, root: Path) -> str:
         default = " (default)" if action.name == tool.default_action else ""
         parts.append(f"\n{action.name}{default}\n  {action.summary}")
         parts.extend(_parameters(action))
-        parts.extend(_operations(tool, action))
+        parts.extend(_operations(action))
         parts.extend(_result(action))
     return "\n".join(parts).replace("``", "`")  # as docstrings mark code
 
@@ -79,19 +79,14 @@ def _parameters(action: Action) -> list[str]:
     return lines
 
 
-def _operations(tool: Tool, action: Action) -> list[str]:
-    """What stands in the list ``operations`` of ``transform``: each has parameters of its own."""
-    if (tool.name, action.name) != ("data_processing", "transform"):
-        return []
-    from orchestrator_dagster.tools.data.operations import OPERATIONS
-
-    lines = ["  operations"]
-    for name, function in OPERATIONS.items():
-        operation = Action(tool.name, name, function)
+def _operations(action: Action) -> list[str]:
+    """What stands in its list ``operations``: each has parameters of its own."""
+    lines = ["  operations"] if action.operations else []
+    for operation in action.operations:
         schema = operation.parameters.model_json_schema()
         given = []
         for parameter, field in schema["properties"].items():
             kind = _kind(field, schema)
             given.append(f"{parameter}: {kind}" if ", " in kind else parameter)
-        lines.append(f"    {name} ({'; '.join(given)}): {operation.summary}")
+        lines.append(f"    {operation.name} ({'; '.join(given)}): {operation.summary}")
     return lines

@@ -124,7 +124,8 @@ class Action:
     called in the run's own process also with a timeout, which bounds its model calls. So is one that is ``in_run``: it
     runs pipelines or asks people, and sees to the timeout itself. ``plain`` are parameters whose maps, and texts of
     several lines, are not rendered: templates in them are not the step's.
-    One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time.
+    One that ``reads_only`` changes nothing, so a model's calls of it may run at the same time. ``operations`` are what
+    its parameter of that name is a list of, each with parameters of its own.
     """
 
     tool: str
@@ -136,6 +137,7 @@ class Action:
     uses_models: bool = False
     in_run: bool = False
     plain: tuple[str, ...] = ()
+    operations: tuple[Action, ...] = ()
 
     @property
     def stays(self) -> bool:
@@ -299,6 +301,7 @@ class Tool:
         in_run: bool = False,
         plain: tuple[str, ...] = (),
         reads_only: bool = False,
+        operations: Mapping[str, Callable[..., Any]] | None = None,
     ) -> Callable[[Function], Function]:
         """Decorator: make the function an action of this tool.
 
@@ -311,6 +314,7 @@ class Tool:
             in_run: Whether it works through the run: it runs pipelines, or asks people.
             plain: Parameters whose maps and texts of several lines are not rendered.
             reads_only: Whether it changes nothing: a model's calls of such actions run at the same time.
+            operations: By name, what its parameter ``operations`` is a list of.
         """
 
         def register(function: Function) -> Function:
@@ -324,6 +328,7 @@ class Tool:
                 uses_models=self.uses_models if uses_models is None else uses_models,
                 in_run=in_run,
                 plain=plain,
+                operations=tuple(Action(self.name, *one) for one in (operations or {}).items()),
             )
             self.actions[action.name] = action
             if default:

@@ -19,6 +19,7 @@ from orchestrator_dagster.tools.data import (
     reshaping,
     transforming,
 )
+from orchestrator_dagster.tools.data.operations import OPERATIONS
 from orchestrator_dagster.tools.tool import Tool
 
 data_processing = Tool(
@@ -36,7 +37,7 @@ data_processing.action(aliases=("append", "union"))(joining.concat)
 data_processing.action()(reshaping.pivot)
 data_processing.action(aliases=("melt",))(reshaping.unpivot)
 data_processing.action(aliases=("describe", "analyze", "statistics"))(profiling.profile)
-data_processing.action(aliases=("clean",))(transforming.transform)
+data_processing.action(aliases=("clean",), operations=OPERATIONS)(transforming.transform)
 data_processing.action(aliases=("order", "order_by"))(ordering.sort)
 data_processing.action(aliases=("drop_duplicates", "distinct"))(ordering.deduplicate)
 data_processing.action()(ordering.sample)
