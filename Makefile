@@ -51,9 +51,11 @@ browser:
 		{ apt-get -qq update && apt-get -qq --yes --no-install-recommends install chromium; } >/dev/null 2>&1 || \
 		echo "There is no Chromium, and none could be installed: the tests that need a browser are skipped."
 
-# On CI, which sets CI, also those that take long.
+# On CI, which sets CI, also those that take long. Here one more worker than there are processors: a part of the time
+# the tests wait for other processes.
+WORKERS = $(if $(CI),auto,$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)'))
 test: $(VENV)/.develops $(if $(CI),browser)  ## Run the tests; with CI=1 also the slow ones
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(if $(CI),,-m "not slow")
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(if $(CI),,-m "not slow")
 
 check: $(VENV)/.develops  ## Lint and check types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

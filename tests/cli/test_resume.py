@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Write = Callable[[str, str], Path]
 FILE = "pipelines/f.yaml"
 WRONG = "id: f\nsteps:\n  - {id: read, tool: filesystem, action: read, parameters: {path: no.txt}}\n"
@@ -22,6 +24,7 @@ def last(stderr: str) -> str:
     return stderr.splitlines()[-1].removeprefix("next: orchestrator ")
 
 
+@pytest.mark.slow
 def test_a_file_that_was_mended_is_told_and_taken_by_the_next_command(write: Write, project: Path) -> None:
     write(FILE, WRONG)
     failed = orchestrator("run", FILE)
@@ -38,6 +41,7 @@ def test_a_file_that_was_mended_is_told_and_taken_by_the_next_command(write: Wri
     assert "note:" not in second.stderr
 
 
+@pytest.mark.slow
 def test_a_file_with_errors_by_now_and_one_that_is_gone_stop_no_resume(write: Write, project: Path) -> None:
     write(FILE, WRONG)
     failed = orchestrator("run", FILE)

@@ -64,6 +64,7 @@ def materialization(dev: Any, *path: str) -> dict[str, Any]:
     return {"run": found["runId"], **values}
 
 
+@pytest.mark.slow
 def test_the_ui_launches_the_main_pipeline(dev: Any) -> None:
     nodes = dev.query(
         "{ assetNodes { assetKey { path } groupName opNames dependencyKeys { path } kinds description } }"

@@ -52,6 +52,7 @@ def name(page: Path) -> str:
     return page.relative_to(REPOSITORY).as_posix()
 
 
+@pytest.mark.slow
 def test_the_reference_is_up_to_date() -> None:
     ran = subprocess.run(
         [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, cwd=REPOSITORY
@@ -102,6 +103,7 @@ def test_example_steps_of_the_tools_page_compile(project: Path) -> None:
         assert not problems, f"tools.md:{block.line}\n" + "\n".join(one.render() for one in problems)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in RUN if parse.blocks(page)], ids=name)
 def test_a_page_does_what_it_shows(page: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page.parent.parent == REPOSITORY / "examples":

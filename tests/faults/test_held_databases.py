@@ -60,6 +60,7 @@ def runs_of(project: Path) -> list[str]:
         return [run.run_id for run in instance.get_runs()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_it_is_held_too_long(name: str, project: Path, pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first step on; the run is resumed when the database is free."""
@@ -114,6 +115,7 @@ def test_the_run_waits_for_a_short_while(project: Path, pipeline: Path) -> None:
     assert calls(project) == ["1000", "300000", "10"]
 
 
+@pytest.mark.slow
 def test_no_run_can_be_made(project: Path, pipeline: Path) -> None:
     with open_instance(project):
         pass

@@ -6,11 +6,13 @@ import random
 from pathlib import Path
 
 import killing
+import pytest
 
 #: Kills in this test; `python tests/faults/killing.py 200` does as many as one likes.
 KILLS = 6
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_to_the_same_end(tmp_path: Path) -> None:
     with killing.serve(tmp_path / "calm.calls") as (url, calls):
         calm = tmp_path / "calm"

@@ -513,6 +513,7 @@ print(json.dumps([sorted(hosts), "import-litellm" in names, loaded, texts]))
 """
 
 
+@pytest.mark.slow
 def test_the_import_runs_in_the_background_and_never_uses_the_network(server: ModelServer) -> None:
     code = _ALONE.replace("sys.argv[1]", repr(server.url))
     # a person's environment may ask for the network and for dropped settings

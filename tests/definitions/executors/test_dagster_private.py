@@ -76,6 +76,7 @@ def test_threads_are_the_default() -> None:
     assert threads_executor.name == "threads"
 
 
+@pytest.mark.slow
 def test_steps_are_forked_from_a_process_that_has_everything_loaded(files: Path, instance: DagsterInstance) -> None:
     process = start("forked", files, instance)
     try:

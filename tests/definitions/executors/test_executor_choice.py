@@ -188,6 +188,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_processes_from_the_command(write: Write, project: Path) -> None:
     """Steps find the compiled pipeline and the project's tools in processes of their own."""
     write("tools.py", WHO)
@@ -256,6 +257,7 @@ def test_an_instance_that_does_not_open(write: Write, project: Path, monkeypatch
         orc.compile(write("p.yaml", with_executor(None))).run()
 
 
+@pytest.mark.slow
 def test_a_new_instance_is_made_by_one_process_at_a_time(write: Write, project: Path) -> None:
     write("pipelines/p.yaml", with_executor(None))
     words = [sys.executable, "-m", "orchestrator_dagster.cli", "run", "pipelines/p.yaml", "-o"]

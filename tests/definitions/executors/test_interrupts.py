@@ -18,6 +18,7 @@ from executing import PATIENCE, job_of, op, start, wait_for
 from orchestrator_dagster.definitions.executors.executor import was_interrupted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "asked_for"), [(signal.SIGTERM, True), (signal.SIGINT, False)], ids=["terminated", "Ctrl-C"]
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from executing import PATIENCE, AtOnce, job_of, op, run_job
 
@@ -20,6 +21,7 @@ from orchestrator_dagster.definitions.location.factory import definitions_of
 from orchestrator_dagster.definitions.pipelines.jobs import job_name
 
 
+@pytest.mark.slow
 def test_a_fan_out_of_100_is_collected(instance: DagsterInstance) -> None:
     taken: list[list[int]] = []
 

@@ -47,6 +47,7 @@ def holder(home: Path, run_id: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_slots_are_shared_by_processes_and_those_of_a_killed_one_are_freed(
     instance: DagsterInstance, tmp_path: Path
 ) -> None:

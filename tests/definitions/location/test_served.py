@@ -200,6 +200,7 @@ def test_a_run_keeps_its_pipeline_when_the_file_breaks(
     assert json.loads(path.read_text())["value"] == "before it changed"
 
 
+@pytest.mark.slow
 def test_a_step_process_keeps_the_pipeline_of_its_run(location: Path, write: Write, instance: DagsterInstance) -> None:
     """The first step breaks the file; the second one runs in another process."""
     write(

@@ -199,6 +199,7 @@ def orchestrator(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_command(write: Write, project: Path) -> None:
     write("pipelines/p.yaml", TEXT)
     assert orchestrator("run", "pipelines/p.yaml", "-q", cwd=project).returncode == 0

@@ -210,6 +210,7 @@ def test_dagsters_own_re_execution_past_failures_that_were_kept(lab: Lab) -> Non
     assert set(statuses(done).values()) == {"completed"}
 
 
+@pytest.mark.slow
 def test_with_steps_in_processes(lab: Lab) -> None:
     text = TEXT.replace("id: p\n", "id: p\nexecutor: multiprocess\n")
     lab.break_("b")

@@ -162,6 +162,7 @@ _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 _PHASES = [Phase.explicit, Phase.reuse, Phase.generate]  # a failing pipeline of nine steps is small enough to read
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25, deadline=None, suppress_health_check=_CHECKS, phases=_PHASES, derandomize=True, database=None
 )

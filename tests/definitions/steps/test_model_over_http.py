@@ -204,6 +204,7 @@ def test_usage_of_rejected_answers_is_counted(
     assert result.document["usage"]["tokens"] == 45
 
 
+@pytest.mark.slow
 def test_litellm_is_imported_while_the_first_steps_work(write: Write, project: Path, model_server: ModelServer) -> None:
     write(
         "tools.py",

@@ -103,6 +103,7 @@ def test_the_next_attempt_may_succeed(write: Write, instance: DagsterInstance) -
     assert (result.steps["a"]["retries"], result.steps["a"]["timed_out"]) == (1, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
 def test_a_run_that_is_ended_leaves_nothing(write: Write, project: Path, number: signal.Signals) -> None:
     write("tools.py", TOOLS)
