@@ -78,6 +78,7 @@ def test_no_price_list_is_read_and_no_server_asked_before_a_run(
         ["explain", "unknown-tool"],
         ["--help"],
         ["plan", "pipelines/research_report.yaml"],
+        ["run", "pipelines/research_report.yaml", "-i", "topik=wrong"],
         ["models"],
     ],
 )

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -43,7 +44,9 @@ def run(
     quiet: bool,
 ) -> None:
     """Run a pipeline FILE here and print its result document."""
-    from orchestrator_dagster.project.loading import compile_or_raise, find_project
+    from orchestrator_dagster.project.loading import compile_or_raise, find_project, refuse_unsupported
+    from orchestrator_dagster.runtime.inputs import complete_inputs
+    from orchestrator_dagster.runtime.names import RunInfo
 
     root = Path.cwd()
     output = output and output.absolute()  # a tool may change the current folder
@@ -52,6 +55,9 @@ def run(
     try:
         pipeline = compile_or_raise(file, root)
         inputs = given_inputs(given, inputs_file)
+        refuse_unsupported(pipeline)
+        if pipeline.partitions is None:  # which Dagster knows; what is wrong without is said before it is imported
+            complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), None))
     except (PipelineError, InputsError) as error:
         stop(error)
     from orchestrator_dagster.cli.progress import progress_view

@@ -81,24 +81,30 @@ def test_run_prints_the_document_and_progress(demo: Path) -> None:
     assert (demo / ".orchestrator" / "history").is_dir()
 
 
-def test_run_writes_the_document_to_a_file(demo: Path) -> None:
-    done = orchestrator(
-        "run", "pipelines/research_report.yaml", "-i", "topic=shade", "-o", "out/result.json", "--quiet", cwd=demo
-    )
+GREETING = """\
+id: greeting
+inputs: [{topic: None}, {times: 1}]
+steps: [{id: greet, action: echo, parameters: {message: "{{ topic * times }}"}}]
+outputs: {said: "{{ greet }}"}
+"""
+
+
+def test_run_writes_the_document_to_a_file(write: Write, project: Path) -> None:
+    write("pipelines/greeting.yaml", GREETING)
+    command = ("run", "pipelines/greeting.yaml", "-i", "topic=shade", "-o", "out/result.json", "--quiet")
+    done = orchestrator(*command, cwd=project)
     assert done.returncode == 0
     assert done.stdout == ""
     assert done.stderr == ""
-    assert json.loads((demo / "out/result.json").read_text())["status"] == "completed"
+    assert json.loads((project / "out/result.json").read_text())["status"] == "completed"
 
 
-def test_inputs_from_a_file_and_from_options(demo: Path) -> None:
-    (demo / "inputs.yaml").write_text("topic: drought\nmax_findings: 2\n")
-    done = orchestrator(
-        "run", "pipelines/research_report.yaml", "--inputs-file", "inputs.yaml", "-i", "max_findings=4", cwd=demo
-    )
-    document = json.loads(done.stdout)
-    assert document["outputs"]["findings"] == 4
-    assert document["outputs"]["report"].startswith("# Drought")
+def test_inputs_from_a_file_and_from_options(write: Write, project: Path) -> None:
+    write("pipelines/greeting.yaml", GREETING)
+    write("inputs.yaml", "topic: ho\ntimes: 2\n")
+    command = ("run", "pipelines/greeting.yaml", "--inputs-file", "inputs.yaml", "-i", "times=3")
+    done = orchestrator(*command, cwd=project)
+    assert json.loads(done.stdout)["outputs"] == {"said": "hohoho"}
 
 
 def test_a_failed_run_prints_its_document_and_exits_1(write: Write, project: Path) -> None:

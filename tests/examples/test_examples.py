@@ -122,6 +122,7 @@ ANSWER = {
 }
 
 
+@pytest.mark.slow
 @of("hosted_model")
 def test_hosted_model_by_key_and_address(example: Path, model_server: ModelServer) -> None:
     """As a process: the key and the address come from the environment, as they do for a provider."""
@@ -299,6 +300,7 @@ def test_charts(example: Path, instance: DagsterInstance) -> None:
     assert 'src="data:image/png;base64,' in (example / "outputs/charts/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @of("twelve_tools")
 def test_twelve_tools(example: Path, instance: DagsterInstance) -> None:
     shutil.copytree(EXAMPLES.parent / "data", example / "data")
@@ -471,6 +473,7 @@ def test_approval(example: Path, instance: DagsterInstance) -> None:
     assert "Kept back: not approved" in (example / "outputs/newsletter/week-12-kept.md").read_text()
 
 
+@pytest.mark.slow
 @of("mcp")
 def test_mcp(example: Path, instance: DagsterInstance) -> None:
     result = orc.compile("order.yaml").run(instance=instance)

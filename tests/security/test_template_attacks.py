@@ -113,6 +113,7 @@ for number, text in enumerate(texts):
 """
 
 
+@pytest.mark.slow
 def test_bombs_are_refused_in_little_memory(tmp_path: Path) -> None:
     # In a process of its own: one that does fill the memory is killed there, and says which one it was.
     limit = 1500 * 1024 * 1024

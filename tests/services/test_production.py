@@ -282,6 +282,7 @@ def test_the_files_fit_together() -> None:
     assert not re.search(r"(?i)password: *['\"]?[a-z0-9]+$", texts, re.MULTILINE), "a password stands in a file"
 
 
+@pytest.mark.slow
 def test_the_image_is_linted() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     if not hadolint.is_file():

@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster import DagsterEventType, DagsterInstance
 from executing import PATIENCE, job_of, op, run_job, start
 
@@ -25,6 +26,7 @@ def test_the_process_output_is_captured_once(files: Path, instance: DagsterInsta
     assert sorted((logs.stdout or b"").decode().split("\n")[:-1]) == ["from first", "from second"]
 
 
+@pytest.mark.slow
 def test_log_lines_stay_with_their_step(instance: DagsterInstance) -> None:
     """Many writers at once: nothing is lost in the SQLite event log, and no step takes the records of another."""
     steps, lines, meets = 16, 10, threading.Barrier(16)
