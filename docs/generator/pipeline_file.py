@@ -93,7 +93,8 @@ def page() -> str:
             " checked against them. A tool step takes each variable from its result: by the expression, else by the"
             " field of that name, else, when there is one variable, it is the whole result. A variable is written as"
             " a description (a text), as the name of a type, as a map of the keys below, or as one whole `{{"
-            " expression }}` over `result`.",
+            " expression }}` over `result`. What has a description alone is a text when a model makes it; what a tool"
+            " gave keeps its type, so that a list stays a list for a table or a loop. `type: string` holds it to text.",
             _example("variables"),
             _keys(VariableSpec),
             _types(TYPE_NAMES),
