@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import dagster as dg
-import psutil
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.job_base import InMemoryJob
@@ -16,6 +15,7 @@ from dagster._core.execution.api import execute_run_iterator
 from executing import PATIENCE, job_of, op, start, wait_for
 
 from orchestrator_dagster.definitions.executors.executor import was_interrupted
+from orchestrator_dagster.processes import started
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_an_interrupted_run(number: int, asked_for: bool, files: Path, instance:
 
     (run,) = instance.get_runs()
     assert run.status == (DagsterRunStatus.CANCELED if asked_for else DagsterRunStatus.FAILURE)
-    wait_for(lambda: not any(psutil.pid_exists(child) for child in children))
+    wait_for(lambda: not any(started(child) for child in children))
     assert "was_asked_to_stop" in os.listdir(files)
     assert "comes_after" not in os.listdir(files)
     events = [record.dagster_event for record in instance.all_logs(run.run_id) if record.dagster_event]
