@@ -112,17 +112,22 @@ class Walk:
         self.page.locator("label:has(input[type=checkbox])").first.click()
 
     def tick(self, text: str) -> None:
-        """Open the result of a sensor's latest tick, until it says this: the tick that has a change served is before."""
+        """Open the result of a sensor's latest tick, until it says this: the tick that has a change served is before.
+
+        By its row of the list: a tick that is being evaluated has no result yet, neither there nor above the list.
+        """
         from playwright.sync_api import TimeoutError
 
+        said = "0 runs requested"
         for _ in range(20):
-            self.page.get_by_text("0 runs requested").nth(
-                2
-            ).click()  # the state, then the latest tick's status and result
+            row = self.page.locator("tr", has_text=said).filter(has_text="View logs").first
+            row.get_by_text(said).last.click()  # its status, then its result
             with suppress(TimeoutError):
                 self.page.get_by_text(text).filter(visible=True).first.wait_for(timeout=6_000)
                 return
-            self.press("Close")
+            close = self.page.get_by_role("button", name="Close").filter(visible=True)
+            if close.count():
+                close.last.click()
             self.still()
         raise AssertionError(f"{self.page.url}: no tick came to say {text!r}")
 

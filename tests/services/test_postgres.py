@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from celery_workers import PATIENCE, wait_until
 from dagster import DagsterInstance, DagsterRunStatus
@@ -23,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def example(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def example(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the example, which is also DAGSTER_HOME and the current folder."""
     folder = tmp_path / "example"
     ignored = shutil.ignore_patterns("outputs", "storage", "history", ".orchestrator")
@@ -37,7 +40,10 @@ def example(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> P
         monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", value or "")
     settings = folder / "dagster.yaml"
     settings.write_text(settings.read_text().replace("port: 5432", f"port: {parts.port or 5432}"))
-    return folder
+    yield folder
+    for process in psutil.process_iter(["environ"]):  # a code server of Dagster outlives its daemon now and then
+        if (process.info["environ"] or {}).get("DAGSTER_HOME") == str(folder) and process.pid != os.getpid():
+            process.kill()
 
 
 def runs() -> list[Any]:
