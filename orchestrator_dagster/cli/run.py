@@ -56,8 +56,9 @@ def run(
         pipeline = compile_or_raise(file, root)
         inputs = given_inputs(given, inputs_file)
         refuse_unsupported(pipeline)
+        completed = None
         if pipeline.partitions is None:  # which Dagster knows; what is wrong without is said before it is imported
-            complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), None))
+            completed = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), None))
     except (PipelineError, InputsError) as error:
         stop(error)
     from orchestrator_dagster.cli.progress import progress_view
@@ -75,7 +76,13 @@ def run(
             progress_view(pipeline, quiet) as on_progress,
         ):
             document = run_pipeline(
-                pipeline, inputs, root=root, instance=instance, partition=partition, on_progress=on_progress
+                pipeline,
+                inputs,
+                root=root,
+                instance=instance,
+                partition=partition,
+                completed=completed,
+                on_progress=on_progress,
             )
             if document["status"] == "canceled":
                 end_processes()

@@ -34,7 +34,7 @@ class MinuteWindow:
         self._calls: deque[Taken] = deque()
 
     def wait(self, now: float, estimate: int, requests: int | None, tokens: int | None) -> float:
-        """Seconds until a call of about ``estimate`` tokens may go; 0 for now.
+        """Seconds until a call of about ``estimate`` tokens may go, none when it may go at once.
 
         Args:
             now: The time.

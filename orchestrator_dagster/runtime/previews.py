@@ -99,6 +99,6 @@ def _smaller(data: bytes) -> bytes | None:
                 picture.convert("RGB").quantize(colours).save(made, "PNG", optimize=True)
                 if made.tell() <= _PICTURE:
                     return made.getvalue()
-    except Exception:  # no Pillow, or bytes that are no picture: the file is written all the same
-        return None
+    except Exception:
+        return None  # no Pillow, or bytes that are no picture: a preview less, and the product is written all the same
     return None

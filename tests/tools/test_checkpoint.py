@@ -22,20 +22,20 @@ def call(tmp_path: Path) -> Any:
 
 
 def test_versions(call: Any, tmp_path: Path) -> None:
-    assert call("load", name="work", default={"page": 0})["data"] == {"page": 0}
-    assert call("load", name="work", required=False)["found"] is False
+    assert call("load", name="pages", default={"page": 0})["data"] == {"page": 0}
+    assert call("load", name="pages", required=False)["found"] is False
     for page in range(1, 5):
-        saved = call("save", name="work", data={"page": page, "when": "2026-01-31"}, note=f"page {page}", keep=3)
-    assert (saved["version"], saved["path"]) == (4, ".orchestrator/checkpoints/work/000004.json")
+        saved = call("save", name="pages", data={"page": page, "when": "2026-01-31"}, note=f"page {page}", keep=3)
+    assert (saved["version"], saved["path"]) == (4, ".orchestrator/checkpoints/pages/000004.json")
     assert saved["size"] == (tmp_path / saved["path"]).stat().st_size
-    found = call("restore", checkpoint_name="work")
+    found = call("restore", checkpoint_name="pages")
     assert (found["data"]["page"], found["version"], found["note"]) == (4, 4, "page 4")
-    assert call("load", name="work", version=2)["data"]["page"] == 2
+    assert call("load", name="pages", version=2)["data"]["page"] == 2
     call("save", name="other", data=[1], folder="kept")
-    assert call("list", prefix="w") == {
+    assert call("list", prefix="p") == {
         "items": [
             {
-                "name": "work",
+                "name": "pages",
                 "version": 4,
                 "versions": [2, 3, 4],
                 "saved_at": saved["saved_at"],
@@ -45,32 +45,32 @@ def test_versions(call: Any, tmp_path: Path) -> None:
         ],
         "count": 1,
     }
-    assert call("delete", name="work", version=4)["deleted"] == 1
-    assert call("load", name="work")["data"]["page"] == 3
-    assert call("delete", name="work")["deleted"] == 2
+    assert call("delete", name="pages", version=4)["deleted"] == 1
+    assert call("load", name="pages")["data"]["page"] == 3
+    assert call("delete", name="pages")["deleted"] == 2
     assert call("list")["items"] == []
     assert call("list", folder="kept")["count"] == 1
 
 
 def test_what_is_missing_or_wrong(call: Any, tmp_path: Path) -> None:
-    call("save", name="work", data=1)
-    with pytest.raises(FileMissingError, match=r'no checkpoint "wrok".*did you mean "work"'):
-        call("load", name="wrok")
+    call("save", name="pages", data=1)
+    with pytest.raises(FileMissingError, match=r'no checkpoint "pagse".*did you mean "pages"'):
+        call("load", name="pagse")
     with pytest.raises(FileMissingError, match="no version 7") as wrong:
-        call("load", name="work", version=7)
+        call("load", name="pages", version=7)
     assert wrong.value.hint == "it has 1"
     for name in ("../x", "", ".hidden", "a/b", "x" * 101, "ü"):
         with pytest.raises(ParametersError, match="is no name"):
             call("save", name=name, data=1)
     with pytest.raises(ParametersError, match="cannot be kept as JSON"):
-        call("save", name="work", data={"x": object()})
+        call("save", name="pages", data={"x": object()})
     with pytest.raises(ParametersError, match="cannot be kept as JSON"):
-        call("save", name="work", data=float("nan"))
+        call("save", name="pages", data=float("nan"))
     with pytest.raises(PathError, match="leaves the workspace"):
-        call("save", name="work", data=1, folder="../elsewhere")
-    (tmp_path / ".orchestrator/checkpoints/work/000002.json").write_text("{")
+        call("save", name="pages", data=1, folder="../elsewhere")
+    (tmp_path / ".orchestrator/checkpoints/pages/000002.json").write_text("{")
     with pytest.raises(ToolError, match="is no checkpoint"):
-        call("load", name="work")
+        call("load", name="pages")
 
 
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def run_pipeline(
     resources: Mapping[str, Any] | None = None,
     products: Sequence[str] | None = None,
     partition: str | None = None,
+    completed: Mapping[str, Any] | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Run a pipeline and wait for its end; its executor decides where the steps run.
@@ -58,6 +59,7 @@ def run_pipeline(
         resources: Resources instead of the usual ones.
         products: Variables whose products are wanted, None for the whole pipeline.
         partition: Key of the partition that is to be made, when the pipeline has partitions.
+        completed: The inputs as ``complete_inputs`` gives them, where the caller has done that.
         on_progress: Called in this thread for every event of a step.
 
     Returns:
@@ -72,7 +74,9 @@ def run_pipeline(
     """
     refuse_unsupported(pipeline)
     partition = checked_partition(pipeline, partition)
-    values = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
+    values = completed
+    if values is None:
+        values = complete_inputs(pipeline, inputs, RunInfo("", datetime.now(timezone.utc), partition))
     config = launch_config(pipeline, _as_given(values, inputs), LOGGERS)
     job = command_job(pipeline, root=root, instance=instance, resources=resources, products=products)
     made = job.get_definition()
